@@ -1,0 +1,59 @@
+"""What can be wrong with an agreement or the register of them.
+
+    AgreementsError
+      DocumentInvalid(faults)      a document with faults, each with its line and field
+      AgreementNotDefined          no such agreement
+      AgencyNotDefined             no such agency
+      AlreadyRegistered            that id and version exist, with other content
+      OverlayDenied(decision)      nothing of what was asked may be seen
+      RegisterUnavailable          the register can't be trusted: answer 503, never 200
+"""
+
+from dataclasses import dataclass
+
+
+class AgreementsError(Exception):
+    """Anything this package refuses to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong in a document: where (1-based line, dotted field) and what, with the mend."""
+
+    line: int | None
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{f'line {self.line}: ' if self.line else ''}{self.field}: {self.message}"
+
+
+class DocumentInvalid(AgreementsError):
+    def __init__(self, name: str, faults: tuple[Fault, ...]):
+        listing = "\n".join(f"  {fault}" for fault in faults)
+        super().__init__(f"{name}: {len(faults)} fault{'s' if len(faults) != 1 else ''}\n{listing}")
+        self.name, self.faults = name, faults
+
+
+class AgreementNotDefined(AgreementsError):
+    def __init__(self, agreement_id: str):
+        super().__init__(f"agreement `{agreement_id}` is not registered: see `geoshare agreement list`")
+
+
+class AgencyNotDefined(AgreementsError):
+    def __init__(self, agency_id: str):
+        super().__init__(f"agency `{agency_id}` is not registered: add it with `geoshare agency add {agency_id}`")
+
+
+class AlreadyRegistered(AgreementsError):
+    pass
+
+
+class OverlayDenied(AgreementsError):
+    def __init__(self, decision):
+        super().__init__("; ".join(reason.code for reason in decision.reasons) or "no agreement")
+        self.decision = decision
+
+
+class RegisterUnavailable(AgreementsError):
+    pass

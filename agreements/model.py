@@ -1,0 +1,229 @@
+"""The nouns of sharing: agency, agreement, grant, request, decision."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from shapely.geometry.base import BaseGeometry
+
+BUREAU = "bureau"
+"""The surveying bureau itself: owner of the base layers, grantor of most agreements."""
+
+
+class Operation(StrEnum):
+    """What may be asked of a layer: OGC operation names. A closed list; an unknown one is denied."""
+
+    GET_MAP = "GetMap"
+    GET_FEATURE_INFO = "GetFeatureInfo"
+    GET_TILE = "GetTile"
+    GET_LEGEND_GRAPHIC = "GetLegendGraphic"
+    DESCRIBE_LAYER = "DescribeLayer"       # its entry in capabilities, TileJSON and the catalogue
+
+
+GRANTABLE = frozenset({Operation.GET_MAP, Operation.GET_FEATURE_INFO, Operation.GET_TILE})
+"""What a grant lists. The others follow: see `FOLLOWS_FROM`."""
+
+FOLLOWS_FROM = {
+    Operation.GET_LEGEND_GRAPHIC: frozenset({Operation.GET_MAP, Operation.GET_TILE}),
+    Operation.DESCRIBE_LAYER: GRANTABLE,
+}
+"""An operation of the left is permitted by a grant of any on the right."""
+
+
+class State(StrEnum):
+    """Life of an agreement (design 2)."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    SIGNED = "signed"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+    TERMINATED = "terminated"
+    ARCHIVED = "archived"
+
+
+class Effect(StrEnum):
+    PERMIT = "permit"      # everything asked
+    CLIP = "clip"          # a part of it
+    DENY = "deny"          # nothing of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """`[start, end)`, both aware datetimes; None is open. A document's date-only `until` means the end of that day in Asia/Shanghai."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleWindow:
+    """Scale denominators a grant covers, both ends included; None is open. `finest` is the smaller number (1:5,000 is finer than 1:50,000).
+
+    The scale is true ground scale at 0.28 mm a pixel, computed by the service (design R4).
+    """
+
+    finest: float | None = None
+    coarsest: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """What is granted on the ground: one geometry in CRS84 (lon lat degrees), edges already densified to <= 0.01 degree in the CRS
+    in which they were drawn. `digest` names the geometry, so that equal areas share what is compiled from them."""
+
+    geometry: BaseGeometry
+    digest: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One whole permission. A request is allowed by a whole grant or not at all (design R2)."""
+
+    clause: str                                  # "3.1": its place in the agreement, for people
+    layers: frozenset[str]                       # "dom" (every edition) or "dom@2011"
+    operations: frozenset[Operation]
+    area: Area
+    scale: ScaleWindow = ScaleWindow()
+    term: Term = Term()                          # within the agreement's own
+    formats: frozenset[str] | None = None        # media types; None is any that the service offers
+    crs: frozenset[str] | None = None            # "EPSG:4549" ...; None is any
+    styles: frozenset[str] | None = None
+    attributes: frozenset[str] | None = frozenset()   # "NAME" or "HYDL.NAME"; None is all; empty is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """A stop on some layers of an agreement, or on all (`layers` None). Beats any grant."""
+
+    reason: str
+    since: datetime
+    layers: frozenset[str] | None = None
+    until: datetime | None = None
+    area: Area | None = None                     # None is everywhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """What two parties signed, as the machine holds it. Old versions never change."""
+
+    agreement_id: str                            # "AG-2026-001", or the bureau's own number
+    version: int
+    title: str
+    grantor: str
+    grantee: str
+    term: Term
+    grants: tuple[Grant, ...]
+    state: State = State.ACTIVE
+    suspensions: tuple[Suspension, ...] = ()
+    contact: str = ""                            # whom to ask, printed in refusals
+    purpose: str = ""
+    credit: str = ""                             # line shown beside the data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agency:
+    agency_id: str                               # "water"
+    name_zh: str
+    name_en: str
+    is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A credential of an agency. Only its SHA-256 is kept: a key has 160 random bits, so a plain digest suffices."""
+
+    key_id: str                                  # "k_7f3a", safe to log
+    agency_id: str
+    digest: str                                  # hex
+    label: str = ""
+    expires: datetime | None = None
+    revoked: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayRequest:
+    """One layer, one operation, asked by one agency at one moment: all that a decision depends on.
+
+    `extent` None asks for the layer as a whole (capabilities, a compiled tile decision): the answer's area is then all that is granted.
+    `scale_denominator` None means the operation has no scale. The clock is a field, so a test is one line.
+    """
+
+    agency: str
+    layer: str
+    edition: str
+    owner: str                                   # of the layer
+    operation: Operation
+    at: datetime
+    extent: BaseGeometry | None = None           # CRS84
+    scale_denominator: float | None = None
+    format: str | None = None                    # media type
+    crs: str | None = None
+    style: str | None = None
+    attributes: frozenset[str] = frozenset()     # named by the request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why an agreement's clause did or did not count. `code` is for machines, the sentences for people."""
+
+    agreement_id: str | None
+    version: int | None
+    clause: str | None
+    code: str                                    # "granted", "not-in-force", "outside-scale" ...; the list is in terms.py
+    detail: dict[str, str] = field(default_factory=dict, hash=False, compare=True)
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A piece of ground with what may be seen of it: one grant, less what is suspended. Attributes stay with their piece (design R2)."""
+
+    area: Area
+    attributes: frozenset[str] | None
+    agreement_id: str | None
+    version: int | None
+    clause: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """permit / clip / deny, the area it holds for, and why.
+
+    `area` is the union of the pieces, less every suspension; None with effect DENY. For the owner of a layer it is None with effect PERMIT:
+    unlimited. `holds_until` is the next moment at which the same question could get another answer with the same register (None: never).
+    """
+
+    effect: Effect
+    area: Area | None
+    pieces: tuple[Piece, ...]
+    reasons: tuple[Reason, ...]
+    credits: tuple[str, ...] = ()
+    holds_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterSnapshot:
+    """Everything that decides, at one moment. `epoch` grows with every change."""
+
+    epoch: int
+    agencies: dict[str, Agency] = field(default_factory=dict)
+    keys: dict[str, Key] = field(default_factory=dict)                     # by digest
+    agreements: dict[str, tuple[Agreement, ...]] = field(default_factory=dict)   # by grantee
+
+
+class Gazetteer(Protocol):
+    """What turns the words of an area into a geometry. Implemented by the service over `layers`."""
+
+    def division(self, code: str) -> tuple[str, BaseGeometry]:
+        """Name and CRS84 geometry of an administrative division. Raises LookupError with a sentence."""
+
+    def sheet(self, number: str) -> BaseGeometry:
+        """CRS84 frame of a GB/T 13989 map sheet. Raises LookupError with a sentence."""
+
+    def geometry(self, geojson: dict, crs: str) -> BaseGeometry:
+        """GeoJSON in `crs` (x before y) as valid CRS84 polygons, edges densified to <= 0.01 degree. Raises LookupError with a sentence."""

@@ -1,0 +1,71 @@
+"""What can be wrong with a layer, its files or its coordinates.
+
+    LayersError
+      LayerNotDefined          no such layer or edition
+      LayerRejected            a file can't be taken in: what, where, how to mend it
+      OutsideAreaOfUse         coordinates leave what the CRS can express
+      CrsNotServed             a CRS outside the closed list
+      DatumShiftRefused        no approved way from one datum to the other
+      SheetNumberInvalid       not a GB/T 13989 number
+      DivisionNotDefined       no administrative division with that code
+      CatalogueUnavailable     the catalogue can't be trusted: answer 503, never 200
+
+Each message is one sentence or two: what is wrong, with the user's own words in backticks, then how to mend it.
+None of them names a path of this machine.
+"""
+
+
+class LayersError(Exception):
+    """Anything this package refuses to do."""
+
+
+class LayerNotDefined(LayersError):
+    def __init__(self, name: str):
+        super().__init__(f"layer `{name}` is not defined: see the layers shared with you in GetCapabilities or /api/v1/layers")
+        self.name = name
+
+
+class LayerRejected(LayersError):
+    """A source that can't become a layer.
+
+    Parameters
+    ----------
+    source : str
+        File name as the user gave it (never an absolute path of the store).
+    fault : str
+        What is wrong.
+    mend : str
+        What the user can do about it.
+    """
+
+    def __init__(self, source: str, fault: str, mend: str):
+        super().__init__(f"{source}: {fault}: {mend}")
+        self.source, self.fault, self.mend = source, fault, mend
+
+
+class OutsideAreaOfUse(LayersError):
+    pass
+
+
+class CrsNotServed(LayersError):
+    def __init__(self, crs: str, served: tuple[str, ...] = ()):
+        super().__init__(f"CRS `{crs}` is not served: ask for one of {', '.join(served)}" if served else f"CRS `{crs}` is not known")
+        self.crs = crs
+
+
+class DatumShiftRefused(LayersError):
+    pass
+
+
+class SheetNumberInvalid(LayersError):
+    pass
+
+
+class DivisionNotDefined(LayersError):
+    def __init__(self, code: str):
+        super().__init__(f"administrative division `{code}` is not in the boundary layer: see `geoshare division list`")
+        self.code = code
+
+
+class CatalogueUnavailable(LayersError):
+    pass
