@@ -1,0 +1,22 @@
+"""What every room's tests share."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def config_folder() -> Path:
+    """The project's own config/: data, no code."""
+    return ROOT / "config"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real trial data beside the project; a test that needs it is skipped, with this reason, on a machine that has none."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no trial data: ../shared/data is absent on this machine")
+    return folder

@@ -1,0 +1,34 @@
+"""What the gate hands to a renderer. No permit, no pixels."""
+
+from dataclasses import dataclass
+
+from layers.model import Edition
+from tiles.area import ServedArea
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitPiece:
+    """A piece of ground and the attributes that may be told there; None is all of them. Names are `FIELD` or `CLASS.FIELD`."""
+
+    area: ServedArea | None
+    attributes: frozenset[str] | None
+
+    def tells(self, feature_class: str, field: str) -> bool:
+        return self.attributes is None or field in self.attributes or f"{feature_class}.{field}" in self.attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """One edition of one layer, where it may be seen. `area` None is without limit (the owner's own data).
+
+    The shared cache never sees a permit's area: it is applied to what comes out of the cache.
+    """
+
+    edition: Edition
+    area: ServedArea | None
+    pieces: tuple[PermitPiece, ...]
+    mark: str                        # "<agency>:<register epoch>:<area digest>": what two answers must share to be the same
+    credits: tuple[str, ...] = ()
+
+    def covers(self, edition: Edition) -> bool:
+        return self.edition.edition_id == edition.edition_id
