@@ -1,0 +1,44 @@
+"""The service: the only package that knows HTTP, and the only one that sees all the others."""
+
+import secrets
+
+import flask
+
+from geoserver_app.settings import Settings
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def create_app(settings: Settings, services=None) -> flask.Flask:
+    """The whole application on one screen. A test may hand in services of its own."""
+    from geoserver_app.errors import register_errors
+    from geoserver_app.lane import Lane
+    from geoserver_app.views import catalogue, health, home, ows, tiles
+    from geoserver_app.wiring import wire
+
+    app = flask.Flask(__name__)
+    app.config.update(SECRET_KEY=secrets.token_bytes(32), MAX_CONTENT_LENGTH=1 << 20)
+    app.json.ensure_ascii = False
+    app.url_map.strict_slashes = True
+    app.extensions["geoshare"] = services or wire(settings)
+    for view in (home, health, catalogue, ows, tiles):
+        app.register_blueprint(view.bp)
+    register_errors(app)
+    app.after_request(_harden)
+    app.wsgi_app = Lane(app.wsgi_app, app.extensions["geoshare"].tiles)
+    return app
+
+
+def _harden(response: flask.Response) -> flask.Response:
+    """Headers for every answer of Flask's: private, unsniffed, unframed, and no key in a Referer."""
+    headers = response.headers
+    headers.setdefault("Cache-Control", "private, no-store")
+    headers.setdefault("Vary", "Authorization, X-API-Key, Accept-Language")
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response

@@ -1,0 +1,84 @@
+"""The decision record: one line a request, on disk before any byte leaves, each line sealed by the one before it.
+
+A worker appends to a segment of its own (`<folder>/<day>/<start>-<process>.jsonl`), so workers never wait for one another. A line is JSON;
+its `seal` is SHA-256 over the seal of the line before and the line itself without its seal. Altering, dropping or reordering a line breaks
+every seal after it. Never a key, never a raw client address.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+FIRST_SEAL = "0" * 64
+
+
+class DecisionLogUnavailable(Exception):
+    """The record can't be written: nothing may be served."""
+
+
+class DecisionLog:
+    """Append-only, hash-chained. `write` returns only when the operating system holds the line, so it survives the death of this process."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._day, self._process, self._seal, self._number = "", 0, FIRST_SEAL, 0
+
+    def write(self, event: dict) -> str:
+        """Append `event`; returns its record id, which leads back to the line.
+
+        Raises
+        ------
+        DecisionLogUnavailable
+            Disk full, folder gone, no right to write: the caller answers 503.
+        """
+        now = datetime.now(UTC)
+        try:
+            with self._lock:
+                if now.strftime("%Y-%m-%d") != self._day or self._process != os.getpid():
+                    self._begin(now)
+                record_id = f"{self._segment}-{self._number + 1}"
+                body = json.dumps({"id": record_id, "at": now.isoformat(timespec="milliseconds"), **event}, ensure_ascii=False, separators=(",", ":"))
+                seal = hashlib.sha256(f"{self._seal}{body}".encode()).hexdigest()
+                line = f'{body[:-1]},"seal":"{seal}"}}\n'.encode()
+                if os.write(self._descriptor, line) != len(line):
+                    self._day = ""                      # a torn line ends this segment; the next write begins another
+                    raise DecisionLogUnavailable("the decision record could not be written whole: the disk may be full")
+                self._seal, self._number = seal, self._number + 1
+                return record_id
+        except OSError as error:
+            self._day = ""
+            raise DecisionLogUnavailable(f"the decision record can't be written: {error.strerror}") from error
+
+    def _begin(self, now: datetime) -> None:
+        self._day, self._process = now.strftime("%Y-%m-%d"), os.getpid()
+        self._segment = f"{now.strftime('%Y%m%dT%H%M%S%f')}-{self._process}"
+        folder = self.folder / self._day
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._descriptor = os.open(folder / f"{self._segment}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o640)
+        self._seal, self._number = FIRST_SEAL, 0
+
+
+def read_segment(path: Path) -> Iterator[dict]:
+    """The events of one segment, verified.
+
+    Raises
+    ------
+    ValueError
+        At the first line whose seal does not follow from the lines before it, naming it.
+    """
+    seal = FIRST_SEAL
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            body, _, tail = line.rstrip("\n").rpartition(',"seal":"')
+            seal = hashlib.sha256(f"{seal}{body}}}".encode()).hexdigest()
+            if tail != f'{seal}"}}':
+                raise ValueError(f"{path.name}, line {number}: the seal does not fit: this line, or one before it, was altered, dropped or moved")
+            yield json.loads(line)

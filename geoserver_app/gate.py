@@ -1,0 +1,307 @@
+"""The one gate: who asks + what is asked -> permits, or Refused; and the decision record, written before either leaves.
+
+The gate holds a `Standing`: the register and the catalogue as they are now, looked at again every `recheck_seconds`. Where it can't look for
+`trust_seconds` it answers nothing (design R1, R6). What it decides is `agreements.decide`; what it adds is the catalogue, the clock, the
+record, and the memory of areas already compiled.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from shapely.geometry.base import BaseGeometry
+
+from agreements.decision import decide
+from agreements.errors import RegisterUnavailable
+from agreements.model import (
+    GRANTABLE, Agreement, Area, Decision, Effect, Grant, Operation, OverlayRequest, Reason, RegisterSnapshot,
+)
+from agreements.register import AgreementRegister
+from agreements.terms import first_unmet_term
+from geoserver_app.decision_log import DecisionLog
+from geoserver_app.identity import Caller, Presented, identify
+from layers.catalogue import Catalogue
+from layers.crs import scale_denominator
+from layers.errors import CatalogueUnavailable
+from layers.model import Bounds, CatalogueSnapshot, Edition, Layer, LayerName, View
+from tiles.area import ServedArea
+from tiles.permits import Permit, PermitPiece
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+AREAS_KEPT = 512
+
+
+class NotTrusted(Exception):
+    """The register or the catalogue can't be looked at: 503, never 200."""
+
+
+class Refused(Exception):
+    """Something of what was asked may not be seen, so nothing is answered: 403.
+
+    `denials` pairs the name as it was asked with the decision; an unknown layer and an unshared one can't be told apart in it.
+    """
+
+    def __init__(self, denials: Sequence[tuple[LayerName, Decision]], record_id: str):
+        super().__init__("; ".join(f"{name}: {', '.join(r.code for r in decision.reasons)}" for name, decision in denials))
+        self.denials, self.record_id = tuple(denials), record_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One layer and what is wanted of it. `view` carries extent and scale where the operation has them."""
+
+    layer: LayerName
+    operation: Operation
+    view: View | None = None
+    style: str | None = None
+    format: str | None = None
+    crs: str | None = None
+    attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visible:
+    """A layer as one agency's grants describe it: what capabilities, TileJSON and the catalogue are built from.
+
+    `finest` and `coarsest` are ground scale denominators over all grants, None where open; `styles`, `formats`, `crs` None where all are
+    granted. `extent` is CRS84: the granted part of the layer, never empty.
+    """
+
+    layer: Layer
+    edition: Edition
+    permit: Permit
+    extent: BaseGeometry
+    operations: frozenset[Operation]
+    styles: frozenset[str] | None
+    formats: frozenset[str] | None
+    crs: frozenset[str] | None
+    finest: float | None
+    coarsest: float | None
+
+    @property
+    def bounds(self) -> Bounds:
+        """west, south, east, north in degrees."""
+        return Bounds(*self.extent.bounds)
+
+
+@dataclass(slots=True)
+class Standing:
+    """The register and the catalogue at one pair of epochs, with what was worked out from them."""
+
+    register: RegisterSnapshot
+    catalogue: CatalogueSnapshot
+    looked: float                                          # monotonic seconds of the last look that found nothing changed
+    visible: dict[str, tuple[float, tuple[Visible, ...]]] = field(default_factory=dict)
+    tile_rules: dict = field(default_factory=dict)         # of geoserver_app.lane, gone with the standing
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        return self.register.epoch, self.catalogue.epoch
+
+
+class Gate:
+    """Decides, records, and hands out permits."""
+
+    def __init__(
+        self, register: AgreementRegister, catalogue: Catalogue, log: DecisionLog, *,
+        base_url: str, recheck: float = 0.5, trust: float = 2.0, clock: Callable[[], datetime] = lambda: datetime.now(SHANGHAI),
+    ):
+        self.register, self.catalogue, self.log, self.base_url = register, catalogue, log, base_url
+        self.recheck, self.trust, self.clock = recheck, trust, clock
+        self._standing: Standing | None = None
+        self._looking = threading.Lock()
+        self._areas = _Areas()
+
+    # -- the state of things
+
+    def standing(self) -> Standing:
+        """The register and catalogue as of at most `recheck` seconds ago. Raises NotTrusted."""
+        standing = self._standing
+        if standing is not None and time.monotonic() - standing.looked < self.recheck:
+            return standing
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> Standing:
+        standing, now = self._standing, time.monotonic()
+        if standing is not None and now - standing.looked < self.recheck:
+            return standing                                # another thread looked while we waited
+        try:
+            if standing is None or standing.epochs != (self.register.epoch(), self.catalogue.epoch()):
+                standing = Standing(self.register.snapshot(), self.catalogue.snapshot(), now)
+        except (RegisterUnavailable, CatalogueUnavailable) as error:
+            if standing is None or now - standing.looked >= self.trust:
+                raise NotTrusted("the register of agreements can't be read") from error
+            return standing
+        standing.looked = now
+        self._standing = standing
+        return standing
+
+    def identify(self, presented: Presented) -> Caller:
+        """The caller behind a key. Raises Unidentified, NotTrusted."""
+        return identify(presented, self.standing().register, self.clock(), self.base_url)
+
+    # -- decisions
+
+    def permits(self, caller: Caller, asked: Sequence[Asked]) -> list[Permit]:
+        """One permit for each layer asked, in order; all of them or none.
+
+        Raises
+        ------
+        Refused
+            Where any layer is unknown, unshared, or outside what a whole grant allows.
+        NotTrusted, DecisionLogUnavailable
+            Nothing may be served now.
+        """
+        standing, now = self.standing(), self.clock()
+        results = [self.decide(standing, caller, one, now) for one in asked]
+        record_id = self.log.write(_event(caller, asked, results))
+        denials = [(one.layer, decision) for one, (_, decision) in zip(asked, results, strict=True) if decision.effect is Effect.DENY]
+        if denials:
+            raise Refused(denials, record_id)
+        return [self.permit(caller, edition, decision) for edition, decision in results]
+
+    def decide(self, standing: Standing, caller: Caller, asked: Asked, now: datetime) -> tuple[Edition | None, Decision]:
+        """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say."""
+        found = standing.catalogue.find(asked.layer)
+        layer, edition = found if found else (None, None)
+        request = OverlayRequest(
+            agency=caller.agency.agency_id, layer=asked.layer.layer, edition=edition.name if edition else asked.layer.edition or "",
+            owner=layer.owner if layer else "", operation=asked.operation, at=now,
+            scale_denominator=scale_denominator(asked.view) if asked.view else None,
+            format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), style=asked.style, attributes=asked.attributes,
+        )
+        decision = decide(request, standing.register.agreements.get(caller.agency.agency_id, ()))
+        return (edition, decision) if edition else (None, _unknown(decision))
+
+    def permit(self, caller: Caller, edition: Edition, decision: Decision) -> Permit:
+        return Permit(
+            edition=edition, area=self._areas.served(decision.area),
+            pieces=tuple(PermitPiece(area=self._areas.served(p.area), attributes=p.attributes) for p in decision.pieces)
+            or (PermitPiece(area=None, attributes=None),),
+            mark=f"{caller.agency.agency_id}:{decision.area.digest if decision.area else 'own'}", credits=decision.credits,
+        )
+
+    def visible(self, caller: Caller, *, record: Operation | str | None = Operation.DESCRIBE_LAYER) -> tuple[Visible, ...]:
+        """Every edition that some grant in force lets the caller see some of, built from the grants; recorded as one decision."""
+        standing, now = self.standing(), self.clock()
+        until, found = standing.visible.get(caller.agency.agency_id, (0.0, ()))
+        if now.timestamp() >= until:
+            until, found = self._look_over(standing, caller, now)
+            standing.visible[caller.agency.agency_id] = until, found
+        if record:
+            self.log.write({"event": "overlay.listed", "agency": caller.agency.agency_id, "key": caller.key_id, "operation": str(record), "layers": len(found)})
+        return found
+
+    def _look_over(self, standing: Standing, caller: Caller, now: datetime) -> tuple[float, tuple[Visible, ...]]:
+        found, until = [], float("inf")
+        for layer in standing.catalogue.layers.values():
+            for edition in layer.editions:
+                asked = Asked(layer=LayerName(layer.name, edition.name), operation=Operation.DESCRIBE_LAYER)
+                _, decision = self.decide(standing, caller, asked, now)
+                if decision.holds_until:
+                    until = min(until, decision.holds_until.timestamp())
+                if decision.effect is not Effect.DENY and (entry := self._entry(standing, caller, layer, edition, decision, now)):
+                    found.append(entry)
+        return until, tuple(found)
+
+    def _entry(self, standing: Standing, caller: Caller, layer: Layer, edition: Edition, decision: Decision, now: datetime) -> Visible | None:
+        permit = self.permit(caller, edition, decision)
+        extent = self._areas.extent(permit.area, edition)
+        if extent.is_empty:
+            return None
+        name = LayerName(layer.name, edition.name)
+        operations = frozenset(
+            op for op in (*GRANTABLE, Operation.GET_LEGEND_GRAPHIC)
+            if self.decide(standing, caller, Asked(layer=name, operation=op), now)[1].effect is not Effect.DENY
+        )
+        request = OverlayRequest(
+            agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=Operation.DESCRIBE_LAYER, at=now,
+        )
+        grants = [] if permit.area is None else _met(standing.register.agreements.get(caller.agency.agency_id, ()), request)
+        return Visible(
+            layer=layer, edition=edition, permit=permit, extent=extent, operations=operations,
+            styles=_all_of(grants, "styles"), formats=_all_of(grants, "formats"), crs=_all_of(grants, "crs"),
+            finest=_open(min, [g.scale.finest for g in grants]), coarsest=_open(max, [g.scale.coarsest for g in grants]),
+        )
+
+    def record_refusal(self, operation: str, code: str) -> str:
+        """The record of a request that named no agency we know."""
+        return self.log.write({"event": "overlay.unidentified", "operation": operation, "code": code})
+
+
+class _Areas:
+    """Areas compiled for serving, by digest: they outlive a change of an agreement that left them as they were."""
+
+    def __init__(self):
+        self._served: OrderedDict[str, ServedArea] = OrderedDict()
+        self._extents: OrderedDict[tuple, BaseGeometry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def served(self, area: Area | None) -> ServedArea | None:
+        if area is None:
+            return None
+        return self._kept(self._served, area.digest, lambda: ServedArea(area.geometry, area.digest))
+
+    def extent(self, area: ServedArea | None, edition: Edition) -> BaseGeometry:
+        """CRS84: the granted part of an edition."""
+        if area is None:
+            return edition.extent
+        return self._kept(self._extents, (area.digest, edition.edition_id, edition.generation), lambda: area.cut(edition.extent))
+
+    def _kept(self, memory: OrderedDict, key, make: Callable):
+        with self._lock:
+            if key in memory:
+                memory.move_to_end(key)
+                return memory[key]
+        value = make()
+        with self._lock:
+            value = memory.setdefault(key, value)
+            while len(memory) > AREAS_KEPT:
+                memory.popitem(last=False)
+        return value
+
+
+def _unknown(decision: Decision) -> Decision:
+    """The decision for a layer that does not exist: what an agency without any agreement on it would be told."""
+    return Decision(
+        effect=Effect.DENY, area=None, pieces=(), reasons=(Reason(agreement_id=None, version=None, clause=None, code="no-agreement"),),
+        holds_until=decision.holds_until,
+    )
+
+
+def _met(agreements: Sequence[Agreement], request: OverlayRequest) -> list[Grant]:
+    return [grant for agreement in agreements for grant in agreement.grants if first_unmet_term(agreement, grant, request) is None]
+
+
+def _all_of(grants: Sequence[Grant], term: str) -> frozenset[str] | None:
+    values = [getattr(grant, term) for grant in grants]
+    return None if None in values or not values else frozenset().union(*values)
+
+
+def _open(choose: Callable, values: Sequence[float | None]) -> float | None:
+    return None if None in values or not values else choose(values)
+
+
+def _event(caller: Caller, asked: Sequence[Asked], results: Sequence[tuple[Edition | None, Decision]]) -> dict:
+    view = next((one.view for one in asked if one.view), None)
+    event = {
+        "event": "overlay.decided", "agency": caller.agency.agency_id, "key": caller.key_id,
+        "operation": str(asked[0].operation) if asked else "none",
+        "layers": [_layer_event(one, edition, decision) for one, (edition, decision) in zip(asked, results, strict=True)],
+    }
+    if view:
+        event |= {"crs": view.crs, "bounds": [round(v, 7) for v in view.bounds], "size": [view.width, view.height]}
+    return event
+
+
+def _layer_event(asked: Asked, edition: Edition | None, decision: Decision) -> dict:
+    return {
+        "layer": asked.layer.layer, "edition": edition.name if edition else asked.layer.edition, "generation": edition.generation if edition else None,
+        "style": asked.style, "format": asked.format, "effect": str(decision.effect), "area": decision.area.digest[:16] if decision.area else None,
+        "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
+    }

@@ -1,0 +1,129 @@
+"""Who asks: credentials of a request -> Caller, or Unidentified (401).
+
+A key comes as `Authorization: Bearer`, `X-API-Key`, HTTP Basic (agency and key, or the key alone on either side), `?key=` / `?tk=`, or as a
+path segment `/k/<key>/...` for clients that can do nothing else. One request, one key: two different ones are refused.
+"""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from urllib.parse import parse_qsl, quote, urlencode
+
+from agreements.model import Agency, Key, RegisterSnapshot
+
+QUERY_NAMES = ("key", "tk")
+PATH_PREFIX = "/k/"
+
+
+class Unidentified(Exception):
+    """No key, or none that counts. `code` is `key-missing`, `key-unknown` or `key-ambiguous`; the answer never says which key it was."""
+
+    def __init__(self, code: str):
+        super().__init__(code)
+        self.code = code
+
+
+class Carriage(Enum):
+    """How the key came, and so whether addresses that we build carry it on."""
+
+    HEADER = "header"
+    QUERY = "query"
+    PATH = "path"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """A key as it came."""
+
+    secret: str
+    carriage: Carriage
+    name: str = "key"
+
+    def __repr__(self) -> str:
+        return f"Presented(<{len(self.secret)} characters>, {self.carriage})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An agency, by one of its keys."""
+
+    agency: Agency
+    key_id: str
+    presented: Presented
+    base_url: str
+
+    def __repr__(self) -> str:
+        return f"Caller({self.agency.agency_id}, {self.key_id})"
+
+    def address(self, path: str, **query: str) -> str:
+        """An absolute address on our public base. A key that came in the query or the path is carried on, since clients follow what
+        we print; one that came in a header never is. `path` may hold template braces."""
+        carriage, secret = self.presented.carriage, self.presented.secret
+        if carriage is Carriage.PATH:
+            path = f"{PATH_PREFIX}{quote(secret, safe='')}{path}"
+        elif carriage is Carriage.QUERY:
+            query = query | {self.presented.name: secret}
+        return f"{self.base_url}{path}{'?' + urlencode(query) if query else ''}"
+
+
+def presented_key(environ: dict) -> Presented:
+    """The one key of a request, unchecked. A path key is taken out of PATH_INFO by `strip_path_key` before routing."""
+    found = [*_from_headers(environ), *_from_query(environ.get("QUERY_STRING", ""))]
+    if secret := environ.get("geoshare.path_key"):
+        found.append(Presented(secret=secret, carriage=Carriage.PATH))
+    if not found:
+        raise Unidentified("key-missing")
+    if len({p.secret for p in found}) > 1:
+        raise Unidentified("key-ambiguous")
+    return found[0]
+
+
+def strip_path_key(environ: dict) -> dict:
+    """`/k/<key>/ows` -> `/ows`, the key kept aside: logs and routes never see it."""
+    path = environ.get("PATH_INFO", "")
+    if not path.startswith(PATH_PREFIX):
+        return environ
+    secret, slash, rest = path[len(PATH_PREFIX):].partition("/")
+    return environ | {"PATH_INFO": slash + rest or "/", "geoshare.path_key": secret}
+
+
+def identify(presented: Presented, register: RegisterSnapshot, now: datetime, base_url: str) -> Caller:
+    """The agency behind a key; Unidentified where the key is unknown, revoked or past its end."""
+    key = register.keys.get(hashlib.sha256(presented.secret.encode()).hexdigest())
+    if key is None or not _counts(key, now):
+        raise Unidentified("key-unknown")
+    agency = register.agencies.get(key.agency_id)
+    if agency is None or not agency.is_active:
+        raise Unidentified("key-unknown")
+    return Caller(agency=agency, key_id=key.key_id, presented=presented, base_url=base_url)
+
+
+def _counts(key: Key, now: datetime) -> bool:
+    return (key.revoked is None or now < key.revoked) and (key.expires is None or now < key.expires)
+
+
+def _from_headers(environ: dict) -> list[Presented]:
+    found = []
+    if secret := environ.get("HTTP_X_API_KEY", "").strip():
+        found.append(Presented(secret=secret, carriage=Carriage.HEADER))
+    scheme, _, credentials = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        found.append(Presented(secret=credentials.strip(), carriage=Carriage.HEADER))
+    elif scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(credentials.strip(), validate=True).decode("utf-8").partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            raise Unidentified("key-unknown") from None
+        if password or user:
+            found.append(Presented(secret=password or user, carriage=Carriage.HEADER))
+    return found
+
+
+def _from_query(query: str) -> list[Presented]:
+    if "key=" not in query.lower() and "tk=" not in query.lower():
+        return []
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return [Presented(secret=value, carriage=Carriage.QUERY, name=name.lower()) for name, value in pairs if name.lower() in QUERY_NAMES and value]

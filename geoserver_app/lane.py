@@ -1,0 +1,243 @@
+"""The fast lane: a bare WSGI callable before Flask, for tiles that are already in the cache.
+
+key -> compiled decision -> file -> socket. A compiled decision is `Gate.decide` for one tile row, remembered until the register, the catalogue or
+the calendar could change it; the tile's place (inside, edge, outside) comes from the area's quadtree. Inside tiles leave as the cache holds them;
+an outside tile is one constant that touches neither cache nor source; edge tiles are cut on a copy, which is kept in this worker's memory.
+Whatever is not a plain hit - a miss, a refusal, a malformed address - goes on to Flask, where `TileServer.answer` is the same code.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from agreements.model import Decision, Effect, Operation
+from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable
+from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing
+from geoserver_app.identity import Caller, Unidentified, presented_key, strip_path_key
+from layers.model import Edition
+from tiles.compose import cut
+from tiles.encode import blank, decode, encode
+from tiles.engine import Engine
+from tiles.errors import RequestInvalid
+from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
+from tiles.permits import Permit
+from tiles.requests import GetTile, parse_tile_path
+
+DERIVED_BYTES = 64 << 20
+RULES_KEPT = 100_000
+
+TILE_HEADERS = (
+    ("Cache-Control", "private, max-age=1, must-revalidate"),          # no longer than a revocation may take (design R6)
+    ("Vary", "Authorization, X-API-Key"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TileRule:
+    """A decision that holds for one row of tiles until `until` (POSIX seconds)."""
+
+    edition: Edition | None
+    permit: Permit | None
+    decision: Decision
+    event: dict
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class TileAnswer:
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    data: bytes
+    etag: str
+
+    @classmethod
+    def of(cls, data: bytes) -> "_Body":
+        """The ETag is a digest of the very bytes: equal answers share it, and nothing but the answer can be read from it."""
+        return cls(data, f'"{hashlib.sha256(data).hexdigest()[:24]}"')
+
+
+class TileServer:
+    """Tiles for callers: decides, records, cuts. Never renders without a permit, never writes to the shared cache."""
+
+    def __init__(self, gate: Gate, engine: Engine, log: DecisionLog):
+        self.gate, self.engine, self.log = gate, engine, log
+        self._derived = _Derived(DERIVED_BYTES)
+
+    def answer(self, caller: Caller, tile: GetTile, if_none_match: str = "", *, render: bool = True) -> TileAnswer | None:
+        """The tile as this caller may see it.
+
+        With `render` False only what is at hand is answered, and None stands for everything else, refusals too; nothing is recorded then.
+
+        Raises
+        ------
+        Refused
+            No whole grant allows it (recorded).
+        RequestInvalid
+            No such tile matrix set or tile.
+        NotTrusted, DecisionLogUnavailable, RenderFailed
+            Nothing may be, or can be, served now.
+        """
+        tms = _matrix_set(tile)
+        standing, now = self.gate.standing(), self.gate.clock()
+        rule = self._rule(standing, caller, tile, tms, now)
+        if rule.decision.effect is Effect.DENY:
+            if not render:
+                return None
+            record_id = self.log.write(self._event(rule, caller, tile))
+            raise Refused([(tile.layer, rule.decision)], record_id)
+        body = self._body(rule, tile, tms, render)
+        if body is None:
+            return None
+        self.log.write(self._event(rule, caller, tile))
+        return _answer(body, tile.format, if_none_match)
+
+    def _rule(self, standing: Standing, caller: Caller, tile: GetTile, tms: TileMatrixSet, now: datetime) -> TileRule:
+        key = (caller.agency.agency_id, tile.layer, tile.style, tile.tms, tile.format, tile.z, tile.row)
+        rule = standing.tile_rules.get(key)
+        if rule is None or now.timestamp() >= rule.until:
+            rule = self._compile(standing, caller, tile, tms, now)
+            if len(standing.tile_rules) >= RULES_KEPT:
+                standing.tile_rules.clear()
+            standing.tile_rules[key] = rule
+        return rule
+
+    def _compile(self, standing: Standing, caller: Caller, tile: GetTile, tms: TileMatrixSet, now: datetime) -> TileRule:
+        asked = Asked(
+            layer=tile.layer, operation=Operation.GET_TILE, view=tms.view(tile.z, tile.row, tile.col),
+            style=tile.style, format=tile.format, crs=tms.crs,
+        )
+        edition, decision = self.gate.decide(standing, caller, asked, now)
+        denied = decision.effect is Effect.DENY
+        permit = None if denied else self.gate.permit(caller, edition, decision)
+        event = {
+            "event": "overlay.decided", "operation": "GetTile", "layer": tile.layer.layer, "edition": edition.name if edition else None,
+            "style": tile.style, "format": tile.format, "effect": str(decision.effect),
+            "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
+        }
+        return TileRule(edition, permit, decision, event, decision.holds_until.timestamp() if decision.holds_until else float("inf"))
+
+    @staticmethod
+    def _event(rule: TileRule, caller: Caller, tile: GetTile) -> dict:
+        return rule.event | {
+            "agency": caller.agency.agency_id, "key": caller.key_id, "tms": tile.tms, "tile": [tile.z, tile.row, tile.col],
+        }
+
+    def _body(self, rule: TileRule, tile: GetTile, tms: TileMatrixSet, render: bool) -> _Body | None:
+        edition, permit = rule.edition, rule.permit
+        place = "inside" if permit.area is None else permit.area.classify(tms, tile.z, tile.row, tile.col)
+        if place == "outside" or self.engine.is_beyond(edition, tms.id, tile.z, tile.row, tile.col):
+            return _blank_tile(tile.format)
+        style = self.engine.style(edition, tile.style)
+        key = (
+            edition.edition_id, edition.generation, style, tile.tms, tile.z, tile.row, tile.col, tile.format,
+            permit.area.digest if place == "edge" else None,
+        )
+        if (body := self._derived.get(key)) is not None:
+            return body
+        master = self._master(rule, tile, style, render)
+        if master is None:
+            return None
+        data, media_type = master
+        if place == "inside" and media_type == tile.format:
+            return _Body.of(data)
+        picture = decode(data)
+        if place == "edge":
+            picture = cut(picture, permit.area, tms.view(tile.z, tile.row, tile.col))
+        body = _Body.of(encode(picture, tile.format, lossless=edition.lossless))
+        self._derived.put(key, body)
+        return body
+
+    def _master(self, rule: TileRule, tile: GetTile, style: str, render: bool) -> tuple[bytes, str] | None:
+        """The whole, unclipped tile of the shared cache and its media type."""
+        address = (rule.edition, style, tile.tms, tile.z, tile.row, tile.col)
+        stored = self.engine.tile(*address, rule.permit) if render else self.engine.stored_tile(*address, rule.permit)
+        return (stored.data, stored.media_type) if stored else None
+
+
+class _Derived:
+    """Cut and re-encoded tiles, the least used forgotten first. Keys hold the edition's generation and the area's digest."""
+
+    def __init__(self, most_bytes: int):
+        self._most, self._bytes = most_bytes, 0
+        self._bodies: OrderedDict[tuple, _Body] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple) -> _Body | None:
+        with self._lock:
+            body = self._bodies.get(key)
+            if body is not None:
+                self._bodies.move_to_end(key)
+            return body
+
+    def put(self, key: tuple, body: _Body) -> None:
+        with self._lock:
+            before = self._bodies.pop(key, None)
+            self._bytes += len(body.data) - (len(before.data) if before else 0)
+            self._bodies[key] = body
+            while self._bytes > self._most and self._bodies:
+                self._bytes -= len(self._bodies.popitem(last=False)[1].data)
+
+
+def _matrix_set(tile: GetTile) -> TileMatrixSet:
+    tms = TILE_MATRIX_SETS.get(tile.tms)
+    if tms is None:
+        raise RequestInvalid("InvalidParameterValue", "TileMatrixSet", f"no tile matrix set `{tile.tms}`: there are {', '.join(TILE_MATRIX_SETS)}")
+    if not tms.holds(tile.z, tile.row, tile.col):
+        raise RequestInvalid(
+            "TileOutOfRange", "TileRow,TileCol", f"no tile {tile.z}/{tile.row}/{tile.col} in `{tile.tms}`: see the limits in its capabilities",
+        )
+    return tms
+
+
+@lru_cache(maxsize=8)
+def _blank_tile(media_type: str) -> _Body:
+    return _Body.of(blank(media_type, 256, 256))
+
+
+def _answer(body: _Body, media_type: str, if_none_match: str) -> TileAnswer:
+    headers = [("Content-Type", media_type), ("ETag", body.etag), *TILE_HEADERS]
+    if if_none_match and body.etag in if_none_match:
+        return TileAnswer(304, headers, b"")
+    return TileAnswer(200, [*headers, ("Content-Length", str(len(body.data)))], body.data)
+
+
+STATUS_LINES = {200: "200 OK", 304: "304 Not Modified"}
+
+
+class Lane:
+    """WSGI: tiles at hand are answered here, everything else by `app`."""
+
+    def __init__(self, app: Callable, tiles: TileServer):
+        self.app, self.tiles = app, tiles
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        environ = strip_path_key(environ)
+        answer = self._hit(environ) if environ.get("REQUEST_METHOD") in ("GET", "HEAD") else None
+        if answer is None:
+            return self.app(environ, start_response)
+        start_response(STATUS_LINES[answer.status], answer.headers)
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
+
+    def _hit(self, environ: dict) -> TileAnswer | None:
+        path = environ["PATH_INFO"]
+        if not path.startswith(("/tiles/", "/wmts/1.0.0/")):
+            return None
+        try:
+            tile = parse_tile_path(path, environ.get("QUERY_STRING", ""))
+            if tile is None:
+                return None
+            caller = self.tiles.gate.identify(presented_key(environ))
+            return self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False)
+        except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable):
+            return None                                     # Flask meets the same fault and puts it into words

@@ -1,0 +1,30 @@
+"""The server: granian, one process a core, threads within. Each worker wires its own services from the settings it finds."""
+
+import logging
+import os
+
+from granian import Granian
+from granian.constants import Interfaces
+
+from geoserver_app.settings import Settings
+
+
+def build():
+    """What a worker serves: the lane, with Flask behind it."""
+    from geoserver_app import create_app
+    from geoserver_app.settings import load_settings
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return create_app(load_settings()).wsgi_app
+
+
+def serve(settings: Settings) -> None:
+    """Serve until told to stop. Workers get the settings through the environment, so that a worker that is replaced gets the same."""
+    for name in ("bind", "port", "public_base_url", "data", "database_url", "store", "cache", "decisions", "config", "ceiling", "workers", "threads",
+                 "max_pixels", "max_layers", "recheck_seconds", "trust_seconds", "trusted_proxies", "contact_name", "contact_email", "demo"):
+        os.environ[f"GEOSHARE_{name.upper()}"] = str(getattr(settings, name))
+    Granian(
+        "geoserver_app.server:build", factory=True, interface=Interfaces.WSGI, address=settings.bind, port=settings.port,
+        workers=settings.workers, blocking_threads=settings.threads, backlog=2048, respawn_failed_workers=True, log_access=False,
+        process_name="geoshare",
+    ).serve()

@@ -1,0 +1,139 @@
+"""config/service.yaml and GEOSHARE_* -> one frozen Settings; every fault told at once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ruamel.yaml import YAML, YAMLError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds config/."""
+
+CLASSIFICATIONS = ("public", "internal", "secret", "confidential", "top-secret")
+
+
+class SettingsInvalid(Exception):
+    """The settings hold faults; the message lists them all."""
+
+    def __init__(self, faults: list[str]):
+        super().__init__(f"config/service.yaml: {len(faults)} fault{'s' if len(faults) != 1 else ''}\n" + "\n".join(f"  {f}" for f in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this instance runs. Folders are absolute once loaded."""
+
+    bind: str = "127.0.0.1"
+    port: int = 8080
+    public_base_url: str = ""
+    workers: int = 2
+    threads: int = 4
+    data: Path = ROOT / "var"
+    database_url: str = ""
+    store: Path = Path()
+    cache: Path = Path()
+    decisions: Path = Path()
+    ceiling: str = "secret"
+    max_pixels: int = 4096 * 4096
+    max_layers: int = 20
+    recheck_seconds: float = 0.5
+    trust_seconds: float = 2.0
+    trusted_proxies: int = 0
+    contact_name: str = ""
+    contact_email: str = ""
+    demo: bool = False
+    config: Path = ROOT / "config"
+
+    @classmethod
+    def at(cls, data: Path, **others) -> "Settings":
+        """Settings with everything under one folder, the rest at its default: what the command line and the tests use."""
+        data = Path(data).resolve()
+        places = {
+            "database_url": f"sqlite:///{data / 'geoshare.sqlite'}",
+            "store": data / "store",
+            "cache": data / "cache",
+            "decisions": data / "decisions",
+        }
+        settings = cls(data=data, **{**places, **others})
+        return settings if settings.public_base_url else settings.replaced(public_base_url=f"http://{settings.bind}:{settings.port}")
+
+    def replaced(self, **changes) -> "Settings":
+        return type(self)(**{f.name: getattr(self, f.name) for f in fields(self)} | changes)
+
+
+def load_settings(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:
+    """Read the file, then the environment over it.
+
+    Raises
+    ------
+    SettingsInvalid
+        With every fault: unknown names, wrong types, values out of range.
+    """
+    environ = os.environ if environ is None else environ
+    path = path or Path(environ.get("GEOSHARE_CONFIG", ROOT / "config" / "service.yaml"))
+    given, faults = _read(path), []
+    known = {f.name: f for f in fields(Settings)}
+    for name in given.keys() - known.keys():
+        faults.append(f"{name}: no such setting; there are {', '.join(sorted(known))}")
+    for name in known:
+        if (text := environ.get(f"GEOSHARE_{name.upper()}")) is not None:
+            given[name] = text
+    values = {}
+    for name, value in given.items():
+        if name in known and value not in ("", None):
+            try:
+                values[name] = _typed(known[name].type, value)
+            except ValueError as error:
+                faults.append(f"{name}: {error}")
+    faults += _out_of_range(values)
+    if faults:
+        raise SettingsInvalid(faults)
+    return _placed(values, path.parent.parent)
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = YAML(typ="safe").load(path.read_text("utf-8")) if path.exists() else {}
+    except YAMLError as error:
+        raise SettingsInvalid([f"is not YAML: {' '.join(str(error).split())}"]) from error
+    if not isinstance(content or {}, dict):
+        raise SettingsInvalid(["must be a list of `name: value`"])
+    return dict(content or {})
+
+
+def _typed(kind: type, value):
+    if kind is bool:
+        if str(value).lower() not in ("true", "false", "1", "0", "yes", "no"):
+            raise ValueError(f"must be true or false, got `{value}`")
+        return str(value).lower() in ("true", "1", "yes")
+    if kind in (int, float):
+        try:
+            return kind(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"must be a number, got `{value}`") from None
+    return Path(value) if kind is Path else str(value)
+
+
+def _out_of_range(values: dict) -> list[str]:
+    faults = []
+    if not 1 <= values.get("port", 8080) <= 65535:
+        faults.append(f"port: must be 1 to 65535, got `{values['port']}`")
+    for name in ("workers", "threads", "max_pixels", "max_layers"):
+        if values.get(name, 1) < 1:
+            faults.append(f"{name}: must be at least 1, got `{values[name]}`")
+    if values.get("ceiling", "secret") not in CLASSIFICATIONS:
+        faults.append(f"ceiling: must be one of {', '.join(CLASSIFICATIONS)}, got `{values['ceiling']}`")
+    url = values.get("public_base_url", "")
+    if url and not url.startswith(("http://", "https://")):
+        faults.append(f"public_base_url: must begin with http:// or https://, got `{url}`")
+    return faults
+
+
+def _placed(values: dict, root: Path) -> Settings:
+    places = {name: (root / values.pop(name)).resolve() for name in ("store", "cache", "decisions", "config") if name in values}
+    data = (root / values.pop("data", "var")).resolve()
+    if "public_base_url" in values:
+        values["public_base_url"] = values["public_base_url"].rstrip("/")
+    return Settings.at(data, **values, **places)

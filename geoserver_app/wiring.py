@@ -1,0 +1,47 @@
+"""Settings -> Services: everything that lives as long as a worker, put together once. No logic."""
+
+from dataclasses import dataclass
+
+import flask
+import sqlalchemy
+
+from agreements.register import AgreementRegister, SqlRegister
+from geoserver_app.database import connect
+from geoserver_app.decision_log import DecisionLog
+from geoserver_app.gate import Gate
+from geoserver_app.lane import TileServer
+from geoserver_app.settings import Settings
+from layers.catalogue import Catalogue, SqlCatalogue
+from tiles.engine import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    settings: Settings
+    database: sqlalchemy.Engine
+    catalogue: Catalogue
+    register: AgreementRegister
+    engine: Engine
+    log: DecisionLog
+    gate: Gate
+    tiles: TileServer
+
+
+def wire(settings: Settings) -> Services:
+    """The real parts: one database, one store, one shared cache, one decision log."""
+    database = connect(settings.database_url)
+    catalogue, register = SqlCatalogue(database), SqlRegister(database)
+    log = DecisionLog(settings.decisions)
+    gate = Gate(
+        register, catalogue, log, base_url=settings.public_base_url, recheck=settings.recheck_seconds, trust=settings.trust_seconds,
+    )
+    engine = Engine(settings.store, settings.cache, settings.config)
+    return Services(
+        settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,
+        tiles=TileServer(gate, engine, log),
+    )
+
+
+def services() -> Services:
+    """The services of the application that answers the current request."""
+    return flask.current_app.extensions["geoshare"]

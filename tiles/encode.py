@@ -1,0 +1,68 @@
+"""Pictures to bytes: once, at the end, with no metadata in them."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
+EXTENSIONS = {"png": PNG, "jpg": JPEG, "jpeg": JPEG, "webp": WEBP}
+
+JPEG_QUALITY = 88
+WEBP_QUALITY = 85
+PNG_LEVEL = 3
+WHITE = (255, 255, 255)
+
+
+def encode(
+    picture: Image.Image, media_type: str, *, transparent: bool = True, background: tuple[int, int, int] = WHITE, lossless: bool = False
+) -> bytes:
+    """`picture` as PNG, JPEG or WebP.
+
+    Transparent parts stay so only where `transparent` is wanted and the format can (JPEG can't); else `background` shows through.
+    Colours under full transparency are zero. `lossless` chooses WebP's lossless mode; JPEG has none.
+    """
+    picture = _prepared(picture, transparent and media_type != JPEG, background)
+    out = io.BytesIO()
+    if media_type == PNG:
+        picture.save(out, "PNG", compress_level=PNG_LEVEL)
+    elif media_type == JPEG:
+        picture.save(out, "JPEG", quality=JPEG_QUALITY)
+    elif media_type == WEBP:
+        picture.save(out, "WEBP", quality=100 if lossless else WEBP_QUALITY, method=1, lossless=lossless, exact=False)
+    else:
+        raise ValueError(f"no encoder for {media_type}")
+    return out.getvalue()
+
+
+def decode(data: bytes) -> Image.Image:
+    """A picture of the cache as RGB or RGBA; grey and palette are spread out."""
+    picture = Image.open(io.BytesIO(data))
+    if picture.mode in ("RGB", "RGBA"):
+        picture.load()
+        return picture
+    return picture.convert("RGBA" if "transparency" in picture.info or picture.mode in ("LA", "PA") else "RGB")
+
+
+def _prepared(picture: Image.Image, keep_alpha: bool, background: tuple[int, int, int]) -> Image.Image:
+    if picture.mode == "RGB":
+        return picture
+    picture = picture.convert("RGBA")
+    lowest, highest = picture.getextrema()[3]
+    if lowest == 255:
+        return picture.convert("RGB")
+    if keep_alpha:
+        return _nothing_hidden(picture)
+    ground = Image.new("RGBA", picture.size, (*background, 255))
+    return (ground if highest == 0 else Image.alpha_composite(ground, picture)).convert("RGB")
+
+
+def _nothing_hidden(picture: Image.Image) -> Image.Image:
+    pixels = np.array(picture)
+    pixels[pixels[..., 3] == 0] = 0
+    return Image.fromarray(pixels)
+
+
+def blank(media_type: str, width: int, height: int, background: tuple[int, int, int] = WHITE, transparent: bool = True) -> bytes:
+    """The constant answer for a view wholly outside: tells nothing but its size."""
+    return encode(Image.new("RGBA", (width, height)), media_type, transparent=transparent, background=background, lossless=True)
