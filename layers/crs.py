@@ -326,7 +326,7 @@ def transform_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
     Raises
     ------
     OutsideAreaOfUse
-        `target` has no finite coordinates for a part of the edge.
+        `target` can't express a part of the edge.
 
     >>> transform_bounds(Bounds(300000, 3000000, 900000, 4000000), "EPSG:32650", "CRS:84").rounded(2)
     Bounds(left=114.78, bottom=27.06, right=121.44, top=36.14)
@@ -338,7 +338,7 @@ def transform_bounds(bounds: Bounds, source: str, target: str) -> Bounds:
     along_x, along_y = np.concatenate([x, x]), np.concatenate([y, y])
     edge_x = np.concatenate([along_x, np.repeat([bounds.left, bounds.right], POINTS_PER_SIDE)])
     edge_y = np.concatenate([np.repeat([bounds.bottom, bounds.top], POINTS_PER_SIDE), along_y])
-    there_x, there_y = _finite(transformer(source, target).transform(edge_x, edge_y), source, target)
+    there_x, there_y = _expressible(transformer(source, target).transform(edge_x, edge_y), source, target)
     return Bounds(float(there_x.min()), float(there_y.min()), float(there_x.max()), float(there_y.max()))
 
 
@@ -348,14 +348,14 @@ def transform_geometry(geometry: BaseGeometry, source: str, target: str) -> Base
     Raises
     ------
     OutsideAreaOfUse
-        `target` has no finite coordinates for a vertex.
+        `target` can't express a vertex.
     """
     if source == target:
         return geometry
     way = transformer(source, target)
 
     def moved(points: np.ndarray) -> np.ndarray:
-        x, y = _finite(way.transform(points[:, 0], points[:, 1]), source, target)
+        x, y = _expressible(way.transform(points[:, 0], points[:, 1]), source, target)
         return np.column_stack([x, y])
 
     if not shapely.has_z(geometry):
@@ -417,9 +417,22 @@ def _geographic_of(crs: str) -> str:
     return crs_name(to_pyproj(crs).geodetic_crs.to_wkt())
 
 
-def _finite(points: tuple, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=256)
+def _sane(crs: str) -> tuple[float, float, float]:
+    """Centre of x, and how far x and y may lie from it and from 0: PROJ gives finite nonsense for the far side of the globe."""
+    if crs == "EPSG:3857":
+        return 0.0, 1.5 * MERCATOR_EDGE, 1.5 * MERCATOR_EDGE
+    if _central_meridian(crs) is None:
+        return 0.0, math.inf, math.inf
+    parameters = {parameter.name: parameter.value for parameter in to_pyproj(crs).coordinate_operation.params}
+    return parameters["False easting"], 4_000_000.0, 10_010_000.0 + abs(parameters["False northing"])
+
+
+def _expressible(points: tuple, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
     x, y = points[0], points[1]
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+    centre, widest, highest = _sane(target)
+    fit = np.isfinite(x) & np.isfinite(y) & (np.abs(x - centre) <= widest) & (np.abs(y) <= highest)
+    if not fit.all():
         raise OutsideAreaOfUse(f"coordinates of `{source[:60]}` leave what `{target[:60]}` can express: ask for a smaller area")
     return x, y
 

@@ -153,6 +153,8 @@ def test_bounds_that_leave_the_crs_are_refused_not_infinite():
     with pytest.raises(OutsideAreaOfUse):
         crs.transform_bounds(Bounds(-180, -60, 180, 60), "CRS:84", "EPSG:4549")
     with pytest.raises(OutsideAreaOfUse):
+        crs.transform_bounds(Bounds(-180, -90, 180, 90), "CRS:84", "EPSG:3857")
+    with pytest.raises(OutsideAreaOfUse):
         crs.transform_geometry(shapely.Point(-60, 0), "CRS:84", "EPSG:4549")
 
 
