@@ -18,7 +18,7 @@ class Rings:
     __slots__ = ("x0", "y0", "x1", "y1", "low", "high", "left")
 
     def __init__(self, geometry: BaseGeometry):
-        lines = [shapely.get_coordinates(ring) for ring in shapely.get_rings(geometry)]
+        lines = [shapely.get_coordinates(ring) for ring in shapely.get_rings(shapely.get_parts(geometry))]
         starts = np.concatenate([line[:-1] for line in lines]) if lines else np.empty((0, 2))
         ends = np.concatenate([line[1:] for line in lines]) if lines else np.empty((0, 2))
         slanting = starts[:, 1] != ends[:, 1]                      # a level edge is never crossed by a level line
@@ -29,28 +29,29 @@ class Rings:
 
     def mask(self, view: View) -> np.ndarray:
         """(row, col) of bool: True where the centre of the pixel is inside. Row 0 is the top."""
-        bounds, (step_x, step_y) = view.bounds, view.resolution
-        near = np.flatnonzero((self.high > bounds.bottom) & (self.low < bounds.top) & (self.left < bounds.right))
-        rows, xs = _crossings(self, near, bounds.top, step_y, view.height)
-        # centres to the right of a crossing change sides: first column whose centre lies beyond it
-        columns = np.ceil((xs - bounds.left) / step_x - 0.5)
-        flips = np.zeros((view.height, view.width + 1), np.uint8)
-        kept = columns <= view.width - 1
+        rows, xs = self._crossings(view)
+        # a crossing changes the side of every centre to its right: the first such column takes the flip
+        columns = np.ceil((xs - view.bounds.left) / view.resolution[0] - 0.5)
+        kept = columns < view.width
         columns = np.maximum(columns[kept], 0).astype(np.intp)
-        np.bitwise_xor.at(flips, (rows[kept], columns), 1)
-        return np.bitwise_xor.accumulate(flips[:, :-1], axis=1).astype(bool)
+        flips = np.bincount(rows[kept] * view.width + columns, minlength=view.height * view.width).reshape(view.height, view.width)
+        return np.bitwise_xor.accumulate((flips & 1).astype(bool), axis=1)
 
+    def _crossings(self, view: View) -> tuple[np.ndarray, np.ndarray]:
+        """Row and x of every crossing of an edge with a line through pixel centres, those to the right of the view left out.
 
-def _crossings(rings: Rings, near: np.ndarray, top: float, step_y: float, height: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row and x of every crossing of an edge with a line through pixel centres. An edge owns its lower end, not its upper one."""
-    low, high = rings.low[near], rings.high[near]
-    first = np.clip(np.floor((top - high) / step_y - 0.5), 0, height - 1).astype(np.intp)
-    last = np.clip(np.ceil((top - low) / step_y - 0.5), -1, height - 1).astype(np.intp)
-    counts = np.maximum(last - first + 1, 0)
-    which = np.repeat(np.arange(len(near)), counts)
-    rows = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts) + first[which]
-    y = top - (rows + 0.5) * step_y
-    met = (y >= low[which]) & (y < high[which])
-    which, rows, y = near[which[met]], rows[met], y[met]
-    share = (y - rings.y0[which]) / (rings.y1[which] - rings.y0[which])
-    return rows, rings.x0[which] + share * (rings.x1[which] - rings.x0[which])
+        A vertex lies between two such lines, by a number that depends on its y alone; an edge crosses the lines between its two ends. So
+        neighbouring edges agree about the vertex they share, and every line is crossed an even number of times, whatever is rounded.
+        """
+        bounds, step = view.bounds, view.resolution[1]
+        near = np.flatnonzero((self.high > bounds.bottom) & (self.low < bounds.top) & (self.left < bounds.right))
+        above = np.floor((bounds.top - self.high[near]) / step - 0.5)              # last row whose centre is not below the upper end
+        below = np.floor((bounds.top - self.low[near]) / step - 0.5)               # last row whose centre is not below the lower end
+        first = np.clip(above + 1, 0, view.height).astype(np.intp)
+        counts = np.clip(below + 1, 0, view.height).astype(np.intp) - first
+        which = np.repeat(np.arange(len(near)), counts)
+        rows = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts) + first[which]
+        edge = near[which]
+        y = bounds.top - (rows + 0.5) * step
+        share = (y - self.y0[edge]) / (self.y1[edge] - self.y0[edge])
+        return rows, self.x0[edge] + share * (self.x1[edge] - self.x0[edge])
