@@ -9,6 +9,9 @@
       SheetNumberInvalid       not a GB/T 13989 number
       DivisionNotDefined       no administrative division with that code
       CatalogueUnavailable     the catalogue can't be trusted: answer 503, never 200
+      EditionOutpaced          somebody else published the same edition meanwhile
+      IngestBusy               another ingest of the same edition is running
+      IngestFailed             files were rejected, so nothing was published; holds every LayerRejected
 
 Each message is one sentence or two: what is wrong, with the user's own words in backticks, then how to mend it.
 None of them names a path of this machine.
@@ -42,6 +45,9 @@ class LayerRejected(LayersError):
         super().__init__(f"{source}: {fault}: {mend}")
         self.source, self.fault, self.mend = source, fault, mend
 
+    def __reduce__(self):       # found in a worker process, told by its parent
+        return type(self), (self.source, self.fault, self.mend)
+
 
 class OutsideAreaOfUse(LayersError):
     pass
@@ -69,3 +75,27 @@ class DivisionNotDefined(LayersError):
 
 class CatalogueUnavailable(LayersError):
     pass
+
+
+class EditionOutpaced(LayersError):
+    def __init__(self, name: str):
+        super().__init__(f"edition `{name}` was published by somebody else meanwhile: run the same command again")
+
+
+class IngestBusy(LayersError):
+    def __init__(self, name: str):
+        super().__init__(f"another ingest of `{name}` is running: wait for it to end, then run the same command again")
+
+
+class IngestFailed(LayersError):
+    """Files that can't be taken in, all of them at once.
+
+    Parameters
+    ----------
+    rejected : tuple of LayerRejected
+    """
+
+    def __init__(self, rejected: "tuple[LayerRejected, ...]"):
+        files = "1 file was" if len(rejected) == 1 else f"{len(rejected)} files were"
+        super().__init__(f"{files} rejected and nothing was published: " + "; ".join(str(each) for each in rejected))
+        self.rejected = rejected
