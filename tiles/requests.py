@@ -1,0 +1,661 @@
+"""KVP or path of a request -> one small typed value. Axis order ends here; so does everything a client may spell in two ways.
+
+    WMS   GetCapabilities GetMap GetFeatureInfo GetLegendGraphic     `parse_wms`
+    WMTS  GetCapabilities GetTile                                   `parse_wmts_kvp`, `parse_tile_path`
+    XYZ   GetTile                                                   `parse_tile_path`
+
+Parameter names are read in any case, a known one at most once. What we don't know is ignored and goes no further; what would let a client
+style, filter or choose attributes is refused by name. Nothing here raises anything but RequestInvalid.
+
+Source: OGC 06-042 (WMS 1.3.0), OGC 01-068r3 (WMS 1.1.1), OGC 05-078r4 (GetLegendGraphic), OGC 07-057r7 (WMTS 1.0.0).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
+from urllib.parse import parse_qsl
+
+from layers.crs import SERVED, is_geographic, is_north_first, parse_crs, reach, transform_bounds, world_bounds
+from layers.errors import CrsNotServed
+from layers.model import EDITION, NAME, Bounds, LayerName, View
+from tiles.encode import EXTENSIONS, JPEG, PNG, WEBP, WHITE
+from tiles.errors import RequestInvalid, RequestTooLarge
+from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
+
+Pairs = Sequence[tuple[str, str]]
+"""Names and values of a query, decoded, in the order in which they came."""
+
+
+MOST_PARAMETERS = 200
+
+
+def pairs_of(query: str) -> list[tuple[str, str]]:
+    """A raw query string as pairs; a `;` is part of a value, as in `image/png; mode=8bit`."""
+    try:
+        return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        raise _fault("InvalidParameterValue", "", "too-many-parameters", RequestTooLarge, most=MOST_PARAMETERS) from None
+
+
+# -- what is asked
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that one request may ask for."""
+
+    max_pixels: int = 4096 * 4096
+    max_side: int = 16384
+    max_layers: int = 20
+    max_features: int = 100
+    max_value: int = 4096       # characters of one parameter we read
+
+
+class Exceptions(StrEnum):
+    """How a WMS client wants to be told of an error."""
+
+    XML = "XML"
+    INIMAGE = "INIMAGE"
+    BLANK = "BLANK"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetCapabilities:
+    service: str                            # WMS | WMTS
+    version: str                            # already negotiated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetMap:
+    """`styles` is as long as `layers`; None is the layer's first style. `dpi` is for drawing alone and never for a decision of scale."""
+
+    version: str
+    layers: tuple[LayerName, ...]
+    styles: tuple[str | None, ...]
+    view: View
+    format: str
+    transparent: bool = False
+    background: tuple[int, int, int] = WHITE
+    dpi: float = 90.714                     # 0.28 mm a pixel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetFeatureInfo:
+    """`layers` is the map that was clicked on, `query_layers` those asked of, each one of `layers`; `column` and `row` from the top left."""
+
+    version: str
+    layers: tuple[LayerName, ...]
+    styles: tuple[str | None, ...]
+    query_layers: tuple[LayerName, ...]
+    view: View
+    column: int
+    row: int
+    format: str
+    feature_count: int = 1
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """x and y of the centre of the pixel, in the view's CRS."""
+        step_x, step_y = self.view.resolution
+        return self.view.bounds.left + (self.column + 0.5) * step_x, self.view.bounds.top - (self.row + 0.5) * step_y
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetLegendGraphic:
+    version: str
+    layer: LayerName
+    style: str | None
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTile:
+    """A tile that exists in its matrix set; `row` counts from the top. `style` None is the layer's first."""
+
+    layer: LayerName
+    style: str | None
+    tms: str                                # identifier of the tile matrix set
+    z: int
+    row: int
+    col: int
+    format: str
+
+    @property
+    def view(self) -> View:
+        return TILE_MATRIX_SETS[self.tms].view(self.z, self.row, self.col)
+
+
+WmsRequest = GetCapabilities | GetMap | GetFeatureInfo | GetLegendGraphic
+
+
+# -- what can be wrong
+
+FAULTS = MappingProxyType({
+    "repeated": "`{name}` is given {count} times: give it once",
+    "too-many-parameters": "the query has more than {most} parameters: leave out those that this service does not know",
+    "missing": "`{name}` is missing: {mend}",
+    "too-long": "`{name}` has {count} characters: at most {most} are read",
+    "not-one-of": "`{name}` is `{value}`: it must be one of {choices}",
+    "not-a-number": "`{name}` holds `{value}`: it must be a plain decimal number such as 120.5",
+    "not-a-whole-number": "`{name}` is `{value}`: it must be a whole number from {least} to {most}",
+    "bbox-not-four": "`BBOX` holds {count} values: it must be four numbers between commas, {order}",
+    "bbox-order": "`BBOX` is empty or turned round: in {crs} and this version it is {order}, each minimum below its maximum",
+    "bbox-far": "`BBOX` lies beyond what {crs} can express: in this version it is {order}; check the order of the axes",
+    "bbox-fine": "`BBOX` is too small for `WIDTH` x `HEIGHT`: a pixel would be below what coordinates can tell apart",
+    "crs-not-served": "CRS `{value}` is not served: ask for one of {choices}",
+    "crs-spelling": "`{wrong}` is not a parameter of WMS {version}: give the reference system as `{name}`",
+    "crs-ambiguous": "`SRS` and `CRS` differ: give only `{name}`, as WMS {version} has it",
+    "layer-name": "`{value}` is not a layer name: lower-case letters, digits, `-` and `_`, then `@edition` if you want one",
+    "style-name": "`{value}` is not the name of a style: see the styles of each layer in the capabilities",
+    "styles-count": "`STYLES` names {count} styles for {layers} layers: name one for each, or leave it empty",
+    "not-in-layers": "`{value}` is asked in `QUERY_LAYERS` but is not in `LAYERS`: name it in both",
+    "outside-map": "the point {value} is not on the map: {name} must be from 0 to {most}",
+    "colour": "`BGCOLOR` is `{value}`: it must be 0xRRGGBB, such as 0xFFFFFF",
+    "refused-parameter": "`{name}` is not taken: this service has no styles, filters or attribute lists of the client's; leave it out",
+    "no-dimension": "`{name}` is not taken: an edition is part of the layer's name, such as `dom@2011`",
+    "not-offered": "`{value}` is not offered: ask for one of {choices}",
+    "version": "version `{value}` of {service} is not offered: ask for {choices}",
+    "too-many-pixels": "{width} x {height} pixels are more than this service draws at once: ask for at most {most} pixels, {side} a side",
+    "too-many-layers": "{count} layers are more than this service draws at once: ask for at most {most}",
+    "no-such-matrix": "`{value}` is not a tile matrix of {tms}: it has {least} to {most}",
+    "no-such-tile": "row {row}, column {col} is not in tile matrix {z} of {tms}: it has {rows} rows and {cols} columns, counted from 0 at the top left",
+})
+"""Every sentence this module can say, by name; the values between braces are `RequestInvalid.detail`."""
+
+SHOWN = 80
+"""Characters of the client's own words that a message repeats."""
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    kept = "".join(c if c.isprintable() and c != "`" else "?" for c in text[:SHOWN])
+    return f"{kept}..." if len(text) > SHOWN else kept
+
+
+def _fault(code: str, locator: str, fault: str, kind: type[RequestInvalid] = RequestInvalid, **detail: object) -> RequestInvalid:
+    shown = {name: _shown(value) if name == "value" else str(value) for name, value in detail.items()}
+    return kind(code, locator, FAULTS[fault].format(**shown), fault=fault, detail=MappingProxyType(shown))
+
+
+# -- parameters
+
+NUMBER = re.compile(r"-?(?:[0-9]{1,15}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
+WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
+COLOUR = re.compile(r"0[xX]([0-9A-Fa-f]{6})")
+
+DIMENSIONS = frozenset({"TIME", "ELEVATION"})
+REFUSED = frozenset({
+    "SLD", "SLD_BODY", "REMOTE_OWS_TYPE", "REMOTE_OWS_URL", "WFS", "FILTER", "CQL_FILTER", "EXP_FILTER", "FILTER_GEOM", "FEATUREID", "FEATURE_ID",
+    "PROPERTYNAME", "SORTBY", "SELECTION", "VIEWPARAMS", "ENV", "STYLE_BODY",
+})
+"""Client styles, filters and attribute lists (leaks of other services): refused by name where they hold anything."""
+
+WMS_PARAMETERS = frozenset({
+    "SERVICE", "REQUEST", "VERSION", "WMTVER", "LAYERS", "STYLES", "CRS", "SRS", "BBOX", "WIDTH", "HEIGHT", "FORMAT", "TRANSPARENT", "BGCOLOR", "EXCEPTIONS",
+    "QUERY_LAYERS", "INFO_FORMAT", "FEATURE_COUNT", "I", "J", "X", "Y", "LAYER", "STYLE", "DPI", "MAP_RESOLUTION", "FORMAT_OPTIONS", "LANG",
+}) | REFUSED | DIMENSIONS
+WMTS_PARAMETERS = frozenset({
+    "SERVICE", "REQUEST", "VERSION", "ACCEPTVERSIONS", "LAYER", "STYLE", "FORMAT", "TILEMATRIXSET", "TILEMATRIX", "TILEROW", "TILECOL", "LANG",
+}) | REFUSED | DIMENSIONS
+XYZ_PARAMETERS = frozenset({"STYLE", "LANG"}) | REFUSED | DIMENSIONS
+
+
+class _Parameters:
+    """The known parameters of a request by upper-case name. An empty value counts as none."""
+
+    def __init__(self, pairs: Pairs, known: frozenset[str], limits: Limits):
+        self._values: dict[str, str] = {}
+        counts: dict[str, int] = {}
+        for name, value in pairs:
+            name = name.upper() if name.isascii() else name
+            if name not in known and not name.startswith("DIM_"):
+                continue
+            counts[name] = counts.get(name, 0) + 1
+            self._values[name] = value.strip(" ")
+        for name, count in counts.items():
+            if count > 1:
+                raise _fault("InvalidParameterValue", name, "repeated", name=name, count=count)
+            if len(self._values[name]) > limits.max_value:
+                raise _fault("InvalidParameterValue", name, "too-long", RequestTooLarge, name=name, count=len(self._values[name]), most=limits.max_value)
+
+    def refuse_what_clients_may_not_choose(self) -> None:
+        for name, value in self._values.items():
+            if not value:
+                continue
+            if name in DIMENSIONS or name.startswith("DIM_"):
+                raise _fault("InvalidDimensionValue", _shown(name), "no-dimension", name=_shown(name))
+            if name in REFUSED:
+                raise _fault("InvalidParameterValue", name, "refused-parameter", name=name)
+
+    def text(self, name: str) -> str:
+        return self._values.get(name, "")
+
+    def required(self, name: str, mend: str) -> str:
+        if value := self.text(name):
+            return value
+        raise _fault("MissingParameterValue", name, "missing", name=name, mend=mend)
+
+    def whole(self, name: str, least: int, most: int, *, default: int | None = None, code: str = "InvalidParameterValue") -> int:
+        value = self.text(name)
+        if not value and default is not None:
+            return default
+        if not value:
+            raise _fault("MissingParameterValue", name, "missing", name=name, mend=f"give a whole number from {least} to {most}")
+        if not WHOLE.fullmatch(value) or not least <= int(value) <= most:
+            raise _fault(code, name, "not-a-whole-number", name=name, value=value, least=least, most=most)
+        return int(value)
+
+    def one_of(self, name: str, choices: Mapping[str, object], default: object):
+        value = self.text(name)
+        if not value:
+            return default
+        if value.upper() not in choices:
+            raise _fault("InvalidParameterValue", name, "not-one-of", name=name, value=value, choices=", ".join(choices))
+        return choices[value.upper()]
+
+
+def _number(name: str, value: str) -> float:
+    if not NUMBER.fullmatch(value):
+        raise _fault("InvalidParameterValue", name, "not-a-number", name=name, value=value)
+    return float(value)
+
+
+# -- WMS
+
+WMS_VERSIONS = ("1.1.1", "1.3.0")
+INFO_FORMATS = ("application/json", "application/geo+json", "text/html", "text/plain", "application/vnd.ogc.gml")
+MAP_FORMATS = (PNG, JPEG, WEBP)
+EXCEPTION_FORMS = MappingProxyType({
+    "XML": Exceptions.XML, "INIMAGE": Exceptions.INIMAGE, "BLANK": Exceptions.BLANK,
+    "APPLICATION/VND.OGC.SE_XML": Exceptions.XML, "APPLICATION/VND.OGC.SE_INIMAGE": Exceptions.INIMAGE, "APPLICATION/VND.OGC.SE_BLANK": Exceptions.BLANK,
+    "TEXT/XML": Exceptions.XML,
+})
+TRUTH = MappingProxyType({"TRUE": True, "FALSE": False})
+STYLE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+PNG_MODE = re.compile(r"image/png; ?mode=(?:8bit|16bit|24bit|32bit)")
+
+DPI_LEAST, DPI_MOST, DPI_STANDARD = 72.0, 400.0, 90.714
+
+
+def service_of(pairs: Pairs) -> str:
+    """WMS or WMTS: what `SERVICE` says, WMS where it says nothing. Raises RequestInvalid for another one."""
+    parameters = _Parameters([(n, v) for n, v in pairs if n.upper() == "SERVICE"], WMS_PARAMETERS, Limits())
+    return parameters.one_of("SERVICE", {"WMS": "WMS", "WMTS": "WMTS"}, "WMS")
+
+
+def parse_wms(pairs: Pairs, limits: Limits = Limits()) -> WmsRequest:
+    """The WMS request that `pairs` spell.
+
+    Without VERSION it is 1.3.0. GetCapabilities negotiates the version (OGC 06-042, 6.2.4); the others take 1.1.1 and 1.3.0 only, since the order
+    of the axes depends on it.
+
+    >>> one = parse_wms([("REQUEST", "GetMap"), ("VERSION", "1.3.0"), ("LAYERS", "dom"), ("CRS", "EPSG:4490"), ("BBOX", "32,118,33,119"),
+    ...                  ("WIDTH", "256"), ("HEIGHT", "256"), ("FORMAT", "image/png")])
+    >>> one.view.bounds
+    Bounds(left=118.0, bottom=32.0, right=119.0, top=33.0)
+    """
+    parameters = _Parameters(pairs, WMS_PARAMETERS, limits)
+    parameters.one_of("SERVICE", {"WMS": "WMS"}, "WMS")
+    parameters.refuse_what_clients_may_not_choose()
+    operation = parameters.required("REQUEST", "give GetCapabilities, GetMap, GetFeatureInfo or GetLegendGraphic")
+    parse = WMS_OPERATIONS.get(operation.upper())
+    if parse is None:
+        choices = "GetCapabilities, GetMap, GetFeatureInfo, GetLegendGraphic"
+        raise _fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices=choices)
+    return parse(parameters, limits)
+
+
+def _wms_capabilities(parameters: _Parameters, limits: Limits) -> GetCapabilities:
+    return GetCapabilities(service="WMS", version=negotiated(parameters.text("VERSION") or parameters.text("WMTVER")))
+
+
+def negotiated(version: str) -> str:
+    """The version answered to one who asks for `version` in GetCapabilities: that one, else the next lower, else our lowest.
+
+    >>> [negotiated(v) for v in ("", "1.1.1", "1.0.0", "1.2.0", "1.3.0", "9.9.9")]
+    ['1.3.0', '1.1.1', '1.1.1', '1.1.1', '1.3.0', '1.3.0']
+    """
+    if not version:
+        return WMS_VERSIONS[-1]
+    if not re.fullmatch(r"[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}", version):
+        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=" or ".join(WMS_VERSIONS))
+    asked = _version_key(version)
+    return max((v for v in WMS_VERSIONS if _version_key(v) <= asked), key=_version_key, default=WMS_VERSIONS[0])
+
+
+def _version_key(version: str) -> tuple[int, ...]:
+    parts = [int(part) for part in version.split(".")]
+    return tuple(parts + [0] * (3 - len(parts)))
+
+
+def _exact_version(parameters: _Parameters) -> str:
+    version = parameters.text("VERSION") or WMS_VERSIONS[-1]
+    if version not in WMS_VERSIONS:
+        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=" or ".join(WMS_VERSIONS))
+    return version
+
+
+def _get_map(parameters: _Parameters, limits: Limits) -> GetMap:
+    version = _exact_version(parameters)
+    parameters.one_of("EXCEPTIONS", EXCEPTION_FORMS, Exceptions.XML)
+    layers = _layers(parameters, "LAYERS", limits)
+    return GetMap(
+        version=version, layers=layers, styles=_styles(parameters, layers), view=_view(parameters, version, limits),
+        format=map_format(parameters.required("FORMAT", f"give one of {', '.join(MAP_FORMATS)}")),
+        transparent=parameters.one_of("TRANSPARENT", TRUTH, False), background=_background(parameters), dpi=_dpi(parameters),
+    )
+
+
+def _get_feature_info(parameters: _Parameters, limits: Limits) -> GetFeatureInfo:
+    version = _exact_version(parameters)
+    parameters.one_of("EXCEPTIONS", EXCEPTION_FORMS, Exceptions.XML)
+    layers = _layers(parameters, "LAYERS", limits)
+    query_layers = _layers(parameters, "QUERY_LAYERS", limits)
+    for name in query_layers:
+        if name not in layers:
+            raise _fault("LayerNotDefined", "QUERY_LAYERS", "not-in-layers", value=name)
+    if parameters.text("FORMAT"):
+        map_format(parameters.text("FORMAT"))
+    view = _view(parameters, version, limits)
+    column, row = ("I", "J") if version == "1.3.0" else ("X", "Y")
+    return GetFeatureInfo(
+        version=version, layers=layers, styles=_styles(parameters, layers), query_layers=tuple(dict.fromkeys(query_layers)), view=view,
+        column=parameters.whole(column, 0, view.width - 1, code="InvalidPoint"), row=parameters.whole(row, 0, view.height - 1, code="InvalidPoint"),
+        format=_info_format(parameters),
+        feature_count=min(parameters.whole("FEATURE_COUNT", 1, 10**9 - 1, default=1), limits.max_features),
+    )
+
+
+def _get_legend_graphic(parameters: _Parameters, limits: Limits) -> GetLegendGraphic:
+    version = _exact_version(parameters)
+    parameters.one_of("EXCEPTIONS", EXCEPTION_FORMS, Exceptions.XML)
+    return GetLegendGraphic(
+        version=version, layer=layer_name(parameters.required("LAYER", "name one layer"), "LAYER"),
+        style=style_name(parameters.text("STYLE"), "STYLE"), format=map_format(parameters.text("FORMAT") or PNG),
+    )
+
+
+WMS_OPERATIONS = MappingProxyType({
+    "GETCAPABILITIES": _wms_capabilities, "GETMAP": _get_map, "GETFEATUREINFO": _get_feature_info, "GETLEGENDGRAPHIC": _get_legend_graphic,
+})
+
+
+def layer_name(text: str, locator: str) -> LayerName:
+    name, at, edition = text.partition("@")
+    if not NAME.fullmatch(name) or (at and not EDITION.fullmatch(edition)):
+        raise _fault("LayerNotDefined", locator, "layer-name", value=text)
+    return LayerName(name, edition if at else None)
+
+
+def style_name(text: str, locator: str) -> str | None:
+    """None for the layer's first style: asked for as nothing at all, or as `default`."""
+    if text in ("", "default"):
+        return None
+    if not STYLE.fullmatch(text):
+        raise _fault("StyleNotDefined", locator, "style-name", value=text)
+    return text
+
+
+def _layers(parameters: _Parameters, name: str, limits: Limits) -> tuple[LayerName, ...]:
+    names = parameters.required(name, "name one layer or more, between commas").split(",")
+    if len(names) > limits.max_layers:
+        raise _fault("InvalidParameterValue", name, "too-many-layers", RequestTooLarge, count=len(names), most=limits.max_layers)
+    return tuple(layer_name(one.strip(" "), name) for one in names)
+
+
+def _styles(parameters: _Parameters, layers: Sequence[LayerName]) -> tuple[str | None, ...]:
+    if not parameters.text("STYLES"):
+        return (None,) * len(layers)
+    names = parameters.text("STYLES").split(",")
+    if len(names) > len(layers) or (len(names) < len(layers) and any(names)):
+        raise _fault("StyleNotDefined", "STYLES", "styles-count", count=len(names), layers=len(layers))
+    styles = [style_name(one.strip(" "), "STYLES") for one in names]
+    return tuple(styles + [None] * (len(layers) - len(styles)))
+
+
+def map_format(text: str, locator: str = "FORMAT") -> str:
+    """Media type of a picture. QGIS may ask for `image/png; mode=8bit`: that is PNG.
+
+    >>> map_format("image/png; mode=8bit")
+    'image/png'
+    """
+    text = text.lower()
+    if text in MAP_FORMATS:
+        return text
+    if PNG_MODE.fullmatch(text):
+        return PNG
+    raise _fault("InvalidFormat", locator, "not-offered", value=text, choices=", ".join(MAP_FORMATS))
+
+
+def _info_format(parameters: _Parameters) -> str:
+    text = parameters.text("INFO_FORMAT").lower() or "text/plain"
+    if text not in INFO_FORMATS:
+        raise _fault("InvalidFormat", "INFO_FORMAT", "not-offered", value=text, choices=", ".join(INFO_FORMATS))
+    return text
+
+
+def _background(parameters: _Parameters) -> tuple[int, int, int]:
+    text = parameters.text("BGCOLOR")
+    if not text:
+        return WHITE
+    if not (match := COLOUR.fullmatch(text)):
+        raise _fault("InvalidParameterValue", "BGCOLOR", "colour", value=text)
+    red, green, blue = bytes.fromhex(match.group(1))
+    return red, green, blue
+
+
+def _dpi(parameters: _Parameters) -> float:
+    """Pixels per inch for drawing, within 72 and 400: what QGIS says in three ways at once."""
+    options = dict(part.split(":", 1) for part in parameters.text("FORMAT_OPTIONS").split(";") if ":" in part)
+    given = [(name, text) for name, text in (
+        ("DPI", parameters.text("DPI")), ("MAP_RESOLUTION", parameters.text("MAP_RESOLUTION")), ("FORMAT_OPTIONS", options.get("dpi", "")),
+    ) if text]
+    numbers = [_number(name, text) for name, text in given]
+    return min(max(numbers[0], DPI_LEAST), DPI_MOST) if numbers else DPI_STANDARD
+
+
+def _view(parameters: _Parameters, version: str, limits: Limits) -> View:
+    crs = _crs(parameters, version)
+    width = parameters.whole("WIDTH", 1, 10**9 - 1)
+    height = parameters.whole("HEIGHT", 1, 10**9 - 1)
+    if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+        raise _fault("InvalidParameterValue", "WIDTH", "too-many-pixels", RequestTooLarge,
+                     width=width, height=height, most=limits.max_pixels, side=limits.max_side)
+    bounds = _bounds(parameters, crs, north_first=version == "1.3.0" and is_north_first(crs))
+    finest = 1e-9 if is_geographic(crs) else 1e-4
+    if bounds.width / width < finest or bounds.height / height < finest:
+        raise _fault("InvalidParameterValue", "BBOX", "bbox-fine")
+    return View(crs=crs, bounds=bounds, width=width, height=height)
+
+
+def _crs(parameters: _Parameters, version: str) -> str:
+    name, other = ("CRS", "SRS") if version == "1.3.0" else ("SRS", "CRS")
+    text, misplaced = parameters.text(name), parameters.text(other)
+    if misplaced and not text:
+        raise _fault("MissingParameterValue", name, "crs-spelling", wrong=other, version=version, name=name)
+    if misplaced and misplaced != text:
+        raise _fault("InvalidParameterValue", name, "crs-ambiguous", name=name, version=version)
+    text = parameters.required(name, f"give one of {', '.join(SERVED)}")
+    try:
+        return parse_crs(text)
+    except CrsNotServed:
+        raise _fault("InvalidCRS" if name == "CRS" else "InvalidSRS", name, "crs-not-served", value=text, choices=", ".join(SERVED)) from None
+
+
+def _bounds(parameters: _Parameters, crs: str, *, north_first: bool) -> Bounds:
+    order = "min north, min east, max north, max east" if north_first else "min x, min y, max x, max y"
+    texts = parameters.required("BBOX", f"give four numbers between commas, {order}").split(",")
+    if len(texts) != 4:
+        raise _fault("InvalidParameterValue", "BBOX", "bbox-not-four", count=len(texts), order=order)
+    numbers = [_number("BBOX", text.strip(" ")) for text in texts]
+    left, bottom, right, top = (numbers[i] for i in ((1, 0, 3, 2) if north_first else (0, 1, 2, 3)))
+    if left >= right or bottom >= top:
+        raise _fault("InvalidParameterValue", "BBOX", "bbox-order", crs=crs, order=order)
+    bounds = Bounds(left, bottom, right, top)
+    if not _may_be_shown(crs, bounds):
+        raise _fault("InvalidParameterValue", "BBOX", "bbox-far", crs=crs, order=order)
+    return bounds
+
+
+@lru_cache(maxsize=len(SERVED))
+def expressible_bounds(crs: str) -> Bounds:
+    """Where coordinates of `crs` mean something, in its own units: the globe, the Mercator square, or 6 degrees to each side of a zone's meridian."""
+    if is_geographic(crs) or crs == "EPSG:3857":
+        return world_bounds(crs)
+    return transform_bounds(reach(crs), "CRS:84", crs)
+
+
+def _may_be_shown(crs: str, bounds: Bounds) -> bool:
+    """Whether `bounds` touches the world of `crs` and overhangs it by no more than that world's own size: clients zoom out and round."""
+    world = expressible_bounds(crs)
+    return (
+        bounds.intersects(world)
+        and bounds.left >= world.left - world.width and bounds.right <= world.right + world.width
+        and bounds.bottom >= world.bottom - world.height and bounds.top <= world.top + world.height
+    )
+
+
+# -- how an error is to be told
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExceptionForm:
+    """How a client that asks for a picture wants to hear of an error: read apart, since the request itself may be what is wrong."""
+
+    version: str = "1.3.0"
+    exceptions: Exceptions = Exceptions.XML
+    width: int = 0
+    height: int = 0
+    format: str = PNG
+    transparent: bool = False
+    background: tuple[int, int, int] = WHITE
+
+
+def exception_form(pairs: Pairs, limits: Limits = Limits()) -> ExceptionForm:
+    """Never raises: what can't be read is told as XML of the version that can be."""
+    first = {}
+    for name, value in pairs:
+        first.setdefault(name.upper(), value)
+    version = first.get("VERSION", "")
+    version = version if version in WMS_VERSIONS else WMS_VERSIONS[-1]
+    wanted = EXCEPTION_FORMS.get(first.get("EXCEPTIONS", "").upper(), Exceptions.XML)
+    plain = ExceptionForm(version=version)
+    if wanted is Exceptions.XML or first.get("REQUEST", "").upper() != "GETMAP":
+        return plain
+    try:
+        parameters = _Parameters(pairs, frozenset({"WIDTH", "HEIGHT", "FORMAT", "TRANSPARENT", "BGCOLOR"}), limits)
+        width, height = parameters.whole("WIDTH", 1, limits.max_side), parameters.whole("HEIGHT", 1, limits.max_side)
+        if width * height > limits.max_pixels:
+            return plain
+        return ExceptionForm(
+            version=version, exceptions=wanted, width=width, height=height, format=map_format(parameters.text("FORMAT")),
+            transparent=parameters.one_of("TRANSPARENT", TRUTH, False), background=_background(parameters),
+        )
+    except RequestInvalid:
+        return plain
+
+
+# -- tiles
+
+WMTS_VERSION = "1.0.0"
+TIANDITU_FORMAT = "TILES"
+"""What clients of Tianditu send as FORMAT; PNG is the answer, as it is there for line maps."""
+
+XYZ_PATH = re.compile(r"/tiles/([^/]{1,200})/([^/]{1,64})/([^/]{1,64})/([^/]{1,64})/([^/.]{1,64})\.([a-z]{3,4})")
+REST_PATH = re.compile(r"/wmts/1\.0\.0/([^/]{1,200})/([^/]{1,64})/([^/]{1,64})/([^/]{1,64})/([^/]{1,64})/([^/.]{1,64})\.([a-z]{3,4})")
+
+
+def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities | GetTile:
+    """The WMTS request that `pairs` spell. STYLE may be left out for the layer's first."""
+    parameters = _Parameters(pairs, WMTS_PARAMETERS, limits)
+    parameters.one_of("SERVICE", {"WMTS": "WMTS"}, "WMTS")
+    parameters.refuse_what_clients_may_not_choose()
+    operation = parameters.required("REQUEST", "give GetCapabilities or GetTile")
+    if operation.upper() == "GETCAPABILITIES":
+        return _wmts_capabilities(parameters)
+    if operation.upper() != "GETTILE":
+        raise _fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices="GetCapabilities, GetTile")
+    if parameters.text("VERSION") not in ("", WMTS_VERSION):
+        raise _fault("InvalidParameterValue", "VERSION", "version", value=parameters.text("VERSION"), service="WMTS", choices=WMTS_VERSION)
+    text = parameters.required("FORMAT", f"give one of {', '.join(MAP_FORMATS)}")
+    return _tile(
+        layer=parameters.required("LAYER", "name one layer"), style=parameters.text("STYLE"),
+        tms=parameters.required("TILEMATRIXSET", f"give one of {', '.join(TILE_MATRIX_SETS)}"),
+        z=parameters.required("TILEMATRIX", "give the identifier of a tile matrix"),
+        row=parameters.required("TILEROW", "give the row, counted from 0 at the top"),
+        col=parameters.required("TILECOL", "give the column, counted from 0 at the left"),
+        format=PNG if text.upper() == TIANDITU_FORMAT else map_format(text),
+    )
+
+
+def _wmts_capabilities(parameters: _Parameters) -> GetCapabilities:
+    accepted = parameters.text("ACCEPTVERSIONS")
+    if accepted and WMTS_VERSION not in [one.strip(" ") for one in accepted.split(",")]:
+        raise _fault("VersionNegotiationFailed", "AcceptVersions", "version", value=accepted, service="WMTS", choices=WMTS_VERSION)
+    return GetCapabilities(service="WMTS", version=WMTS_VERSION)
+
+
+def parse_tile_path(path: str, query: str = "", limits: Limits = Limits()) -> GetTile | None:
+    """The tile that an XYZ or WMTS REST address asks for; None where `path` is no address of a tile.
+
+        /tiles/{layer}/{tile matrix set}/{z}/{x}/{y}.{png|jpg|webp}            style in ?style=
+        /wmts/1.0.0/{layer}/{style}/{tile matrix set}/{z}/{row}/{col}.{png|jpg|webp}
+
+    y counts from the top. `path` is decoded and holds no key; `query` is as it came.
+
+    >>> tile = parse_tile_path("/tiles/dom/tdt_c/10/849/164.png")
+    >>> tile.z, tile.row, tile.col
+    (10, 164, 849)
+    """
+    if match := XYZ_PATH.fullmatch(path):
+        layer, tms, z, col, row, extension = match.groups()
+        style = _xyz_style(pairs_of(query), limits) if query else ""
+    elif match := REST_PATH.fullmatch(path):
+        layer, style, tms, z, row, col, extension = match.groups()
+        if query:
+            _xyz_style([(name, value) for name, value in pairs_of(query) if name.upper() != "STYLE"], limits)
+    else:
+        return None
+    if extension not in EXTENSIONS:
+        raise _fault("InvalidFormat", "FORMAT", "not-offered", value=extension, choices="png, jpg, webp")
+    return _tile(layer=layer, style=style, tms=tms, z=z, row=row, col=col, format=EXTENSIONS[extension])
+
+
+def _xyz_style(pairs: Pairs, limits: Limits) -> str:
+    parameters = _Parameters(pairs, XYZ_PARAMETERS, limits)
+    parameters.refuse_what_clients_may_not_choose()
+    return parameters.text("STYLE")
+
+
+def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, format: str) -> GetTile:
+    matrix_set = tile_matrix_set(tms)
+    level = int(z) if WHOLE.fullmatch(z) else -1
+    if not matrix_set.min_zoom <= level <= matrix_set.max_zoom:
+        raise _fault("InvalidParameterValue", "TileMatrix", "no-such-matrix",
+                     value=z, tms=matrix_set.id, least=matrix_set.min_zoom, most=matrix_set.max_zoom)
+    at = _tile_index(row, "TileRow"), _tile_index(col, "TileCol")
+    if not matrix_set.holds(level, *at):
+        cols, rows = matrix_set.size(level)
+        locator = "TileRow" if at[0] >= rows else "TileCol"
+        raise _fault("TileOutOfRange", locator, "no-such-tile", row=at[0], col=at[1], z=level, tms=matrix_set.id, rows=rows, cols=cols)
+    return GetTile(
+        layer=layer_name(layer, "Layer"), style=style_name(style, "Style"), tms=matrix_set.id, z=level, row=at[0], col=at[1], format=format,
+    )
+
+
+def tile_matrix_set(name: str) -> TileMatrixSet:
+    if name not in TILE_MATRIX_SETS:
+        raise _fault("InvalidParameterValue", "TileMatrixSet", "not-offered", value=name, choices=", ".join(TILE_MATRIX_SETS))
+    return TILE_MATRIX_SETS[name]
+
+
+def _tile_index(text: str, locator: str) -> int:
+    if not WHOLE.fullmatch(text):
+        raise _fault("InvalidParameterValue", locator, "not-a-whole-number", name=locator, value=text, least=0, most=10**9 - 1)
+    return int(text)
+
+
+def parse_tile_json_style(query: str, limits: Limits = Limits()) -> str | None:
+    """The style asked of a TileJSON document; None is the layer's first."""
+    return style_name(_xyz_style(pairs_of(query), limits), "style")
