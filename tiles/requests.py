@@ -10,6 +10,7 @@ style, filter or choose attributes is refused by name. Nothing here raises anyth
 Source: OGC 06-042 (WMS 1.3.0), OGC 01-068r3 (WMS 1.1.1), OGC 05-078r4 (GetLegendGraphic), OGC 07-057r7 (WMTS 1.0.0).
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -181,7 +182,7 @@ def _fault(code: str, locator: str, fault: str, kind: type[RequestInvalid] = Req
 
 # -- parameters
 
-NUMBER = re.compile(r"-?(?:[0-9]{1,15}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
+NUMBER = re.compile(r"-?(?:[0-9]{1,15}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3})?")
 WHOLE = re.compile(r"0|[1-9][0-9]{0,8}")
 COLOUR = re.compile(r"0[xX]([0-9A-Fa-f]{6})")
 
@@ -257,7 +258,7 @@ class _Parameters:
 
 
 def _number(name: str, value: str) -> float:
-    if not NUMBER.fullmatch(value):
+    if not NUMBER.fullmatch(value) or not math.isfinite(float(value)):
         raise _fault("InvalidParameterValue", name, "not-a-number", name=name, value=value)
     return float(value)
 
