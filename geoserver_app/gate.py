@@ -9,9 +9,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from shapely.geometry.base import BaseGeometry
 
@@ -22,16 +21,16 @@ from agreements.model import (
 )
 from agreements.register import AgreementRegister
 from agreements.terms import first_unmet_term
+from geoserver_app.clock import now
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.identity import Caller, Presented, identify
 from layers.catalogue import Catalogue
 from layers.crs import scale_denominator
 from layers.errors import CatalogueUnavailable
-from layers.model import Bounds, CatalogueSnapshot, Edition, Layer, LayerName, View
+from layers.model import STYLES, Bounds, CatalogueSnapshot, Edition, Layer, LayerName, View
 from tiles.area import ServedArea
 from tiles.permits import Permit, PermitPiece
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 AREAS_KEPT = 512
 
 
@@ -61,6 +60,23 @@ class Asked:
     format: str | None = None
     crs: str | None = None
     attributes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What was decided for one layer: the edition and style that the names asked for stand for, and the decision."""
+
+    edition: Edition | None
+    style: str | None
+    decision: Decision
+
+    @property
+    def is_denied(self) -> bool:
+        return self.decision.effect is Effect.DENY
+
+
+DRAWN = frozenset({Operation.GET_MAP, Operation.GET_TILE, Operation.GET_LEGEND_GRAPHIC})
+"""Operations with a style; a request that names none gets the first of the product's styles that is granted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +124,7 @@ class Gate:
 
     def __init__(
         self, register: AgreementRegister, catalogue: Catalogue, log: DecisionLog, *,
-        base_url: str, recheck: float = 0.5, trust: float = 2.0, clock: Callable[[], datetime] = lambda: datetime.now(SHANGHAI),
+        base_url: str, recheck: float = 0.5, trust: float = 2.0, clock: Callable[[], datetime] = now,
     ):
         self.register, self.catalogue, self.log, self.base_url = register, catalogue, log, base_url
         self.recheck, self.trust, self.clock = recheck, trust, clock
@@ -127,17 +143,17 @@ class Gate:
             return self._look()
 
     def _look(self) -> Standing:
-        standing, now = self._standing, time.monotonic()
-        if standing is not None and now - standing.looked < self.recheck:
+        standing, moment = self._standing, time.monotonic()
+        if standing is not None and moment - standing.looked < self.recheck:
             return standing                                # another thread looked while we waited
         try:
             if standing is None or standing.epochs != (self.register.epoch(), self.catalogue.epoch()):
-                standing = Standing(self.register.snapshot(), self.catalogue.snapshot(), now)
+                standing = Standing(self.register.snapshot(), self.catalogue.snapshot(), moment)
         except (RegisterUnavailable, CatalogueUnavailable) as error:
-            if standing is None or now - standing.looked >= self.trust:
+            if standing is None or moment - standing.looked >= self.trust:
                 raise NotTrusted("the register of agreements can't be read") from error
             return standing
-        standing.looked = now
+        standing.looked = moment
         self._standing = standing
         return standing
 
@@ -157,30 +173,40 @@ class Gate:
         NotTrusted, DecisionLogUnavailable
             Nothing may be served now.
         """
-        standing, now = self.standing(), self.clock()
-        results = [self.decide(standing, caller, one, now) for one in asked]
-        record_id = self.log.write(_event(caller, asked, results))
-        denials = [(one.layer, decision) for one, (_, decision) in zip(asked, results, strict=True) if decision.effect is Effect.DENY]
+        standing, at = self.standing(), self.clock()
+        rulings = [self.decide(standing, caller, one, at) for one in asked]
+        record_id = self.log.write(_event(caller, asked, rulings))
+        denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
         if denials:
             raise Refused(denials, record_id)
-        return [self.permit(caller, edition, decision) for edition, decision in results]
+        return [self.permit(caller, ruling) for ruling in rulings]
 
-    def decide(self, standing: Standing, caller: Caller, asked: Asked, now: datetime) -> tuple[Edition | None, Decision]:
+    def decide(self, standing: Standing, caller: Caller, asked: Asked, at: datetime) -> Ruling:
         """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say."""
         found = standing.catalogue.find(asked.layer)
-        layer, edition = found if found else (None, None)
+        if found is None:
+            return Ruling(None, None, UNKNOWN)
+        layer, edition = found
+        agreements = standing.register.agreements.get(caller.agency.agency_id, ())
         request = OverlayRequest(
-            agency=caller.agency.agency_id, layer=asked.layer.layer, edition=edition.name if edition else asked.layer.edition or "",
-            owner=layer.owner if layer else "", operation=asked.operation, at=now,
+            agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=asked.operation, at=at,
             scale_denominator=scale_denominator(asked.view) if asked.view else None,
             format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), style=asked.style, attributes=asked.attributes,
         )
-        decision = decide(request, standing.register.agreements.get(caller.agency.agency_id, ()))
-        return (edition, decision) if edition else (None, _unknown(decision))
+        if asked.style is not None or asked.operation not in DRAWN:
+            return Ruling(edition, asked.style, decide(request, agreements))
+        first_denied = None
+        for style in STYLES[layer.product]:
+            ruling = Ruling(edition, style, decide(replace(request, style=style), agreements))
+            if not ruling.is_denied:
+                return ruling
+            first_denied = first_denied or ruling
+        return first_denied
 
-    def permit(self, caller: Caller, edition: Edition, decision: Decision) -> Permit:
+    def permit(self, caller: Caller, ruling: Ruling) -> Permit:
+        edition, decision = ruling.edition, ruling.decision
         return Permit(
-            edition=edition, area=self._areas.served(decision.area),
+            edition=edition, area=self._areas.served(decision.area), style=ruling.style,
             pieces=tuple(PermitPiece(area=self._areas.served(p.area), attributes=p.attributes) for p in decision.pieces)
             or (PermitPiece(area=None, attributes=None),),
             mark=f"{caller.agency.agency_id}:{decision.area.digest if decision.area else 'own'}", credits=decision.credits,
@@ -188,39 +214,39 @@ class Gate:
 
     def visible(self, caller: Caller, *, record: Operation | str | None = Operation.DESCRIBE_LAYER) -> tuple[Visible, ...]:
         """Every edition that some grant in force lets the caller see some of, built from the grants; recorded as one decision."""
-        standing, now = self.standing(), self.clock()
+        standing, at = self.standing(), self.clock()
         until, found = standing.visible.get(caller.agency.agency_id, (0.0, ()))
-        if now.timestamp() >= until:
-            until, found = self._look_over(standing, caller, now)
+        if at.timestamp() >= until:
+            until, found = self._look_over(standing, caller, at)
             standing.visible[caller.agency.agency_id] = until, found
         if record:
             self.log.write({"event": "overlay.listed", "agency": caller.agency.agency_id, "key": caller.key_id, "operation": str(record), "layers": len(found)})
         return found
 
-    def _look_over(self, standing: Standing, caller: Caller, now: datetime) -> tuple[float, tuple[Visible, ...]]:
+    def _look_over(self, standing: Standing, caller: Caller, at: datetime) -> tuple[float, tuple[Visible, ...]]:
         found, until = [], float("inf")
         for layer in standing.catalogue.layers.values():
             for edition in layer.editions:
                 asked = Asked(layer=LayerName(layer.name, edition.name), operation=Operation.DESCRIBE_LAYER)
-                _, decision = self.decide(standing, caller, asked, now)
-                if decision.holds_until:
-                    until = min(until, decision.holds_until.timestamp())
-                if decision.effect is not Effect.DENY and (entry := self._entry(standing, caller, layer, edition, decision, now)):
+                ruling = self.decide(standing, caller, asked, at)
+                if ruling.decision.holds_until:
+                    until = min(until, ruling.decision.holds_until.timestamp())
+                if not ruling.is_denied and (entry := self._entry(standing, caller, layer, ruling, at)):
                     found.append(entry)
         return until, tuple(found)
 
-    def _entry(self, standing: Standing, caller: Caller, layer: Layer, edition: Edition, decision: Decision, now: datetime) -> Visible | None:
-        permit = self.permit(caller, edition, decision)
+    def _entry(self, standing: Standing, caller: Caller, layer: Layer, ruling: Ruling, at: datetime) -> Visible | None:
+        edition, permit = ruling.edition, self.permit(caller, ruling)
         extent = self._areas.extent(permit.area, edition)
         if extent.is_empty:
             return None
         name = LayerName(layer.name, edition.name)
         operations = frozenset(
             op for op in (*GRANTABLE, Operation.GET_LEGEND_GRAPHIC)
-            if self.decide(standing, caller, Asked(layer=name, operation=op), now)[1].effect is not Effect.DENY
+            if not self.decide(standing, caller, Asked(layer=name, operation=op), at).is_denied
         )
         request = OverlayRequest(
-            agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=Operation.DESCRIBE_LAYER, at=now,
+            agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=Operation.DESCRIBE_LAYER, at=at,
         )
         grants = [] if permit.area is None else _met(standing.register.agreements.get(caller.agency.agency_id, ()), request)
         return Visible(
@@ -266,12 +292,10 @@ class _Areas:
         return value
 
 
-def _unknown(decision: Decision) -> Decision:
-    """The decision for a layer that does not exist: what an agency without any agreement on it would be told."""
-    return Decision(
-        effect=Effect.DENY, area=None, pieces=(), reasons=(Reason(agreement_id=None, version=None, clause=None, code="no-agreement"),),
-        holds_until=decision.holds_until,
-    )
+UNKNOWN = Decision(
+    effect=Effect.DENY, area=None, pieces=(), reasons=(Reason(agreement_id=None, version=None, clause=None, code="no-agreement"),),
+)
+"""For a layer that does not exist: what an agency without any agreement on an existing one is told."""
 
 
 def _met(agreements: Sequence[Agreement], request: OverlayRequest) -> list[Grant]:
@@ -287,21 +311,22 @@ def _open(choose: Callable, values: Sequence[float | None]) -> float | None:
     return None if None in values or not values else choose(values)
 
 
-def _event(caller: Caller, asked: Sequence[Asked], results: Sequence[tuple[Edition | None, Decision]]) -> dict:
+def _event(caller: Caller, asked: Sequence[Asked], rulings: Sequence[Ruling]) -> dict:
     view = next((one.view for one in asked if one.view), None)
     event = {
         "event": "overlay.decided", "agency": caller.agency.agency_id, "key": caller.key_id,
         "operation": str(asked[0].operation) if asked else "none",
-        "layers": [_layer_event(one, edition, decision) for one, (edition, decision) in zip(asked, results, strict=True)],
+        "layers": [_layer_event(one, ruling) for one, ruling in zip(asked, rulings, strict=True)],
     }
     if view:
         event |= {"crs": view.crs, "bounds": [round(v, 7) for v in view.bounds], "size": [view.width, view.height]}
     return event
 
 
-def _layer_event(asked: Asked, edition: Edition | None, decision: Decision) -> dict:
+def _layer_event(asked: Asked, ruling: Ruling) -> dict:
+    edition, decision = ruling.edition, ruling.decision
     return {
         "layer": asked.layer.layer, "edition": edition.name if edition else asked.layer.edition, "generation": edition.generation if edition else None,
-        "style": asked.style, "format": asked.format, "effect": str(decision.effect), "area": decision.area.digest[:16] if decision.area else None,
+        "style": ruling.style, "format": asked.format, "effect": str(decision.effect), "area": decision.area.digest[:16] if decision.area else None,
         "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
     }

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable
@@ -23,7 +24,6 @@ from tiles.compose import cut
 from tiles.encode import blank, decode, encode
 from tiles.engine import Engine
 from tiles.errors import RequestInvalid
-from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.permits import Permit
 from tiles.requests import GetTile, parse_tile_path
 
@@ -83,46 +83,42 @@ class TileServer:
         ------
         Refused
             No whole grant allows it (recorded).
-        RequestInvalid
-            No such tile matrix set or tile.
         NotTrusted, DecisionLogUnavailable, RenderFailed
             Nothing may be, or can be, served now.
         """
-        tms = _matrix_set(tile)
         standing, now = self.gate.standing(), self.gate.clock()
-        rule = self._rule(standing, caller, tile, tms, now)
+        rule = self._rule(standing, caller, tile, now)
         if rule.decision.effect is Effect.DENY:
             if not render:
                 return None
             record_id = self.log.write(self._event(rule, caller, tile))
             raise Refused([(tile.layer, rule.decision)], record_id)
-        body = self._body(rule, tile, tms, render)
+        body = self._body(rule, tile, render)
         if body is None:
             return None
         self.log.write(self._event(rule, caller, tile))
-        return _answer(body, tile.format, if_none_match)
+        return _answer(body, tile.media_type, if_none_match)
 
-    def _rule(self, standing: Standing, caller: Caller, tile: GetTile, tms: TileMatrixSet, now: datetime) -> TileRule:
-        key = (caller.agency.agency_id, tile.layer, tile.style, tile.tms, tile.format, tile.z, tile.row)
+    def _rule(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime) -> TileRule:
+        key = (caller.agency.agency_id, tile.layer, tile.style, tile.tms.id, tile.media_type, tile.z, tile.row)
         rule = standing.tile_rules.get(key)
         if rule is None or now.timestamp() >= rule.until:
-            rule = self._compile(standing, caller, tile, tms, now)
+            rule = self._compile(standing, caller, tile, now)
             if len(standing.tile_rules) >= RULES_KEPT:
                 standing.tile_rules.clear()
             standing.tile_rules[key] = rule
         return rule
 
-    def _compile(self, standing: Standing, caller: Caller, tile: GetTile, tms: TileMatrixSet, now: datetime) -> TileRule:
+    def _compile(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime) -> TileRule:
         asked = Asked(
-            layer=tile.layer, operation=Operation.GET_TILE, view=tms.view(tile.z, tile.row, tile.col),
-            style=tile.style, format=tile.format, crs=tms.crs,
+            layer=tile.layer, operation=Operation.GET_TILE, view=tile.view, style=tile.style, format=tile.media_type, crs=tile.tms.crs,
         )
-        edition, decision = self.gate.decide(standing, caller, asked, now)
-        denied = decision.effect is Effect.DENY
-        permit = None if denied else self.gate.permit(caller, edition, decision)
+        ruling = self.gate.decide(standing, caller, asked, now)
+        edition, decision = ruling.edition, ruling.decision
+        permit = None if ruling.is_denied else self.gate.permit(caller, ruling)
         event = {
             "event": "overlay.decided", "operation": "GetTile", "layer": tile.layer.layer, "edition": edition.name if edition else None,
-            "style": tile.style, "format": tile.format, "effect": str(decision.effect),
+            "style": ruling.style, "format": tile.media_type, "effect": str(decision.effect),
             "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
         }
         return TileRule(edition, permit, decision, event, decision.holds_until.timestamp() if decision.holds_until else float("inf"))
@@ -130,17 +126,17 @@ class TileServer:
     @staticmethod
     def _event(rule: TileRule, caller: Caller, tile: GetTile) -> dict:
         return rule.event | {
-            "agency": caller.agency.agency_id, "key": caller.key_id, "tms": tile.tms, "tile": [tile.z, tile.row, tile.col],
+            "agency": caller.agency.agency_id, "key": caller.key_id, "tms": tile.tms.id, "tile": [tile.z, tile.row, tile.col],
         }
 
-    def _body(self, rule: TileRule, tile: GetTile, tms: TileMatrixSet, render: bool) -> _Body | None:
+    def _body(self, rule: TileRule, tile: GetTile, render: bool) -> _Body | None:
         edition, permit = rule.edition, rule.permit
-        place = "inside" if permit.area is None else permit.area.classify(tms, tile.z, tile.row, tile.col)
-        if place == "outside" or self.engine.is_beyond(edition, tms.id, tile.z, tile.row, tile.col):
-            return _blank_tile(tile.format)
-        style = self.engine.style(edition, tile.style)
+        place = "inside" if permit.area is None else permit.area.classify(tile.tms, tile.z, tile.row, tile.col)
+        if place == "outside" or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
+            return _blank_tile(tile.media_type)
+        style = self.engine.style(edition, permit.style)
         key = (
-            edition.edition_id, edition.generation, style, tile.tms, tile.z, tile.row, tile.col, tile.format,
+            edition.edition_id, edition.generation, style, tile.tms.id, tile.z, tile.row, tile.col, tile.media_type,
             permit.area.digest if place == "edge" else None,
         )
         if (body := self._derived.get(key)) is not None:
@@ -149,18 +145,18 @@ class TileServer:
         if master is None:
             return None
         data, media_type = master
-        if place == "inside" and media_type == tile.format:
+        if place == "inside" and media_type == tile.media_type:
             return _Body.of(data)
         picture = decode(data)
         if place == "edge":
-            picture = cut(picture, permit.area, tms.view(tile.z, tile.row, tile.col))
-        body = _Body.of(encode(picture, tile.format, lossless=edition.lossless))
+            picture = cut(picture, permit.area, tile.view)
+        body = _Body.of(encode(picture, tile.media_type, lossless=edition.lossless))
         self._derived.put(key, body)
         return body
 
     def _master(self, rule: TileRule, tile: GetTile, style: str, render: bool) -> tuple[bytes, str] | None:
         """The whole, unclipped tile of the shared cache and its media type."""
-        address = (rule.edition, style, tile.tms, tile.z, tile.row, tile.col)
+        address = (rule.edition, style, tile.tms.id, tile.z, tile.row, tile.col)
         stored = self.engine.tile(*address, rule.permit) if render else self.engine.stored_tile(*address, rule.permit)
         return (stored.data, stored.media_type) if stored else None
 
@@ -187,17 +183,6 @@ class _Derived:
             self._bodies[key] = body
             while self._bytes > self._most and self._bodies:
                 self._bytes -= len(self._bodies.popitem(last=False)[1].data)
-
-
-def _matrix_set(tile: GetTile) -> TileMatrixSet:
-    tms = TILE_MATRIX_SETS.get(tile.tms)
-    if tms is None:
-        raise RequestInvalid("InvalidParameterValue", "TileMatrixSet", f"no tile matrix set `{tile.tms}`: there are {', '.join(TILE_MATRIX_SETS)}")
-    if not tms.holds(tile.z, tile.row, tile.col):
-        raise RequestInvalid(
-            "TileOutOfRange", "TileRow,TileCol", f"no tile {tile.z}/{tile.row}/{tile.col} in `{tile.tms}`: see the limits in its capabilities",
-        )
-    return tms
 
 
 @lru_cache(maxsize=8)
@@ -234,7 +219,8 @@ class Lane:
         if not path.startswith(("/tiles/", "/wmts/1.0.0/")):
             return None
         try:
-            tile = parse_tile_path(path, environ.get("QUERY_STRING", ""))
+            query = environ.get("QUERY_STRING")
+            tile = parse_tile_path(path, parse_qsl(query, keep_blank_values=True) if query else ())
             if tile is None:
                 return None
             caller = self.tiles.gate.identify(presented_key(environ))

@@ -1,0 +1,4 @@
+"""样例县, a county that does not exist: its terrain, line map and orthophoto, made by rule from one seed.
+
+Reading order: `plan` (what was drawn by hand), `terrain`, `features`, `orthophoto`. Everything is in metres of EPSG:4549, x east, y north.
+"""

@@ -1,0 +1,71 @@
+"""Agreement documents -> the register: places named in them are looked up in the catalogue, faults of all documents are told together."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from agreements.document import read_document
+from agreements.errors import DocumentInvalid
+from agreements.model import Agreement
+from layers import crs as crs_room
+from layers.catalogue import Catalogue
+from layers.errors import LayersError
+from layers.sheets import normalise, sheet_frame
+
+
+class DocumentsInvalid(DocumentInvalid):
+    """Several documents with faults: the messages of each, one after the other."""
+
+    def __init__(self, invalid: Sequence[DocumentInvalid]):
+        super().__init__(", ".join(one.name for one in invalid), tuple(fault for one in invalid for fault in one.faults))
+        self.args = ("\n".join(str(one) for one in invalid),)
+
+
+class CatalogueGazetteer:
+    """Divisions from the catalogue's boundary layer, sheets by GB/T 13989, drawn shapes through the datum policy (agreements.model.Gazetteer)."""
+
+    def __init__(self, catalogue: Catalogue):
+        self.catalogue = catalogue
+
+    def division(self, code: str) -> tuple[str, BaseGeometry]:
+        try:
+            return self.catalogue.division(code)
+        except LayersError as error:
+            raise LookupError(str(error)) from error
+
+    def sheet(self, number: str) -> BaseGeometry:
+        try:
+            return sheet_frame(normalise(number))
+        except LayersError as error:
+            raise LookupError(str(error)) from error
+
+    def geometry(self, geojson: dict, crs: str) -> BaseGeometry:
+        try:
+            drawn = shapely.from_geojson(json.dumps(geojson))
+            crs = crs_room.parse_crs(crs)
+            return crs_room.transform_geometry(crs_room.densify(drawn, crs), crs, "CRS:84")
+        except (shapely.errors.GEOSException, LayersError, ValueError, TypeError) as error:
+            raise LookupError(f"the GeoJSON can't be read as an area: {' '.join(str(error).split())}") from error
+
+
+def read_agreements(catalogue: Catalogue, paths: Sequence[Path]) -> list[tuple[Agreement, str]]:
+    """Each document with its text.
+
+    Raises
+    ------
+    DocumentsInvalid
+        With the faults of every document.
+    """
+    gazetteer, read, invalid = CatalogueGazetteer(catalogue), [], []
+    for path in paths:
+        text = path.read_text("utf-8")
+        try:
+            read.append((read_document(text, path.name, gazetteer), text))
+        except DocumentInvalid as error:
+            invalid.append(error)
+    if invalid:
+        raise DocumentsInvalid(invalid)
+    return read
