@@ -1,0 +1,109 @@
+"""`make run`: a synthetic county, three agencies with agreements that differ, and where to find them. Built once, each step resumable."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from ruamel.yaml import YAML
+
+from agreements.model import BUREAU, Agency
+from agreements.register import SqlRegister
+from geoserver_app.database import connect, migrate
+from geoserver_app.demo_keys import demo_keys, keep_demo_keys
+from geoserver_app.gate import Gate
+from geoserver_app.identity import Carriage, Presented
+from geoserver_app.ingesting import ingest
+from geoserver_app.registering import read_agreements
+from geoserver_app.settings import Settings
+from layers.catalogue import SqlCatalogue
+
+DESCRIPTION = "demo.json"
+
+
+def build_demo(settings: Settings, console: Console) -> dict:
+    """Whatever of the demo is not there yet; returns what `var/demo.json` holds."""
+
+    migrate(settings)
+    database = connect(settings.database_url)
+    catalogue, register = SqlCatalogue(database), SqlRegister(database)
+    demo = YAML(typ="safe").load((settings.config / "demo" / "demo.yaml").read_text("utf-8"))
+    _add_missing_layers(settings, catalogue, demo["layers"], console)
+    _add_parties(settings, register, demo["agencies"])
+    _add_agreements(settings, catalogue, register)
+    description = describe(settings, catalogue, register)
+    _write(settings.data / DESCRIPTION, description)
+    database.dispose()
+    return description
+
+
+def _add_missing_layers(settings: Settings, catalogue: SqlCatalogue, wanted: list[Mapping], console: Console) -> None:
+    known = catalogue.snapshot().layers
+    missing = [layer for layer in wanted if layer["name"] not in known]
+    if not missing:
+        return
+    from geoserver_app.model_county import write_county
+    from layers.divisions import import_divisions
+
+    console.print("building the demo: a synthetic county of twelve sheets, about a minute")
+    files = write_county(settings.data / "demo-data", progress=lambda text: console.print(f"  {text}"))
+    import_divisions(catalogue, files.divisions, vintage="2011", code_field="PAC", name_field="NAME")
+    for layer in missing:
+        ingest(settings, paths=getattr(files, layer["files"]), console=console, **{k: v for k, v in layer.items() if k != "files"})
+
+
+def _add_parties(settings: Settings, register: SqlRegister, agencies: list[Mapping]) -> None:
+    known, keys = {agency.agency_id for agency in register.agencies()}, demo_keys(settings.data)
+    for agency in agencies:
+        if agency["id"] not in known:
+            register.add_agency(Agency(agency_id=agency["id"], name_zh=agency["name_zh"], name_en=agency["name_en"]))
+        if agency["id"] not in keys:
+            keys[agency["id"]] = register.issue_key(agency["id"], label="demo")[1]
+            keep_demo_keys(settings.data, keys)
+
+
+def _add_agreements(settings: Settings, catalogue: SqlCatalogue, register: SqlRegister) -> None:
+    for agreement, text in read_agreements(catalogue, sorted((settings.config / "demo" / "agreements").glob("*.yaml"))):
+        register.register(agreement, text)
+
+
+def describe(settings: Settings, catalogue: SqlCatalogue, register: SqlRegister) -> dict:
+    """What scripts read: the address, the bureau's own key, and each agency with its key, layers and bounds (degrees)."""
+    gate = Gate(register, catalogue, _NoRecord(), base_url=settings.public_base_url)
+    keys = demo_keys(settings.data)
+    callers = {name: gate.identify(Presented(secret=key, carriage=Carriage.HEADER)) for name, key in keys.items()}
+    agencies = []
+    for name, caller in callers.items():
+        if name == BUREAU:
+            continue
+        seen = gate.visible(caller, record=None)
+        boxes = [entry.bounds for entry in seen]
+        agencies.append({
+            "id": name, "name": caller.agency.name_zh, "name_en": caller.agency.name_en, "key": keys[name],
+            "layers": [entry.layer.name for entry in seen],
+            "bounds": [min(b.left for b in boxes), min(b.bottom for b in boxes), max(b.right for b in boxes), max(b.top for b in boxes)] if boxes else None,
+        })
+    return {"base_url": settings.public_base_url, "admin": {"id": BUREAU, "key": keys[BUREAU]}, "agencies": agencies}
+
+
+class _NoRecord:
+    """The demo's own look at what it built is no request."""
+
+    def write(self, event: dict) -> str:
+        return ""
+
+
+def print_addresses(description: dict, console: Console) -> None:
+    base = description["base_url"]
+    console.print(f"\n[bold]{base}/[/]  the viewer 浏览器查看\n\nto paste into QGIS 粘贴到 QGIS:")
+    for agency in description["agencies"]:
+        console.print(f"  {agency['name']} {agency['name_en']}: {', '.join(agency['layers'])}")
+        console.print(f"    WMS   {base}/ows?key={agency['key']}", soft_wrap=True, highlight=False)
+        console.print(f"    WMTS  {base}/wmts?key={agency['key']}", soft_wrap=True, highlight=False)
+    console.print("\nkeys and bounds for scripts: demo.json in the data folder\n")
+
+
+def _write(path: Path, content: dict) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(content, ensure_ascii=False, indent=1), "utf-8")
+    beside.replace(path)

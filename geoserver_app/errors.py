@@ -1,0 +1,267 @@
+"""Every error as an answer: one table from domain error to status, code and locator; one place that words it in the asker's protocol.
+
+    RequestInvalid           400 its own code                  RequestTooLarge     413
+    Unidentified             401 asks for the password         Refused             403 names layer, reason, agreement, clause, contact
+    CrsNotServed             400 InvalidCRS                    OutsideAreaOfUse    400
+    NotTrusted, CatalogueUnavailable, RegisterUnavailable, DecisionLogUnavailable, RenderFailed   503 with Retry-After
+    404 and 405 as they are                                    anything else       500 with a number that leads to the log
+
+WMS is told by ServiceException of the version asked (or in the picture, or by a blank one), WMTS by ows:ExceptionReport, everybody else by
+RFC 9457. A layer that is unknown and one that is not shared get the same answer to the byte, but for the name that was asked. Nothing of a
+stack, a path, a class or a query is ever told.
+"""
+
+import io
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import flask
+import pylopdf_fonts_zh_cn
+from PIL import Image, ImageDraw, ImageFont
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+
+from agreements.errors import RegisterUnavailable
+from agreements.model import Reason
+from agreements.terms import sentence as reason_sentence
+from geoserver_app.decision_log import DecisionLogUnavailable
+from geoserver_app.gate import NotTrusted, Refused
+from geoserver_app.identity import Unidentified
+from geoserver_app.messages import language_of, sentence
+from geoserver_app.ows_documents import document
+from geoserver_app.wiring import services
+from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, LayersError, OutsideAreaOfUse
+from tiles.encode import PNG, encode
+from tiles.errors import RenderFailed, RequestInvalid, RequestTooLarge
+from tiles.requests import ExceptionForm, Exceptions, Limits, exception_form, pairs_of
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 3
+CHALLENGE = 'Basic realm="geoshare", charset="UTF-8"'
+NOT_SHARED = "no-agreement"
+
+
+# -- what is told
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One error in one language, before it takes the form of a protocol.
+
+    `code` is the OGC exception code ("" where WMS has none for it), `slug` the name by which scripts and docs/errors.md know it.
+    """
+
+    status: int
+    slug: str
+    detail: str
+    code: str = ""
+    locator: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    reasons: tuple[Mapping[str, str], ...] = ()
+
+
+UNAVAILABLE = (NotTrusted, RegisterUnavailable, CatalogueUnavailable, DecisionLogUnavailable)
+
+
+def told(error: Exception, language: str, contact: str) -> Told:
+    """The table: what is said of `error`. `contact` is the service's own, for those without an agreement."""
+    match error:
+        case Refused():
+            return _told_refusal(error, language, contact)
+        case Unidentified():
+            return Told(status=401, slug=error.code, detail=sentence(error.code, {}, language), headers={"WWW-Authenticate": CHALLENGE})
+        case RequestInvalid():
+            status = 413 if isinstance(error, RequestTooLarge) else 400
+            detail = sentence(error.fault, error.detail, language) if error.fault else error.message
+            return Told(status=status, slug=error.fault or "request-invalid", detail=detail, code=error.code, locator=error.locator)
+        case CrsNotServed():
+            detail = sentence("crs-not-served", {"value": error.crs[:80], "choices": "/api/v1/layers"}, language)
+            return Told(status=400, slug="crs-not-served", detail=detail, code="InvalidCRS", locator="CRS")
+        case OutsideAreaOfUse():
+            return Told(status=400, slug="outside-crs", detail=sentence("outside-crs", {}, language), code="InvalidParameterValue", locator="BBOX")
+        case DatumShiftRefused():
+            return Told(status=400, slug="datum-refused", detail=sentence("datum-refused", {}, language), code="InvalidCRS", locator="CRS")
+        case RenderFailed():
+            return _told_later("render-failed", language)
+        case _ if isinstance(error, UNAVAILABLE):
+            return _told_later("not-trusted", language)
+        case HTTPException():
+            return _told_http(error, language)
+        case _:
+            return _told_unexpected(error, language)
+
+
+def _told_later(code: str, language: str) -> Told:
+    return Told(status=503, slug=code, detail=sentence(code, {}, language), code="NoApplicableCode", headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def _told_http(error: HTTPException, language: str) -> Told:
+    match error:
+        case NotFound():
+            return Told(status=404, slug="no-route", detail=sentence("no-route", {}, language), code="NoApplicableCode")
+        case MethodNotAllowed():
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            return Told(status=405, slug="no-method", detail=sentence("no-method", {"allowed": allowed}, language), code="OperationNotSupported",
+                        headers={"Allow": allowed})
+        case RequestEntityTooLarge():
+            return Told(status=413, slug="http", detail=sentence("http", {"name": error.name}, language), code="NoApplicableCode")
+    return Told(status=error.code or 500, slug="http", detail=sentence("http", {"name": error.name}, language), code="NoApplicableCode")
+
+
+def _told_unexpected(error: Exception, language: str) -> Told:
+    incident = secrets.token_hex(6)
+    log.error("unexpected failure %s", incident, exc_info=error)
+    return Told(status=500, slug="unexpected", detail=sentence("unexpected", {"incident": incident}, language), code="NoApplicableCode")
+
+
+def _told_refusal(error: Refused, language: str, contact: str) -> Told:
+    """Names the first reasons of each layer refused. A layer that no agreement of the caller's speaks of is as good as undefined."""
+    sentences, reasons = [], []
+    for name, decision in error.denials:
+        speaking = [reason for reason in decision.reasons if reason.agreement_id and reason.code != NOT_SHARED]
+        if not speaking:
+            sentences.append(sentence("not-shared", {"layer": str(name), "contact": contact}, language))
+            reasons.append({"layer": str(name), "code": NOT_SHARED})
+            continue
+        worded = "; ".join(dict.fromkeys(_reason(reason, language) for reason in speaking))
+        sentences.append(sentence("refused", {"layer": str(name), "reasons": worded}, language))
+        reasons += [_machine_reason(str(name), reason) for reason in speaking]
+    unknown = all(reason["code"] == NOT_SHARED for reason in reasons)
+    return Told(
+        status=403, slug="not-shared" if unknown else reasons[0]["code"], detail=" ".join(sentences),
+        code="LayerNotDefined" if unknown else "AccessDenied", locator="LAYERS", reasons=tuple(reasons),
+    )
+
+
+def _reason(reason: Reason, language: str) -> str:
+    detail = {
+        "sentence": reason_sentence(reason, language), "agreement": reason.agreement_id or "", "clause": reason.clause or "", "contact": reason.contact,
+    }
+    if not reason.clause:
+        return sentence("agreement-only", detail, language) if reason.contact else detail["sentence"]
+    return sentence("clause" if reason.contact else "clause-uncontacted", detail, language)
+
+
+def _machine_reason(layer: str, reason: Reason) -> dict[str, str]:
+    told_of = {"layer": layer, "code": reason.code, "agreement": reason.agreement_id, "clause": reason.clause, "contact": reason.contact}
+    return {name: value for name, value in told_of.items() if value}
+
+
+# -- the forms it takes
+
+def register_errors(app: flask.Flask) -> None:
+    app.register_error_handler(Exception, answer)
+
+
+def answer(error: Exception) -> flask.Response:
+    """`error` in the protocol, version and language of the current request."""
+    request = flask.request
+    language = language_of(request.environ)
+    words = told(error, language, services().settings.contact_name)
+    response = _rendered(words, language)
+    response.status_code = words.status
+    response.headers.update(words.headers)
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Content-Language"] = language
+    return response
+
+
+def _rendered(words: Told, language: str) -> flask.Response:
+    match protocol_of(flask.request.path, flask.request.query_string.decode("latin-1")):
+        case "WMS":
+            return _service_exception(words)
+        case "WMTS":
+            locator = words.locator if words.locator != "LAYERS" else "Layer"
+            text = document("exception_wmts.xml", told=_relocated(words, locator), language=language)
+            return flask.Response(text, content_type="text/xml; charset=utf-8")
+    return _problem(words)
+
+
+def protocol_of(path: str, query: str) -> str:
+    """WMS, WMTS or problem: by the path alone but for /ows, which takes both."""
+    if path == "/wmts" or path.startswith("/wmts/"):
+        return "WMTS"
+    if path in ("/ows", "/wms"):
+        return "WMTS" if "service=wmts" in query.lower() else "WMS"
+    return "problem"
+
+
+def _relocated(words: Told, locator: str) -> Told:
+    return Told(status=words.status, slug=words.slug, detail=words.detail, code=words.code, locator=locator)
+
+
+def _service_exception(words: Told) -> flask.Response:
+    try:
+        form = exception_form(pairs_of(flask.request.query_string.decode("utf-8", "replace")), _limits())
+    except RequestInvalid:
+        form = ExceptionForm()
+    if form.exceptions is not Exceptions.XML:
+        return _picture(form, words.detail if form.exceptions is Exceptions.INIMAGE else "")
+    if form.version == "1.1.1":
+        return flask.Response(document("exception_wms_1_1_1.xml", told=words), content_type="application/vnd.ogc.se_xml; charset=utf-8")
+    return flask.Response(document("exception_wms_1_3_0.xml", told=words), content_type="text/xml; charset=utf-8")
+
+
+def _limits() -> Limits:
+    settings = services().settings
+    return Limits(max_pixels=settings.max_pixels, max_layers=settings.max_layers)
+
+
+def _problem(words: Told) -> flask.Response:
+    body = {"type": f"/docs/errors#{words.slug}", "title": words.slug.replace("-", " "), "status": words.status, "detail": words.detail}
+    if words.code:
+        body["code"] = words.code
+    if words.locator:
+        body["locator"] = words.locator
+    if words.reasons:
+        body["reasons"] = list(words.reasons)
+    return flask.Response(flask.json.dumps(body, ensure_ascii=False), content_type="application/problem+json; charset=utf-8")
+
+
+# -- told in the picture
+
+TEXT_SIZE, MARGIN = 14, 8
+INK = (176, 0, 32, 255)
+
+
+def _picture(form: ExceptionForm, text: str) -> flask.Response:
+    picture = Image.new("RGBA", (form.width, form.height))
+    if text:
+        _write(picture, text)
+    data = encode(picture, form.format, transparent=form.transparent, background=form.background)
+    return flask.Response(data, content_type=form.format)
+
+
+def _write(picture: Image.Image, text: str) -> None:
+    font, draw = _font(), ImageDraw.Draw(picture)
+    y = MARGIN
+    for line in _lines(text, picture.width - 2 * MARGIN, font):
+        if y + TEXT_SIZE > picture.height:
+            return
+        draw.text((MARGIN, y), line, fill=INK, font=font)
+        y += round(TEXT_SIZE * 1.4)
+
+
+def _lines(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
+    """Broken wherever a line is full: between any two characters, as Chinese is, but after a space where there is one."""
+    lines, line = [], ""
+    for character in text:
+        if line and font.getlength(line + character) > width:
+            head, space, tail = line.rpartition(" ")
+            keep = bool(space) and character.isascii() and tail.isascii() and not character.isspace()
+            lines.append(head if keep else line)
+            line = tail if keep else ""
+        line += character
+    return [*lines, line]
+
+
+@lru_cache(maxsize=1)
+def _font_data() -> bytes:
+    return (Path(pylopdf_fonts_zh_cn.__file__).parent / "NotoSansSC-Regular.otf").read_bytes()
+
+
+def _font() -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(io.BytesIO(_font_data()), TEXT_SIZE)
