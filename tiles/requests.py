@@ -152,7 +152,6 @@ FAULTS = MappingProxyType({
     "style-name": "`{value}` is not the name of a style: see the styles of each layer in the capabilities",
     "styles-count": "`STYLES` names {count} styles for {layers} layers: name one for each, or leave it empty",
     "not-in-layers": "`{value}` is asked in `QUERY_LAYERS` but is not in `LAYERS`: name it in both",
-    "outside-map": "the point {value} is not on the map: {name} must be from 0 to {most}",
     "colour": "`BGCOLOR` is `{value}`: it must be 0xRRGGBB, such as 0xFFFFFF",
     "refused-parameter": "`{name}` is not taken: this service has no styles, filters or attribute lists of the client's; leave it out",
     "no-dimension": "`{name}` is not taken: an edition is part of the layer's name, such as `dom@2011`",
@@ -321,7 +320,7 @@ def negotiated(version: str) -> str:
     if not version:
         return WMS_VERSIONS[-1]
     if not re.fullmatch(r"[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}", version):
-        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=" or ".join(WMS_VERSIONS))
+        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=", ".join(WMS_VERSIONS))
     asked = _version_key(version)
     return max((v for v in WMS_VERSIONS if _version_key(v) <= asked), key=_version_key, default=WMS_VERSIONS[0])
 
@@ -334,7 +333,7 @@ def _version_key(version: str) -> tuple[int, ...]:
 def _exact_version(parameters: _Parameters) -> str:
     version = parameters.text("VERSION") or WMS_VERSIONS[-1]
     if version not in WMS_VERSIONS:
-        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=" or ".join(WMS_VERSIONS))
+        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=", ".join(WMS_VERSIONS))
     return version
 
 
@@ -486,7 +485,7 @@ def _crs(parameters: _Parameters, version: str) -> str:
 
 
 def _bounds(parameters: _Parameters, crs: str, *, north_first: bool) -> Bounds:
-    order = "min north, min east, max north, max east" if north_first else "min x, min y, max x, max y"
+    order = "N_min,E_min,N_max,E_max" if north_first else "x_min,y_min,x_max,y_max"
     texts = parameters.required("BBOX", f"give four numbers between commas, {order}").split(",")
     if len(texts) != 4:
         raise _fault("InvalidParameterValue", "BBOX", "bbox-not-four", count=len(texts), order=order)

@@ -69,7 +69,7 @@ def test_a_urn_means_the_same_as_the_short_code_in_either_version(crs):
 def test_easting_first_is_caught_where_version_1_3_0_wants_northing_first():
     fault = refused(wms, MAP, CRS="EPSG:4528", BBOX="40384000,3547000,40385000,3548000")
     assert (fault.code, fault.locator, fault.fault) == ("InvalidParameterValue", "BBOX", "bbox-far")
-    assert "min north, min east" in fault.message
+    assert "N_min,E_min,N_max,E_max" in fault.message
 
 
 def test_longitude_first_is_caught_in_4490_where_version_1_3_0_wants_latitude_first():
