@@ -1,0 +1,167 @@
+"""Line maps and overlays drawn by Mapnik: vectors in a GeoPackage + style files -> transparent picture."""
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+import pylopdf_fonts_zh_cn as fonts
+from PIL import Image
+
+from layers.features import interval
+from layers.model import Edition, View
+from tiles.dlg_styles import Parameters, StyleBook, TableStyles, map_xml
+from tiles.errors import RenderFailed
+from tiles.mapnik_runtime import mapnik
+
+BUFFER = 160
+"""Pixels around the picture where names are still placed, more than half the longest name: a name near the edge of one picture is then
+placed in the next one alike, and both halves fit."""
+
+MOST_MAPS = 4
+"""Mapnik maps kept for one edition; each holds open handles of its tables. Further threads wait."""
+
+REFERENCE_DENOMINATOR = 10_000
+"""Scale at which widths are as written in the styles."""
+
+_fonts = threading.Lock()
+
+
+def register_fonts() -> None:
+    """Makes the Noto faces known to Mapnik; once is enough, more does no harm."""
+    with _fonts:
+        for path in (fonts.sans_path(), fonts.serif_path()):
+            if not mapnik.FontEngine.register_font(str(path)):
+                raise RenderFailed("the font of the line map can't be read: install the package `pylopdf-fonts-zh-cn` anew")
+
+
+def mapnik_srs(crs: str) -> str:
+    """As Mapnik spells a CRS. Inside Mapnik x is always east, so CRS:84 and EPSG:4326 are one.
+
+    >>> mapnik_srs("EPSG:4549"), mapnik_srs("CRS:84")
+    ('epsg:4549', 'epsg:4326')
+    """
+    if crs == "CRS:84":
+        return "epsg:4326"
+    return crs.lower() if crs.upper().startswith("EPSG:") else crs
+
+
+def width_factor(denominator: float) -> float:
+    """What `@w` in the styles stands for: 1 at 1:10,000, a fourth root so that lines thin out slowly.
+
+    >>> width_factor(10_000), round(width_factor(1_000_000), 2)
+    (1.0, 0.32)
+    """
+    return (REFERENCE_DENOMINATOR / max(denominator, 1.0)) ** 0.25
+
+
+def draw(map_: mapnik.Map, view: View, scale_factor: float) -> Image.Image:
+    """`view` of a loaded map as RGBA, straight alpha. The caller owns `map_` while it draws: two threads in one Mapnik map crash."""
+    map_.srs = mapnik_srs(view.crs)
+    map_.resize(view.width, view.height)
+    map_.zoom_to_box(mapnik.Box2d(*view.bounds))
+    canvas = mapnik.Image(view.width, view.height)
+    mapnik.render_with_vars(map_, canvas, {"w": width_factor(map_.scale_denominator() * scale_factor)}, scale_factor)
+    canvas.demultiply()
+    return Image.frombytes("RGBA", (view.width, view.height), canvas.to_string())
+
+
+def load_map(xml: str) -> mapnik.Map:
+    """A Mapnik map; strict, so that a slip of the pen in a style is told.
+
+    Raises
+    ------
+    RenderFailed
+        The style or the data can't be read.
+    """
+    map_ = mapnik.Map(1, 1)
+    map_.aspect_fix_mode = mapnik.aspect_fix_mode.RESPECT
+    try:
+        mapnik.load_map_from_string(map_, xml, True, "")
+    except RuntimeError as fault:
+        raise RenderFailed("the line map can't be opened: see the server's log") from fault
+    return map_
+
+
+class LineMapRenderer:
+    """Draws one edition. A renderer belongs to one generation of it: after a change make a new one, the handles of this one see the old files.
+
+    Parameters
+    ----------
+    folder : Path
+        The edition's folder in the store.
+    edition : Edition
+        With `vectors` and `classes`.
+    styles : Path
+        config/styles
+
+    Scale: widths and what is shown follow Mapnik's denominator (0.28 mm a pixel; degrees and Web Mercator metres as at the equator), so that
+    all tiles of one zoom level agree, and a 2x picture shows what the plain one shows.
+    """
+
+    def __init__(self, folder: Path, edition: Edition, styles: Path):
+        book = StyleBook.load(styles)
+        source = folder / edition.vectors if edition.vectors else None
+        tables = book.fit(edition, _contour_parameters(source, edition))
+        self._xml = map_xml(_layers(tables, edition, source), BUFFER)
+        self._idle: deque[mapnik.Map] = deque()
+        self._turns = threading.BoundedSemaphore(MOST_MAPS)
+        self._building = threading.Lock()
+
+    def render(self, view: View, scale_factor: float = 1.0) -> Image.Image:
+        """The whole layer in `view`, RGBA on transparent ground; colour is zero where nothing is drawn.
+
+        Parameters
+        ----------
+        view : View
+            In any served CRS.
+        scale_factor : float
+            2.0 for pictures with twice the pixels of the same map (line widths, letters and scale follow).
+
+        Raises
+        ------
+        RenderFailed
+            The data can't be read now.
+        """
+        with self._turns:
+            map_ = self._take()
+            try:
+                picture = draw(map_, view, scale_factor)
+            except RuntimeError as fault:
+                raise RenderFailed("the line map can't be drawn now: try again later") from fault
+            self._idle.append(map_)
+        return picture
+
+    def _take(self) -> mapnik.Map:
+        """The map used last, warm; a new one where all are busy. A map that failed is not put back."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            with self._building:
+                register_fonts()
+                return load_map(self._xml)
+
+
+def _layers(tables: list[TableStyles], edition: Edition, source: Path | None) -> list[tuple]:
+    """One Mapnik layer a table and drawing order."""
+    layers = []
+    for table in tables:
+        datasource = _datasource(source, table)
+        for order in sorted({style.order for style in table.styles}):
+            elements = [style.element for style in table.styles if style.order == order]
+            layers.append((order, table.feature_class.name, elements, datasource))
+    return [(f"{name} {order}", mapnik_srs(edition.crs), datasource, elements) for order, name, elements, datasource in sorted(layers, key=lambda l: l[:2])]
+
+
+def _datasource(source: Path | None, table: TableStyles) -> Mapping[str, str]:
+    extent = ",".join(repr(float(value)) for value in table.feature_class.bounds)
+    return {"type": "ogr", "file": str(source), "layer": table.feature_class.name, "extent": extent}
+
+
+def _contour_parameters(source: Path | None, edition: Edition) -> dict[str, Parameters]:
+    found = {}
+    for table in edition.classes:
+        height = next((name for name in table.fields if name.upper() in ("ELEV", "ELEVATION", "高程", "BSGC", "ELE")), None)
+        if table.kind == "TERL" and height and source:
+            found[table.name] = Parameters.for_interval(interval(source, table.name, height))
+    return found

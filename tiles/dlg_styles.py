@@ -1,0 +1,334 @@
+"""Style files and the fields a table has -> one Mapnik map. How the files are written: config/styles/README.md.
+
+Pure but for reading the files: no Mapnik, no data. The map and its legend are made from the same `StyleBook`, so they can't disagree.
+"""
+
+import ast
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+from layers.feature_classes import FeatureClassTable
+from layers.model import Edition, FeatureClass, ProductType
+
+ROLE = re.compile(r"\[([A-Z_]+)\]")
+KIND = re.compile(r"\$\{([a-z]+)\}")
+PARAMETER = re.compile(r"\$\{([a-z_]+)\}")
+COMPARISON = re.compile(r"\[[^\]]+\]\s*(?:!=|<=|>=|=|<|>)\s*(?:'[^']*'|[-\w.]+)")
+
+OVERLAY_ORDER = 20
+"""Drawing order of the areas of an overlay; its lines and points say theirs in the style."""
+
+FONTSETS = {"sans": "Noto Sans SC Regular", "serif": "Noto Serif SC Regular"}
+
+SAFE_FIELD = re.compile(r"[^\[\]{}]+")
+"""Names that can stand in a Mapnik expression; a field called otherwise is not used for drawing."""
+
+NOTHING, ALL = "false", "true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """One way to tell a kind. Exactly one of `fields`, `table` and `always` counts."""
+
+    fields: tuple[str, ...]     # roles or field names
+    pattern: str                # regular expression over the whole value
+    step: str                   # or: the value is a multiple of this
+    table: str                  # regular expression over the table's name
+    always: bool
+    sample: str                 # a value that fits, for the legend
+
+    def expression(self, fields: "Fields") -> str:
+        """As Mapnik writes it, "true" or "false" where the table decides."""
+        if self.always:
+            return ALL
+        if self.table:
+            return ALL if re.fullmatch(self.table, fields.table.lower()) else NOTHING
+        found = [name for wanted in self.fields for name in fields.all_of(wanted)]
+        test = (lambda name: f"[{name}] % {self.step} = 0") if self.step else (lambda name: f"[{name}].match('{self.pattern}')")
+        return " or ".join(test(name) for name in dict.fromkeys(found)) or NOTHING
+
+    def sample_values(self, fields: "Fields") -> dict[str, object] | None:
+        """Attributes that make a feature this kind; None where this way does not apply to the table."""
+        if self.expression(fields) == NOTHING:
+            return None
+        if self.step:
+            return {name: 0 for wanted in self.fields for name in fields.all_of(wanted)[:1]}
+        return next(({name: self.sample} for wanted in self.fields for name in fields.all_of(wanted)), {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Features that look alike: national roads, index contours."""
+
+    name: str
+    title_zh: str
+    title_en: str
+    ways: tuple[When, ...]
+    in_legend: bool = True
+    sample_zh: str = ""         # a name to show in the legend, where the name is all there is to see
+    sample_en: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of one table, asked by the part they play. Case does not count; the first name of `fields.csv` that is there wins."""
+
+    table: str
+    names: tuple[str, ...]
+    roles: Mapping[str, tuple[str, ...]]
+
+    def all_of(self, wanted: str) -> list[str]:
+        by_lower = {name.lower(): name for name in self.names if SAFE_FIELD.fullmatch(name)}
+        return [by_lower[c.lower()] for c in self.roles.get(wanted, (wanted,)) if c.lower() in by_lower]
+
+    def first_of(self, wanted: str) -> str | None:
+        return next(iter(self.all_of(wanted)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleFile:
+    """One file of config/styles, as written."""
+
+    kinds: tuple[Kind, ...]
+    styles: tuple[etree._Element, ...]
+    palette: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "StyleFile":
+        root = etree.parse(path, etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True)).getroot()
+        return cls(tuple(map(_kind_of, root.iterfind("Kind"))), tuple(root.iterfind("Style")), tuple(root.get("palette", "").split()))
+
+    def filters(self, fields: Fields) -> dict[str, str]:
+        """Kind -> Mapnik expression. The first kind that fits wins; `other` is none of them."""
+        filters, earlier = {}, []
+        for kind in self.kinds:
+            ways = [way.expression(fields) for way in kind.ways]
+            own = ALL if ALL in ways else " or ".join(w for w in ways if w != NOTHING) or NOTHING
+            filters[kind.name] = _without(own, earlier)
+            if own != NOTHING:
+                earlier.append(own)
+        return filters | {"other": _without(ALL, earlier)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedStyle:
+    """A Mapnik <Style> for one table: no part of it speaks of a field the table lacks."""
+
+    order: int
+    element: etree._Element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableStyles:
+    """All that is drawn of one table."""
+
+    feature_class: FeatureClass
+    fields: Fields
+    kinds: tuple[Kind, ...]     # those that can occur in it
+    styles: tuple[FittedStyle, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """What the data, not the style, decides. Units: metres and scale denominators."""
+
+    index_step: float = 5.0
+    contours_to: float = 25_000
+    index_to: float = 100_000
+
+    @classmethod
+    def for_interval(cls, interval: float | None) -> "Parameters":
+        """Every fifth contour is an index contour; the wider the interval, the smaller the scales that bear it."""
+        if not interval:
+            return cls()
+        return cls(index_step=5 * interval, contours_to=max(25_000, 5_000 * interval), index_to=max(100_000, 20_000 * interval))
+
+
+@dataclass(frozen=True, slots=True)
+class StyleBook:
+    """Every style file, read once.
+
+    Parameters
+    ----------
+    folder : Path
+        config/styles; the class table lies beside it.
+    """
+
+    folder: Path
+    classes: FeatureClassTable
+    overlay: StyleFile
+    files: Mapping[str, StyleFile]
+    roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> "StyleBook":
+        files = {path.stem: StyleFile.load(path) for path in sorted((folder / "dlg").glob("*.xml"))}
+        with (folder / "fields.csv").open(encoding="utf-8", newline="") as rows:
+            roles = {row["role"]: tuple(row["fields"].split()) for row in csv.DictReader(rows)}
+        return cls(folder, FeatureClassTable.load(folder.parent / "dlg_classes.csv"), StyleFile.load(folder / "overlay.xml"), files, roles)
+
+    def fit(self, edition: Edition, parameters: Mapping[str, Parameters] | None = None) -> list[TableStyles]:
+        """Styles of every table of `edition` that is drawn, by name of the table where the class leaves it open."""
+        return [
+            self._fit_table(table, rank, plain, (parameters or {}).get(table.name, Parameters()))
+            for rank, (table, plain) in enumerate(self._drawn(edition))
+        ]
+
+    def _drawn(self, edition: Edition) -> list[tuple[FeatureClass, bool]]:
+        tables = sorted((t for t in edition.classes if self.classes.is_drawn(t.kind)), key=lambda t: t.name)
+        return [(t, edition.product is ProductType.OVERLAY or t.kind not in self.files) for t in tables]
+
+    def _fit_table(self, table: FeatureClass, rank: int, is_plain: bool, parameters: Parameters) -> TableStyles:
+        file = self.overlay if is_plain else self.files[table.kind]
+        fields = Fields(table.name, table.fields, self.roles)
+        written = {
+            "symbols": str(self.folder / "symbols"),
+            "colour": file.palette[rank % len(file.palette)] if file.palette else "#000000",
+            "index_step": f"{parameters.index_step:g}",
+            "contours_to": f"{parameters.contours_to:.0f}",
+            "index_to": f"{parameters.index_to:.0f}",
+        }
+        filters = {name: _fill(filter_, written) for name, filter_ in file.filters(fields).items()}
+        order = OVERLAY_ORDER if is_plain else self.classes.drawing_order(table.kind)
+        styles = []
+        for style in file.styles:
+            if style.get("geometry", table.geometry) != table.geometry:
+                continue
+            fitted = _fit_style(style, table.name, fields, filters, written)
+            if len(fitted):
+                styles.append(FittedStyle(order=int(style.get("order", order)), element=fitted))
+        kinds = tuple(k for k in file.kinds if k.in_legend and _constant(filters[k.name]) is not False)
+        return TableStyles(feature_class=table, fields=fields, kinds=kinds, styles=tuple(styles))
+
+
+def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._Element]]], buffer_size: int) -> str:
+    """A whole Mapnik map.
+
+    Parameters
+    ----------
+    layers : sequence of (name, srs, datasource parameters, styles)
+        In drawing order.
+    buffer_size : int
+        Pixels around the picture in which features and names are still placed.
+    """
+    root = etree.Element("Map", {"buffer-size": str(buffer_size)})
+    for name, face in FONTSETS.items():
+        etree.SubElement(etree.SubElement(root, "FontSet", name=name), "Font", {"face-name": face})
+    for _, _, _, styles in layers:
+        root.extend(deepcopy(style) for style in styles)
+    for name, srs, datasource, styles in layers:
+        layer = etree.SubElement(root, "Layer", {"name": name, "srs": srs, "cache-features": "true" if len(styles) > 1 else "false"})
+        for style in styles:
+            etree.SubElement(layer, "StyleName").text = style.get("name")
+        source = etree.SubElement(layer, "Datasource")
+        for key, value in datasource.items():
+            etree.SubElement(source, "Parameter", name=key).text = value
+    return etree.tostring(root, encoding="unicode")
+
+
+def _fit_style(style: etree._Element, table: str, fields: Fields, filters: Mapping[str, str], written: Mapping[str, str]) -> etree._Element:
+    fitted = deepcopy(style)
+    fitted.set("name", f"{table} {style.get('name')}")
+    for ours in ("order", "geometry"):
+        fitted.attrib.pop(ours, None)
+    for rule in list(fitted):
+        if not _fit_rule(rule, fields, filters, written):
+            fitted.remove(rule)
+    fitted.tail = None
+    return fitted
+
+
+def _fit_rule(rule: etree._Element, fields: Fields, filters: Mapping[str, str], written: Mapping[str, str]) -> bool:
+    """Fills in fields, kinds and parameters in place; False where nothing of the rule is left."""
+    has_symbol = False
+    for part in list(rule):
+        part.text = _fill(part.text or "", written)
+        for key, value in part.attrib.items():
+            part.set(key, _fill(value, written))
+        absent = [role for role in ROLE.findall(part.text) if fields.first_of(role) is None]
+        if part.tag == "Filter":
+            if absent or not _fit_filter(rule, part, fields, filters):
+                return False
+        elif absent:
+            rule.remove(part)
+        else:
+            part.text = _with_fields(part.text, fields)
+            has_symbol = has_symbol or part.tag.endswith("Symbolizer")
+    return has_symbol
+
+
+def _fit_filter(rule: etree._Element, part: etree._Element, fields: Fields, filters: Mapping[str, str]) -> bool:
+    decided = _constant(part.text, filters)
+    if decided is False:
+        return False
+    if decided is True:
+        rule.remove(part)
+    else:
+        part.text = KIND.sub(lambda m: f"({filters[m[1]]})", _with_fields(part.text, fields))
+    return True
+
+
+def _with_fields(text: str, fields: Fields) -> str:
+    return ROLE.sub(lambda m: f"[{fields.first_of(m[1])}]", text)
+
+
+def _fill(text: str, written: Mapping[str, str]) -> str:
+    """Parameters filled in; kinds, written alike, are left for the filters."""
+    return PARAMETER.sub(lambda m: written.get(m[1], m[0]), text)
+
+
+def _without(own: str, earlier: Sequence[str]) -> str:
+    if own == NOTHING or ALL in earlier:
+        return NOTHING
+    if not earlier:
+        return own
+    rest = f"not ({' or '.join(earlier)})"
+    return rest if own == ALL else f"({own}) and {rest}"
+
+
+def _constant(text: str, filters: Mapping[str, str] | None = None) -> bool | None:
+    """What a filter says whatever the feature: True, False, or None where it depends. `and`, `or`, `not`, kinds and comparisons."""
+    known = {ALL: "T", NOTHING: "F"}
+    plain = KIND.sub(lambda m: known.get((filters or {})[m[1]], "U"), text)
+    if plain in known:
+        return plain == ALL
+    plain = re.sub(r"\[[^\]]+\]\.match\('[^']*'\)|" + COMPARISON.pattern, "U", plain)
+    plain = re.sub(r"\[[^\]]+\] % [-\w.]+ = 0", "U", plain)
+    return _kleene(ast.parse(plain.strip(), mode="eval").body)
+
+
+def _kleene(node: ast.expr) -> bool | None:
+    """Three-valued logic: None is unknown."""
+    match node:
+        case ast.Name(id=name):
+            return {"T": True, "F": False, "U": None}[name]
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            value = _kleene(operand)
+            return None if value is None else not value
+        case ast.BoolOp(op=operator, values=values):
+            decisive = isinstance(operator, ast.Or)
+            found = [_kleene(value) for value in values]
+            if decisive in found:
+                return decisive
+            return None if None in found else not decisive
+    raise ValueError(f"`{ast.unparse(node)}` can't stand in a filter of a style: use and, or, not, kinds and comparisons with a field")
+
+
+def _kind_of(element: etree._Element) -> Kind:
+    return Kind(
+        name=element.get("name"), title_zh=element.get("zh"), title_en=element.get("en"), ways=tuple(map(_when_of, element.iterfind("When"))),
+        in_legend=element.get("legend") != "no", sample_zh=element.get("sample_zh", ""), sample_en=element.get("sample_en", ""),
+    )
+
+
+def _when_of(element: etree._Element) -> When:
+    return When(
+        fields=tuple(element.get("field", "").split()), pattern=(element.text or "").strip(), step=element.get("step", ""),
+        table=element.get("table", ""), always=element.get("always") == "yes", sample=element.get("sample", ""),
+    )
