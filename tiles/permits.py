@@ -27,6 +27,7 @@ class Permit:
     edition: Edition
     area: ServedArea | None
     pieces: tuple[PermitPiece, ...]
+    style: str | None = None         # the one asked, or the first of the product's that is granted; None where the operation draws nothing
     mark: str                        # "<agency>:<register epoch>:<area digest>": what two answers must share to be the same
     credits: tuple[str, ...] = ()
 
