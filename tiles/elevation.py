@@ -1,0 +1,168 @@
+"""Pictures of heights: hillshade, colour relief, the one over the other, and slope.
+
+Colours are made in the sheets' own grid and moved afterwards, so that slopes are those of the ground and neighbouring tiles agree.
+Heights are metres. Slopes follow Horn (1981), Hill shading and the reflectance map, Proceedings of the IEEE 69, 14-47: the 3 x 3
+operator that `gdaldem` uses too; a neighbour without data counts as high as the cell itself.
+"""
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from layers import crs as crs_room
+from layers.model import Patch
+
+AZIMUTH, ALTITUDE = 315.0, 45.0
+"""Degrees: where the light comes from, clockwise from north, and how high it stands. A convention of cartography, not of the sun."""
+
+STEEPEST = 60.0
+"""Degrees at which a slope is drawn darkest."""
+
+DARKEST = 40
+"""Grey of the steepest slope."""
+
+RAMP_STEPS = 16_384
+
+EARTH_RADIUS = 6378137.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ramp:
+    """Colours by height (metres), linear between stops, constant beyond the first and the last."""
+
+    heights: np.ndarray         # (n,) rising
+    colours: np.ndarray         # (n, 3) of 0..255
+
+    @classmethod
+    def load(cls, path: Path) -> "Ramp":
+        """Reads height,red,green,blue,source."""
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        heights = np.array([float(row["height"]) for row in rows])
+        if not (np.diff(heights) > 0).all():
+            raise ValueError(f"{path.name}: heights must rise from row to row")
+        return cls(heights, np.array([[float(row[band]) for band in ("red", "green", "blue")] for row in rows]))
+
+    def colour(self, height: float) -> tuple[int, int, int]:
+        return tuple(round(float(np.interp(height, self.heights, band))) for band in self.colours.T)
+
+    def paint(self, heights: np.ndarray) -> np.ndarray:
+        """(row, col) of metres to (row, col, 3) of uint8."""
+        low, high = float(self.heights[0]), float(self.heights[-1])
+        table = _colour_table(self)
+        # steps are finest near the sea, where the ramp is steepest: the square root of the share of the height
+        share = np.sqrt(np.clip((heights - np.float32(low)) * np.float32(1 / (high - low)), 0, 1))
+        steps = (share * np.float32(RAMP_STEPS - 1) + np.float32(0.5)).astype(np.uint16)
+        return table[steps].view(np.uint8).reshape(*heights.shape, 4)[..., :3]
+
+
+@lru_cache(maxsize=8)
+def _colour_table(ramp: Ramp) -> np.ndarray:
+    """One packed colour per step: gathering 32-bit words is several times faster than gathering triples."""
+    share = (np.arange(RAMP_STEPS) / (RAMP_STEPS - 1)) ** 2
+    heights = ramp.heights[0] + share * (ramp.heights[-1] - ramp.heights[0])
+    table = np.zeros((RAMP_STEPS, 4), np.uint8)
+    for band in range(3):
+        table[:, band] = np.rint(np.interp(heights, ramp.heights, ramp.colours[:, band]))
+    return table.view(np.uint32).ravel()
+
+
+def painter(style: str, ramp: Ramp) -> Callable[[Patch], Patch]:
+    """Heights to colours in one of the styles of an elevation model (`layers.model.STYLES`).
+
+    Raises
+    ------
+    KeyError
+        There is no such style.
+    """
+    paint = {
+        "hillshade": lambda patch: _grey(np.rint(255 * light(patch))),
+        "relief": lambda patch: ramp.paint(patch.values[0]),
+        "shaded-relief": lambda patch: _shaded(ramp.paint(patch.values[0]), light(patch)),
+        "slope": lambda patch: _grey(slope_grey(slope_degrees(patch))),
+    }[style]
+
+    def painted(patch: Patch) -> Patch:
+        return Patch(values=np.moveaxis(paint(patch), 2, 0), valid=patch.valid, bounds=patch.bounds, crs=patch.crs)
+
+    return painted
+
+
+def light(patch: Patch) -> np.ndarray:
+    """How much light falls on each cell, 0 to 1; level ground has sin(ALTITUDE). (row, col) of float32."""
+    east, north = gradients(patch)
+    azimuth, altitude = math.radians(AZIMUTH), math.radians(ALTITUDE)
+    toward_east, toward_north = math.sin(azimuth) * math.cos(altitude), math.cos(azimuth) * math.cos(altitude)
+    facing = np.float32(math.sin(altitude)) - east * np.float32(toward_east) - north * np.float32(toward_north)
+    facing /= np.sqrt(1 + east * east + north * north)
+    return np.clip(facing, 0, 1)
+
+
+def slope_degrees(patch: Patch) -> np.ndarray:
+    """Steepest slope of each cell. (row, col) of float32."""
+    east, north = gradients(patch)
+    return np.degrees(np.arctan(np.hypot(east, north)))
+
+
+def slope_grey(degrees: np.ndarray) -> np.ndarray:
+    """White where level, `DARKEST` from `STEEPEST` on."""
+    return np.rint(255 - (255 - DARKEST) * np.clip(degrees / np.float32(STEEPEST), 0, 1))
+
+
+def gradients(patch: Patch) -> tuple[np.ndarray, np.ndarray]:
+    """Rise per metre toward the east and toward the north, by Horn's operator. (row, col) of float32 each."""
+    heights = np.ascontiguousarray(patch.values[0], np.float32)
+    if patch.valid.all():
+        across, down = (cv2.Sobel(heights, cv2.CV_32F, *order, ksize=3, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1)))
+    else:
+        across, down = _differences_with_gaps(heights, patch.valid)
+    width, height = ground_cell(patch)
+    return across / (8 * width), down / (-8 * height)
+
+
+def ground_cell(patch: Patch) -> tuple[np.ndarray, np.ndarray]:
+    """True metres on the ground across and down one cell: (row, 1) of float32 each, since degrees and Mercator metres shrink northward."""
+    rows, cols = patch.values.shape[1:]
+    step_x, step_y = patch.bounds.width / cols, patch.bounds.height / rows
+    y = patch.bounds.top - (np.arange(rows) + 0.5) * step_y
+    if crs_room.is_geographic(patch.crs):
+        degree = math.radians(1) * EARTH_RADIUS
+        width, height = step_x * degree * np.cos(np.radians(y)), np.full(rows, step_y * degree)
+    elif patch.crs == "EPSG:3857":
+        shrink = 1 / np.cosh(y / EARTH_RADIUS)
+        width, height = step_x * shrink, step_y * shrink
+    else:
+        metres = crs_room.to_pyproj(patch.crs).axis_info[0].unit_conversion_factor
+        width, height = np.full(rows, step_x * metres), np.full(rows, step_y * metres)
+    return width.astype(np.float32)[:, None], height.astype(np.float32)[:, None]
+
+
+def _differences_with_gaps(heights: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Horn's weighted differences to the right and downward; a neighbour without data counts as the cell itself."""
+    rows, cols = heights.shape
+    padded, known = np.pad(heights, 1, mode="edge"), np.pad(valid, 1, mode="edge")
+    across, down = np.zeros_like(heights), np.zeros_like(heights)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            weight_across, weight_down = dx * (2 - abs(dy)), dy * (2 - abs(dx))
+            if dx or dy:
+                place = slice(1 + dy, 1 + dy + rows), slice(1 + dx, 1 + dx + cols)
+                neighbour = np.where(known[place], padded[place], heights)
+                across += weight_across * neighbour
+                down += weight_down * neighbour
+    return np.where(valid, across, 0), np.where(valid, down, 0)
+
+
+def _grey(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _shaded(colours: np.ndarray, light_on: np.ndarray) -> np.ndarray:
+    """Colours by light, level ground keeping the colour of the legend."""
+    return np.minimum(colours * (light_on / np.float32(math.sin(math.radians(ALTITUDE))))[..., None], 255).astype(np.uint8)
