@@ -102,13 +102,24 @@ def _divisions(terrain: Terrain, boundary: Polygon) -> tuple[tuple[str, str, str
         tx, ty = frame.place(town.x, town.y)
         across = north != (town.code == "329901106")
         reach.append(np.hypot(x - tx, y - ty) - 700 * town.radius + 1e6 * across)
-    nearest = np.argmin(reach, axis=0).astype(np.uint8)
+    nearest = _without_exclaves(np.argmin(reach, axis=0).astype(np.uint8))
     pieces = {i: [] for i in range(len(plan.TOWNS))}
     for geometry, value in burn.shapes(nearest, transform=frame.transform(cell)):
         pieces[int(value)].append(shapely.geometry.shape(geometry))
     whole = shapely.coverage_simplify([shapely.union_all(pieces[i]) for i in pieces], 45)
     towns = [(t.code, t.name_zh, f"{t.name_en} Town", shape.intersection(boundary)) for t, shape in zip(plan.TOWNS, whole)]
     return ((plan.COUNTY_CODE, plan.COUNTY_ZH, plan.COUNTY_EN, boundary), *towns)
+
+
+def _without_exclaves(labels: np.ndarray) -> np.ndarray:
+    """`labels` with every part but the largest of each value given to what lies around it."""
+    for value in np.unique(labels):
+        _, parts, stats, _ = cv2.connectedComponentsWithStats((labels == value).astype(np.uint8), connectivity=4)
+        for part in np.argsort(stats[1:, cv2.CC_STAT_AREA])[:-1] + 1:
+            mask = (parts == part).astype(np.uint8)
+            around = labels[(cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0) & (mask == 0) & (labels != value)]
+            labels[mask > 0] = np.bincount(around).argmax()
+    return labels
 
 
 def _farms(terrain: Terrain) -> np.ndarray:
@@ -433,11 +444,11 @@ def _settled(county: County, towns: dict[str, Settlement]) -> None:
     for number, village in enumerate(county.villages, 1):
         pac = division_of(county, *village.centre)
         county.add("RESP", Point(village.centre), GB="310300", NAME=village.name.zh, TYPE="村庄")
-        county.add("AGNP", Point(village.centre), GB="", NAME=village.name.zh, PINYIN=village.name.pinyin, NAME_EN=village.name.en, CLASS="BB", GNID=f"{pac}{number:04d}", PAC=pac)
+        county.add("AGNP", Point(village.centre), GB=None, NAME=village.name.zh, PINYIN=village.name.pinyin, NAME_EN=village.name.en, CLASS="BB", GNID=f"{pac}{number:04d}", PAC=pac)
     for number, town in enumerate(plan.TOWNS, 1):
         centre = Point(towns[town.name_zh].centre)
         is_seat = number == 1
-        county.add("AGNP", centre, GB="", NAME=plan.COUNTY_ZH if is_seat else town.name_zh, PINYIN="Yànglì Xiàn" if is_seat else town.pinyin,
+        county.add("AGNP", centre, GB=None, NAME=plan.COUNTY_ZH if is_seat else town.name_zh, PINYIN="Yànglì Xiàn" if is_seat else town.pinyin,
                    NAME_EN=plan.COUNTY_EN if is_seat else town.name_en, CLASS="AE" if is_seat else "AF", GNID=f"{town.code}0000", PAC=plan.COUNTY_CODE if is_seat else town.code)
 
 
@@ -466,7 +477,7 @@ def _relief(county: County) -> None:
         x, y = frame.left + (col + 0.5) * 20, frame.top - (row + 0.5) * 20
         name = next(title)
         county.add("TERP", Point(x, y), GB="720100", ELEV=round(float(frame.at(terrain.heights, x, y, 5)), 1))
-        county.add("AANP", Point(x, y), GB="", NAME=name.zh, PINYIN=name.pinyin, CLASS="山")
+        county.add("AANP", Point(x, y), GB=None, NAME=name.zh, PINYIN=name.pinyin, CLASS="山")
     rng = np.random.default_rng((plan.SEED, 65))
     left, bottom, right, top = frame.bounds
     for x, y in rng.uniform((left, bottom), (right, top), (700, 2)):

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import shapely
-from rasterio import features
-from rasterio.transform import Affine, from_origin
+from rasterio import Affine, features
 from shapely.geometry import LineString, Point, Polygon
 
 from geoserver_app.model_county import plan
@@ -40,7 +39,7 @@ class Frame:
         return self.height // cell, self.width // cell
 
     def transform(self, cell: int) -> Affine:
-        return from_origin(self.left, self.top, cell, cell)
+        return Affine(cell, 0, self.left, 0, -cell, self.top)
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Kilometres of the plan -> EPSG:4549."""
@@ -324,7 +323,7 @@ def _dam_at(frame: Frame, heights: np.ndarray, drainage: Drainage, row: int, col
     fine = COARSE // CELL
     wet = np.kron(part, np.ones((fine, fine), np.uint8)).astype(bool)
     wet &= heights[top * fine:(top + len(part)) * fine, left * fine:(left + part.shape[1]) * fine] < level
-    transform = frame.transform(CELL) * Affine.translation(left * fine, top * fine)
+    transform = Affine(CELL, 0, frame.left + left * COARSE, 0, -CELL, frame.top - top * COARSE)
     y, x = np.nonzero(wet)
     beyond = (transform.c + (x + 0.5) * CELL - here[0]) * flow[0] + (transform.f - (y + 0.5) * CELL - here[1]) * flow[1] > -10
     wet[y[beyond], x[beyond]] = False
