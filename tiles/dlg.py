@@ -47,12 +47,14 @@ def mapnik_srs(crs: str) -> str:
 
 
 def width_factor(denominator: float) -> float:
-    """What `@w` in the styles stands for: 1 at 1:10,000, a fourth root so that lines thin out slowly.
+    """What `@w` in the styles stands for: 1 at 1:10,000; lines thin out slowly on smaller scales (fourth root) and widen towards
+    the width of a real road on larger ones (square root).
 
-    >>> width_factor(10_000), round(width_factor(1_000_000), 2)
-    (1.0, 0.32)
+    >>> width_factor(10_000), round(width_factor(1_000_000), 2), width_factor(2_500)
+    (1.0, 0.32, 2.0)
     """
-    return (REFERENCE_DENOMINATOR / max(denominator, 1.0)) ** 0.25
+    enlargement = REFERENCE_DENOMINATOR / max(denominator, 1.0)
+    return enlargement ** (0.5 if enlargement > 1 else 0.25)
 
 
 def draw(map_: mapnik.Map, view: View, scale_factor: float) -> Image.Image:

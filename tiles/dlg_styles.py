@@ -49,7 +49,7 @@ class When:
             return ALL
         if self.table:
             return ALL if re.fullmatch(self.table, fields.table.lower()) else NOTHING
-        found = [name for wanted in self.fields for name in fields.all_of(wanted)]
+        found = [name for wanted in self.fields if (name := fields.find(wanted))]
         test = (lambda name: f"[{name}] % {self.step} = 0") if self.step else (lambda name: f"[{name}].match('{self.pattern}')")
         return " or ".join(test(name) for name in dict.fromkeys(found)) or NOTHING
 
@@ -58,8 +58,8 @@ class When:
         if self.expression(fields) == NOTHING:
             return None
         if self.step:
-            return {name: 0 for wanted in self.fields for name in fields.all_of(wanted)[:1]}
-        return next(({name: self.sample} for wanted in self.fields for name in fields.all_of(wanted)), {})
+            return {name: 0 for wanted in self.fields if (name := fields.find(wanted))}
+        return next(({name: self.sample} for wanted in self.fields if (name := fields.find(wanted))), {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +83,10 @@ class Fields:
     names: tuple[str, ...]
     roles: Mapping[str, tuple[str, ...]]
 
-    def all_of(self, wanted: str) -> list[str]:
+    def find(self, wanted: str) -> str | None:
+        """The field that plays the part `wanted`, or that is called so; None where the table has none."""
         by_lower = {name.lower(): name for name in self.names if SAFE_FIELD.fullmatch(name)}
-        return [by_lower[c.lower()] for c in self.roles.get(wanted, (wanted,)) if c.lower() in by_lower]
-
-    def first_of(self, wanted: str) -> str | None:
-        return next(iter(self.all_of(wanted)), None)
+        return next((by_lower[c.lower()] for c in self.roles.get(wanted, (wanted,)) if c.lower() in by_lower), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +173,9 @@ class StyleBook:
 
     def fit(self, edition: Edition, parameters: Mapping[str, Parameters] | None = None) -> list[TableStyles]:
         """Styles of every table of `edition` that is drawn, by name of the table where the class leaves it open."""
+        present = {table.kind for table in edition.classes}
         return [
-            self._fit_table(table, rank, plain, (parameters or {}).get(table.name, Parameters()))
+            self._fit_table(table, rank, plain, present, (parameters or {}).get(table.name, Parameters()))
             for rank, (table, plain) in enumerate(self._drawn(edition))
         ]
 
@@ -184,7 +183,7 @@ class StyleBook:
         tables = sorted((t for t in edition.classes if self.classes.is_drawn(t.kind)), key=lambda t: t.name)
         return [(t, edition.product is ProductType.OVERLAY or t.kind not in self.files) for t in tables]
 
-    def _fit_table(self, table: FeatureClass, rank: int, is_plain: bool, parameters: Parameters) -> TableStyles:
+    def _fit_table(self, table: FeatureClass, rank: int, is_plain: bool, present: set[str], parameters: Parameters) -> TableStyles:
         file = self.overlay if is_plain else self.files[table.kind]
         fields = Fields(table.name, table.fields, self.roles)
         written = {
@@ -198,7 +197,7 @@ class StyleBook:
         order = OVERLAY_ORDER if is_plain else self.classes.drawing_order(table.kind)
         styles = []
         for style in file.styles:
-            if style.get("geometry", table.geometry) != table.geometry:
+            if style.get("geometry", table.geometry) != table.geometry or style.get("unless") in present:
                 continue
             fitted = _fit_style(style, table.name, fields, filters, written)
             if len(fitted):
@@ -235,7 +234,7 @@ def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._
 def _fit_style(style: etree._Element, table: str, fields: Fields, filters: Mapping[str, str], written: Mapping[str, str]) -> etree._Element:
     fitted = deepcopy(style)
     fitted.set("name", f"{table} {style.get('name')}")
-    for ours in ("order", "geometry"):
+    for ours in ("order", "geometry", "unless"):
         fitted.attrib.pop(ours, None)
     for rule in list(fitted):
         if not _fit_rule(rule, fields, filters, written):
@@ -251,7 +250,7 @@ def _fit_rule(rule: etree._Element, fields: Fields, filters: Mapping[str, str], 
         part.text = _fill(part.text or "", written)
         for key, value in part.attrib.items():
             part.set(key, _fill(value, written))
-        absent = [role for role in ROLE.findall(part.text) if fields.first_of(role) is None]
+        absent = [role for role in ROLE.findall(part.text) if fields.find(role) is None]
         if part.tag == "Filter":
             if absent or not _fit_filter(rule, part, fields, filters):
                 return False
@@ -275,7 +274,7 @@ def _fit_filter(rule: etree._Element, part: etree._Element, fields: Fields, filt
 
 
 def _with_fields(text: str, fields: Fields) -> str:
-    return ROLE.sub(lambda m: f"[{fields.first_of(m[1])}]", text)
+    return ROLE.sub(lambda m: f"[{fields.find(m[1])}]", text)
 
 
 def _fill(text: str, written: Mapping[str, str]) -> str:
@@ -328,7 +327,10 @@ def _kind_of(element: etree._Element) -> Kind:
 
 
 def _when_of(element: etree._Element) -> When:
+    pattern = (element.text or "").strip()
+    if "\\" in pattern or "'" in pattern:
+        raise ValueError(f"`{pattern}` can't stand in a style: Mapnik eats backslashes and quotes; write [0-9] for a digit")
     return When(
-        fields=tuple(element.get("field", "").split()), pattern=(element.text or "").strip(), step=element.get("step", ""),
+        fields=tuple(element.get("field", "").split()), pattern=pattern, step=element.get("step", ""),
         table=element.get("table", ""), always=element.get("always") == "yes", sample=element.get("sample", ""),
     )

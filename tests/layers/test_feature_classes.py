@@ -62,7 +62,8 @@ def test_a_name_that_says_nothing_is_no_class(table, name):
 
 def test_areas_are_drawn_before_lines_and_names_come_last(table):
     orders = {c.code: c.order for c in table}
-    assert orders["VEGA"] < orders["HYDA"] < orders["HYDL"] < orders["LRDL"] < orders["AGNP"]
+    assert orders["VEGA"] < orders["TERL"] < orders["HYDA"] < orders["LRDL"] < orders["AGNP"]
+    assert orders["HYDL"] < orders["HYDA"], "the middle line of a wide river is not seen on its water"
     assert table.drawing_order("") < min(orders.values())
 
 
