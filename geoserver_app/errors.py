@@ -231,8 +231,8 @@ def _picture(form: ExceptionForm, text: str) -> flask.Response:
     picture = Image.new("RGBA", (form.width, form.height))
     if text:
         _write(picture, text)
-    data = encode(picture, form.format, transparent=form.transparent, background=form.background)
-    return flask.Response(data, content_type=form.format)
+    data = encode(picture, form.media_type, transparent=form.transparent, background=form.background)
+    return flask.Response(data, content_type=form.media_type)
 
 
 def _write(picture: Image.Image, text: str) -> None:

@@ -76,7 +76,7 @@ class GetMap:
     layers: tuple[LayerName, ...]
     styles: tuple[str | None, ...]
     view: View
-    format: str
+    media_type: str
     transparent: bool = False
     background: tuple[int, int, int] = WHITE
     dpi: float = 90.714                     # 0.28 mm a pixel
@@ -93,7 +93,7 @@ class GetFeatureInfo:
     view: View
     column: int
     row: int
-    format: str
+    media_type: str
     feature_count: int = 1
 
     @property
@@ -108,7 +108,7 @@ class GetLegendGraphic:
     version: str
     layer: LayerName
     style: str | None
-    format: str
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,15 +117,15 @@ class GetTile:
 
     layer: LayerName
     style: str | None
-    tms: str                                # identifier of the tile matrix set
+    tms: TileMatrixSet
     z: int
     row: int
     col: int
-    format: str
+    media_type: str
 
     @property
     def view(self) -> View:
-        return TILE_MATRIX_SETS[self.tms].view(self.z, self.row, self.col)
+        return self.tms.view(self.z, self.row, self.col)
 
 
 WmsRequest = GetCapabilities | GetMap | GetFeatureInfo | GetLegendGraphic
@@ -343,7 +343,7 @@ def _get_map(parameters: _Parameters, limits: Limits) -> GetMap:
     layers = _layers(parameters, "LAYERS", limits)
     return GetMap(
         version=version, layers=layers, styles=_styles(parameters, layers), view=_view(parameters, version, limits),
-        format=map_format(parameters.required("FORMAT", f"give one of {', '.join(MAP_FORMATS)}")),
+        media_type=map_format(parameters.required("FORMAT", f"give one of {', '.join(MAP_FORMATS)}")),
         transparent=parameters.one_of("TRANSPARENT", TRUTH, False), background=_background(parameters), dpi=_dpi(parameters),
     )
 
@@ -363,7 +363,7 @@ def _get_feature_info(parameters: _Parameters, limits: Limits) -> GetFeatureInfo
     return GetFeatureInfo(
         version=version, layers=layers, styles=_styles(parameters, layers), query_layers=tuple(dict.fromkeys(query_layers)), view=view,
         column=parameters.whole(column, 0, view.width - 1, code="InvalidPoint"), row=parameters.whole(row, 0, view.height - 1, code="InvalidPoint"),
-        format=_info_format(parameters),
+        media_type=_info_format(parameters),
         feature_count=min(parameters.whole("FEATURE_COUNT", 1, 10**9 - 1, default=1), limits.max_features),
     )
 
@@ -373,7 +373,7 @@ def _get_legend_graphic(parameters: _Parameters, limits: Limits) -> GetLegendGra
     parameters.one_of("EXCEPTIONS", EXCEPTION_FORMS, Exceptions.XML)
     return GetLegendGraphic(
         version=version, layer=layer_name(parameters.required("LAYER", "name one layer"), "LAYER"),
-        style=style_name(parameters.text("STYLE"), "STYLE"), format=map_format(parameters.text("FORMAT") or PNG),
+        style=style_name(parameters.text("STYLE"), "STYLE"), media_type=map_format(parameters.text("FORMAT") or PNG),
     )
 
 
@@ -527,7 +527,7 @@ class ExceptionForm:
     exceptions: Exceptions = Exceptions.XML
     width: int = 0
     height: int = 0
-    format: str = PNG
+    media_type: str = PNG
     transparent: bool = False
     background: tuple[int, int, int] = WHITE
 
@@ -549,7 +549,7 @@ def exception_form(pairs: Pairs, limits: Limits = Limits()) -> ExceptionForm:
         if width * height > limits.max_pixels:
             return plain
         return ExceptionForm(
-            version=version, exceptions=wanted, width=width, height=height, format=map_format(parameters.text("FORMAT")),
+            version=version, exceptions=wanted, width=width, height=height, media_type=map_format(parameters.text("FORMAT")),
             transparent=parameters.one_of("TRANSPARENT", TRUTH, False), background=_background(parameters),
         )
     except RequestInvalid:
@@ -585,7 +585,7 @@ def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities |
         z=parameters.required("TILEMATRIX", "give the identifier of a tile matrix"),
         row=parameters.required("TILEROW", "give the row, counted from 0 at the top"),
         col=parameters.required("TILECOL", "give the column, counted from 0 at the left"),
-        format=PNG if text.upper() == TIANDITU_FORMAT else map_format(text),
+        media_type=PNG if text.upper() == TIANDITU_FORMAT else map_format(text),
     )
 
 
@@ -596,13 +596,13 @@ def _wmts_capabilities(parameters: _Parameters) -> GetCapabilities:
     return GetCapabilities(service="WMTS", version=WMTS_VERSION)
 
 
-def parse_tile_path(path: str, query: str = "", limits: Limits = Limits()) -> GetTile | None:
+def parse_tile_path(path: str, pairs: Pairs = (), limits: Limits = Limits()) -> GetTile | None:
     """The tile that an XYZ or WMTS REST address asks for; None where `path` is no address of a tile.
 
         /tiles/{layer}/{tile matrix set}/{z}/{x}/{y}.{png|jpg|webp}            style in ?style=
         /wmts/1.0.0/{layer}/{style}/{tile matrix set}/{z}/{row}/{col}.{png|jpg|webp}
 
-    y counts from the top. `path` is decoded and holds no key; `query` is as it came.
+    y counts from the top. `path` is decoded and holds no key; `pairs` are those of its query.
 
     >>> tile = parse_tile_path("/tiles/dom/tdt_c/10/849/164.png")
     >>> tile.z, tile.row, tile.col
@@ -610,16 +610,16 @@ def parse_tile_path(path: str, query: str = "", limits: Limits = Limits()) -> Ge
     """
     if match := XYZ_PATH.fullmatch(path):
         layer, tms, z, col, row, extension = match.groups()
-        style = _xyz_style(pairs_of(query), limits) if query else ""
+        style = _xyz_style(pairs, limits) if pairs else ""
     elif match := REST_PATH.fullmatch(path):
         layer, style, tms, z, row, col, extension = match.groups()
-        if query:
-            _xyz_style([(name, value) for name, value in pairs_of(query) if name.upper() != "STYLE"], limits)
+        if pairs:
+            _xyz_style([(name, value) for name, value in pairs if name.upper() != "STYLE"], limits)
     else:
         return None
     if extension not in EXTENSIONS:
         raise _fault("InvalidFormat", "FORMAT", "not-offered", value=extension, choices="png, jpg, webp")
-    return _tile(layer=layer, style=style, tms=tms, z=z, row=row, col=col, format=EXTENSIONS[extension])
+    return _tile(layer=layer, style=style, tms=tms, z=z, row=row, col=col, media_type=EXTENSIONS[extension])
 
 
 def _xyz_style(pairs: Pairs, limits: Limits) -> str:
@@ -628,7 +628,7 @@ def _xyz_style(pairs: Pairs, limits: Limits) -> str:
     return parameters.text("STYLE")
 
 
-def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, format: str) -> GetTile:
+def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, media_type: str) -> GetTile:
     matrix_set = tile_matrix_set(tms)
     level = int(z) if WHOLE.fullmatch(z) else -1
     if not matrix_set.min_zoom <= level <= matrix_set.max_zoom:
@@ -640,7 +640,7 @@ def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, forma
         locator = "TileRow" if at[0] >= rows else "TileCol"
         raise _fault("TileOutOfRange", locator, "no-such-tile", row=at[0], col=at[1], z=level, tms=matrix_set.id, rows=rows, cols=cols)
     return GetTile(
-        layer=layer_name(layer, "Layer"), style=style_name(style, "Style"), tms=matrix_set.id, z=level, row=at[0], col=at[1], format=format,
+        layer=layer_name(layer, "Layer"), style=style_name(style, "Style"), tms=matrix_set, z=level, row=at[0], col=at[1], media_type=media_type,
     )
 
 
@@ -656,6 +656,6 @@ def _tile_index(text: str, locator: str) -> int:
     return int(text)
 
 
-def parse_tile_json_style(query: str, limits: Limits = Limits()) -> str | None:
+def parse_tile_json_style(pairs: Pairs, limits: Limits = Limits()) -> str | None:
     """The style asked of a TileJSON document; None is the layer's first."""
-    return style_name(_xyz_style(pairs_of(query), limits), "style")
+    return style_name(_xyz_style(pairs, limits), "style")

@@ -1,0 +1,258 @@
+"""What may be told of a place: heights, pixel values, and features cut to what is granted - then worded as GeoJSON, HTML, text or GML.
+
+A feature is told piece by piece: its geometry is what lies in a piece of the grant, its attributes are those that this piece tells, and only
+pieces that hold the very place that was asked count. A place outside the area gets the answer of a place where nothing is.
+
+GeoJSON answer: a FeatureCollection in CRS84; each feature has `layer`, for line maps `feature_class`, and `properties`: `height` in metres for
+elevation, `red` `green` `blue` (or `band_n`) for imagery, the granted attributes for features. Its `id` numbers it within this one answer.
+"""
+
+import html
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from geoserver_app.messages import sentence
+from geoserver_app.ows_documents import document
+from layers.crs import transform_geometry
+from layers.errors import OutsideAreaOfUse
+from layers.features import Feature, features_near
+from layers.model import Edition, ProductType, View
+from layers.mosaic import MosaicReader
+from tiles.permits import Permit, PermitPiece
+from tiles.requests import GetFeatureInfo
+
+TOLERANCE_PIXELS = 4
+DIGITS = 7                              # of a degree: a centimetre
+MOST_READ = 400
+READERS_KEPT = 32
+
+EXTENT_DERIVED = frozenset({
+    "shape_length", "shape_leng", "shape_len", "shape_area", "st_length", "st_area", "length", "area", "perimeter", "len", "bbox",
+})
+"""Attributes that describe the whole shape, told of no shape that was cut (design R3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing to tell. `geometry` CRS84, already cut."""
+
+    layer: str
+    feature_class: str
+    geometry: BaseGeometry
+    properties: dict[str, str | int | float | bool | None]
+
+
+# -- looking
+
+def find(store: Path, request: GetFeatureInfo, layer: str, permit: Permit) -> list[Finding]:
+    """What the permit lets be told of the point of `request`; nothing for a point outside its area."""
+    place = _place(request.view, request.point)
+    if place is None or not (permit.area is None or permit.area.has_point(place.x, place.y)):
+        return []
+    edition, folder = permit.edition, store / permit.edition.folder
+    if edition.product.is_raster:
+        return _sampled(folder, edition, layer, request, place)
+    return _features(folder, edition, layer, request, permit, place)
+
+
+def _place(view: View, point: tuple[float, float]) -> shapely.Point | None:
+    """CRS84; None where the point is nowhere on earth."""
+    try:
+        return transform_geometry(shapely.Point(*point), view.crs, "CRS:84")
+    except OutsideAreaOfUse:
+        return None
+
+
+@lru_cache(maxsize=READERS_KEPT)
+def _reader(folder: Path, edition_id: int, generation: int, edition: "_Same") -> MosaicReader:
+    return MosaicReader(folder, edition.edition)
+
+
+class _Same:
+    """An edition as part of a key: two with one id and generation are the same."""
+
+    __slots__ = ("edition",)
+
+    def __init__(self, edition: Edition):
+        self.edition = edition
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def _sampled(folder: Path, edition: Edition, layer: str, request: GetFeatureInfo, place: shapely.Point) -> list[Finding]:
+    reader = _reader(folder, edition.edition_id, edition.generation, _Same(edition))
+    values = reader.sample(*request.point, request.view.crs)
+    if values is None:
+        return []
+    return [Finding(layer=layer, feature_class="", geometry=place, properties=_named(edition.product, values))]
+
+
+def _named(product: ProductType, values: Sequence[float]) -> dict[str, float | int]:
+    if product is ProductType.DEM:
+        return {"height": round(float(values[0]), 3)}
+    names = ("red", "green", "blue") if len(values) == 3 else tuple(f"band_{i}" for i in range(1, len(values) + 1))
+    return {name: int(value) if float(value).is_integer() else float(value) for name, value in zip(names, values, strict=True)}
+
+
+def _features(folder: Path, edition: Edition, layer: str, request: GetFeatureInfo, permit: Permit, place: shapely.Point) -> list[Finding]:
+    x, y = request.point
+    tolerance = TOLERANCE_PIXELS * max(request.view.resolution)
+    near = transform_geometry(shapely.Point(x, y).buffer(tolerance), request.view.crs, "CRS:84")
+    pieces = [piece for piece in permit.pieces if piece.area is None or piece.area.has_point(place.x, place.y)]
+    findings: list[Finding] = []
+    for feature in features_near(folder, edition, x, y, request.view.crs, tolerance, min(MOST_READ, 8 * request.feature_count + 32)):
+        findings += _told(feature, layer, pieces, permit, near)
+        if len(findings) >= request.feature_count:
+            break
+    return findings[:request.feature_count]
+
+
+def _told(feature: Feature, layer: str, pieces: Sequence[PermitPiece], permit: Permit, near: BaseGeometry) -> list[Finding]:
+    """The feature as each piece tells it; pieces that show the same shape speak with one voice."""
+    shapes: dict[bytes, tuple[BaseGeometry, dict]] = {}
+    for piece in pieces:
+        shape = _cut(_cut(feature.geometry, piece), permit)
+        if shape.is_empty or not shapely.intersects(shape, near):
+            continue
+        is_whole = shapely.equals(shape, feature.geometry)
+        told = {
+            name: value for name, value in feature.attributes.items()
+            if piece.tells(feature.feature_class, name) and (is_whole or name.lower() not in EXTENT_DERIVED)
+        }
+        _, known = shapes.setdefault(shapely.to_wkb(shapely.normalize(shape)), (shape, {}))
+        known.update(told)
+    in_order = list(feature.attributes)
+    return [
+        Finding(layer=layer, feature_class=feature.feature_class, geometry=shape, properties={n: told[n] for n in in_order if n in told})
+        for shape, told in shapes.values()
+    ]
+
+
+def _cut(geometry: BaseGeometry, by: PermitPiece | Permit) -> BaseGeometry:
+    return geometry if by.area is None else by.area.cut(geometry)
+
+
+# -- telling
+
+def render(findings: Sequence[Finding], request: GetFeatureInfo, language: str) -> tuple[str, str]:
+    """The text of the answer and its content type."""
+    tell, content_type = FORMS[request.media_type]
+    return tell(findings, language), f"{content_type}; charset=utf-8"
+
+
+def as_geojson(findings: Iterable[Finding], language: str) -> str:
+    features = [
+        {
+            "type": "Feature", "id": f"{one.layer}.{number}", "layer": one.layer, **({"feature_class": one.feature_class} if one.feature_class else {}),
+            "geometry": json.loads(shapely.to_geojson(_rounded(one.geometry))), "properties": one.properties,
+        }
+        for number, one in enumerate(findings, 1)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+
+
+def as_text(findings: Sequence[Finding], language: str) -> str:
+    if not findings:
+        return sentence("nothing-here", {}, language) + "\n"
+    lines: list[str] = []
+    for one in findings:
+        lines.append(_heading(one))
+        lines += [f"  {_label(name, language)} = {_plain(value)}" for name, value in one.properties.items()]
+    return "\n".join(lines) + "\n"
+
+
+def as_html(findings: Sequence[Finding], language: str) -> str:
+    rows = [
+        (_heading(one), [(_label(name, language), _plain(value)) for name, value in one.properties.items()]) for one in findings
+    ]
+    return document("feature_info.html", rows=rows, language=language, nothing=sentence("nothing-here", {}, language))
+
+
+def as_gml(findings: Sequence[Finding], language: str) -> str:
+    """GML 2 (OGC 02-069): `EPSG:4326` there is longitude, latitude."""
+    members = [
+        {
+            "element": _element(f"{one.layer}_{one.feature_class}" if one.feature_class else one.layer), "fid": f"{one.layer}.{number}",
+            "geometry": _gml(_rounded(one.geometry)),
+            "properties": [(_element(name), _plain(value)) for name, value in one.properties.items() if value is not None],
+        }
+        for number, one in enumerate(findings, 1)
+    ]
+    return document("feature_info.gml.xml", members=members)
+
+
+FORMS: dict[str, tuple[Callable[[Sequence[Finding], str], str], str]] = {
+    "application/json": (as_geojson, "application/json"),
+    "application/geo+json": (as_geojson, "application/geo+json"),
+    "text/html": (as_html, "text/html"),
+    "text/plain": (as_text, "text/plain"),
+    "application/vnd.ogc.gml": (as_gml, "application/vnd.ogc.gml"),
+}
+
+
+def _heading(one: Finding) -> str:
+    return f"{one.layer} / {one.feature_class}" if one.feature_class else one.layer
+
+
+def _label(name: str, language: str) -> str:
+    return sentence("height", {}, language) if name == "height" else name
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return ""
+    return " ".join(str(value).split()) if isinstance(value, str) else str(value)
+
+
+def _rounded(geometry: BaseGeometry) -> BaseGeometry:
+    return shapely.transform(geometry, lambda points: points.round(DIGITS), include_z=bool(shapely.has_z(geometry)))
+
+
+NOT_IN_NAMES = re.compile(r"[^\w.-]")
+
+
+def _element(name: str) -> str:
+    """An XML name as near to `name` as can be.
+
+    >>> _element("2011 NAME"), _element("名称"), _element("dlg@2011_HYDL")
+    ('_2011_NAME', '名称', 'dlg_2011_HYDL')
+    """
+    name = NOT_IN_NAMES.sub("_", name)
+    return name if name[:1].isalpha() or name[:1] == "_" else f"_{name}"
+
+
+def _gml(geometry: BaseGeometry, attributes: str = ' srsName="EPSG:4326"') -> str:
+    def element(name: str, content: str) -> str:
+        return f"<gml:{name}{attributes}>{content}</gml:{name}>"
+
+    match geometry.geom_type:
+        case "Point":
+            return element("Point", _coordinates(geometry))
+        case "LineString" | "LinearRing":
+            return element(geometry.geom_type, _coordinates(geometry))
+        case "Polygon":
+            rings = f"<gml:outerBoundaryIs>{_gml(geometry.exterior, '')}</gml:outerBoundaryIs>"
+            rings += "".join(f"<gml:innerBoundaryIs>{_gml(ring, '')}</gml:innerBoundaryIs>" for ring in geometry.interiors)
+            return element("Polygon", rings)
+    kind, member = {
+        "MultiPoint": ("MultiPoint", "pointMember"), "MultiLineString": ("MultiLineString", "lineStringMember"),
+        "MultiPolygon": ("MultiPolygon", "polygonMember"),
+    }.get(geometry.geom_type, ("MultiGeometry", "geometryMember"))
+    return element(kind, "".join(f"<gml:{member}>{_gml(part, '')}</gml:{member}>" for part in geometry.geoms))
+
+
+def _coordinates(geometry: BaseGeometry) -> str:
+    points = (",".join(html.escape(f"{v:.{DIGITS}f}") for v in point if math.isfinite(v)) for point in geometry.coords)
+    return f"<gml:coordinates>{' '.join(points)}</gml:coordinates>"

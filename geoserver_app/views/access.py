@@ -1,0 +1,53 @@
+"""What every governed view begins with: who asks, in which language, and how much may be asked."""
+
+import flask
+
+from geoserver_app.capabilities import LayerEntry, ServiceEntry, describe
+from geoserver_app.gate import Visible
+from geoserver_app.identity import Caller, Unidentified, presented_key
+from geoserver_app.messages import language_of, sentence
+from geoserver_app.wiring import services
+from tiles.requests import Limits
+
+
+def caller_of(operation: str) -> Caller:
+    """Who asks for `operation`. A request by nobody we know is recorded, then refused.
+
+    Raises
+    ------
+    Unidentified
+        401.
+    """
+    gate = services().gate
+    try:
+        return gate.identify(presented_key(flask.request.environ))
+    except Unidentified as error:
+        gate.record_refusal(operation, error.code)
+        raise
+
+
+def language() -> str:
+    return language_of(flask.request.environ)
+
+
+def limits() -> Limits:
+    settings = services().settings
+    return Limits(max_pixels=settings.max_pixels, max_layers=settings.max_layers)
+
+
+def raw_query() -> str:
+    return flask.request.query_string.decode("utf-8", "replace")
+
+
+def described(caller: Caller, visible: tuple[Visible, ...]) -> list[LayerEntry]:
+    return describe(visible, language(), caller.address)
+
+
+def service_entry(caller: Caller) -> ServiceEntry:
+    settings, tongue, most = services().settings, language(), limits()
+    agency = caller.agency.name_zh if tongue == "zh" else caller.agency.name_en
+    return ServiceEntry(
+        title=sentence("service-title", {}, tongue), abstract=sentence("service-abstract", {"agency": agency}, tongue),
+        constraints=sentence("access-constraints", {}, tongue), contact_name=settings.contact_name, contact_email=settings.contact_email,
+        language=tongue, max_width=most.max_side, max_height=most.max_side, max_layers=most.max_layers,
+    )

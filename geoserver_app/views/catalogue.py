@@ -1,0 +1,72 @@
+"""`/api/v1/layers`: what the caller may see, as JSON; built from the grants like every other description."""
+
+import flask
+
+from geoserver_app.capabilities import LayerEntry, describe, kvp
+from geoserver_app.gate import Visible
+from geoserver_app.identity import Caller
+from geoserver_app.messages import CHINESE, ENGLISH, style_title
+from geoserver_app.routes import governed
+from geoserver_app.views.access import caller_of, language
+from geoserver_app.wiring import services
+from layers.crs import is_north_first
+from tiles.grids import TILE_MATRIX_SETS
+
+bp = flask.Blueprint("catalogue", __name__)
+
+
+@bp.get("/api/v1/layers")
+@governed("DescribeLayer")
+def layers():
+    caller = caller_of("DescribeLayer")
+    visible = services().gate.visible(caller)
+    entries = describe(visible, language(), caller.address)
+    return flask.jsonify(
+        agency={"id": caller.agency.agency_id, "name_zh": caller.agency.name_zh, "name_en": caller.agency.name_en},
+        addresses={
+            "wms": kvp(caller.address("/ows")), "wmts": caller.address("/wmts/1.0.0/WMTSCapabilities.xml"),
+        },
+        tile_matrix_sets={tms.id: {"crs": tms.crs, "title": tms.title} for tms in TILE_MATRIX_SETS.values()},
+        layers=[_described(one, entry, caller) for one, entry in zip(visible, entries, strict=True)],
+    )
+
+
+def _described(one: Visible, entry: LayerEntry, caller: Caller) -> dict:
+    layer, edition = one.layer, one.edition
+    start, end = edition.currency
+    return {
+        "name": entry.name, "layer": layer.name, "title": {CHINESE: layer.title_zh, ENGLISH: layer.title_en}, "abstract": entry.abstract,
+        "product": entry.product, "edition": edition.name, "currency": [start and start.isoformat(), end and end.isoformat()],
+        "classification": layer.classification.name.lower(), "synthetic": layer.synthetic, "credit": entry.credit,
+        "bounds": list(entry.bounds), "crs": [_crs(crs, bounds) for crs, bounds in entry.crs_bounds],
+        "operations": sorted(entry.operations), "formats": list(entry.formats),
+        "styles": [
+            {"name": s.name, "title": {t: style_title(s.name, t) for t in (CHINESE, ENGLISH)}, "default": s.is_default, "legend": s.legend}
+            for s in entry.styles
+        ],
+        "scale": {"min_denominator": entry.finest, "max_denominator": entry.coarsest},
+        "tile_matrix_sets": [{"id": t.tms.id, "crs": t.tms.crs, "min_zoom": t.min_zoom, "max_zoom": t.max_zoom} for t in entry.tile_sets],
+        "resolution_m": edition.resolution, "attributes": _attributes(one), "addresses": _addresses(entry, caller),
+    }
+
+
+def _crs(crs: str, bounds) -> dict:
+    return {"name": crs, "bounds": list(bounds), "north_first_in_wms_1_3_0": is_north_first(crs)}
+
+
+def _attributes(one: Visible) -> dict[str, list[str]]:
+    """Names of the attributes that some piece of the grant tells, by class; never a value, never the name of a hidden one."""
+    told = {
+        c.name: [name for name in c.fields if any(piece.tells(c.name, name) for piece in one.permit.pieces)] for c in one.edition.classes
+    }
+    return {name: fields for name, fields in told.items() if fields}
+
+
+def _addresses(entry: LayerEntry, caller: Caller) -> dict:
+    addresses: dict = {"wms": kvp(caller.address("/ows")), "wmts": caller.address("/wmts/1.0.0/WMTSCapabilities.xml")}
+    addresses["tiles"] = {
+        link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.png") for link in entry.tile_sets
+    }
+    addresses["tilejson"] = {link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}.json") for link in entry.tile_sets}
+    addresses["legend"] = {style.name: style.legend for style in entry.styles}
+    return addresses

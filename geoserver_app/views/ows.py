@@ -1,0 +1,175 @@
+"""WMS 1.1.1 and 1.3.0 at /ows and /wms; WMTS 1.0.0 by KVP at /wmts, and at /ows with SERVICE=WMTS.
+
+Reading order of a map: who asks, what is asked, one permit for each layer, each layer drawn whole and cut by its own area, then laid over the
+one below. No permit, no pixels; a layer whose area the view doesn't touch is not even drawn.
+"""
+
+import flask
+from PIL import Image
+
+from agreements.model import Operation
+from geoserver_app.capabilities import wms_capabilities, wmts_capabilities
+from geoserver_app.feature_info import find, render
+from geoserver_app.gate import Asked
+from geoserver_app.identity import Caller
+from geoserver_app.routes import governed
+from geoserver_app.views.access import caller_of, described, language, limits, raw_query, service_entry
+from geoserver_app.views.tiles import answer_tile
+from geoserver_app.wiring import services
+from layers.model import STYLES, Bounds, Edition, View
+from tiles.compose import cut, lay_over
+from tiles.encode import encode
+from tiles.errors import RequestInvalid
+from tiles.legends import legend
+from tiles.permits import Permit
+from tiles.requests import (
+    GetCapabilities, GetFeatureInfo, GetLegendGraphic, GetMap, GetTile, expressible_bounds, pairs_of, parse_wms, parse_wmts_kvp, service_of,
+)
+
+bp = flask.Blueprint("ows", __name__)
+
+WMS_CONTENT_TYPE = {"1.1.1": "application/vnd.ogc.wms_xml; charset=utf-8", "1.3.0": "text/xml; charset=utf-8"}
+
+
+@bp.get("/ows")
+@bp.get("/wms")
+@governed("GetCapabilities", "GetMap", "GetFeatureInfo", "GetLegendGraphic", "GetTile")
+def ows():
+    caller = caller_of("WMS")
+    pairs = pairs_of(raw_query())
+    if flask.request.path == "/ows" and service_of(pairs) == "WMTS":
+        return _answer(caller, parse_wmts_kvp(pairs, limits()))
+    return _answer(caller, parse_wms(pairs, limits()))
+
+
+@bp.get("/wmts")
+@governed("GetCapabilities", "GetTile")
+def wmts():
+    caller = caller_of("WMTS")
+    return _answer(caller, parse_wmts_kvp(pairs_of(raw_query()), limits()))
+
+
+def _answer(caller: Caller, request) -> flask.Response:
+    match request:
+        case GetCapabilities(service="WMTS"):
+            return wmts_document(caller)
+        case GetCapabilities():
+            return _wms_document(caller, request)
+        case GetMap():
+            return _map(caller, request)
+        case GetFeatureInfo():
+            return _feature_info(caller, request)
+        case GetLegendGraphic():
+            return _legend(caller, request)
+        case GetTile():
+            return answer_tile(caller, request)
+
+
+# -- documents
+
+def _wms_document(caller: Caller, request: GetCapabilities) -> flask.Response:
+    entries = described(caller, services().gate.visible(caller))
+    text = wms_capabilities(request.version, entries, service_entry(caller), caller.address)
+    return flask.Response(text, content_type=WMS_CONTENT_TYPE[request.version])
+
+
+def wmts_document(caller: Caller) -> flask.Response:
+    entries = described(caller, services().gate.visible(caller))
+    return flask.Response(wmts_capabilities(entries, service_entry(caller), caller.address), content_type="text/xml; charset=utf-8")
+
+
+# -- maps
+
+def _map(caller: Caller, request: GetMap) -> flask.Response:
+    permits = services().gate.permits(caller, [
+        Asked(layer=layer, operation=Operation.GET_MAP, view=request.view, style=style, format=request.media_type)
+        for layer, style in zip(request.layers, request.styles, strict=True)
+    ])
+    styles = [style_of(permit.edition, style, "STYLES") for permit, style in zip(permits, request.styles, strict=True)]
+    pictures = [_drawn(permit, style, request.view) for permit, style in zip(permits, styles, strict=True)]
+    picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))
+    data = encode(
+        picture, request.media_type, transparent=request.transparent, background=request.background, lossless=any(p.edition.lossless for p in permits),
+    )
+    return flask.Response(data, content_type=request.media_type)
+
+
+def _drawn(permit: Permit, style: str, view: View) -> Image.Image | None:
+    """One layer of the map, cut; None where nothing of it may be seen, whatever there is."""
+    placed = _expressible(view)
+    if placed is None:
+        return None
+    inner, corner = placed
+    if permit.area is not None and permit.area.mask(inner) is False:
+        return None
+    picture = cut(services().engine.map(permit.edition, style, inner, permit), permit.area, inner)
+    if inner == view:
+        return picture
+    whole = Image.new("RGBA", (view.width, view.height))
+    whole.paste(picture, corner)
+    return whole
+
+
+def _expressible(view: View) -> tuple[View, tuple[int, int]] | None:
+    """The whole pixels of `view` that lie where its CRS means something, and where they begin; None where there are none."""
+    world, bounds, (step_x, step_y) = expressible_bounds(view.crs), view.bounds, view.resolution
+    if bounds.intersection(world) == bounds:
+        return view, (0, 0)
+    first_col, last_col = _whole_pixels((world.left - bounds.left) / step_x, (world.right - bounds.left) / step_x, view.width)
+    first_row, last_row = _whole_pixels((bounds.top - world.top) / step_y, (bounds.top - world.bottom) / step_y, view.height)
+    if first_col >= last_col or first_row >= last_row:
+        return None
+    inner = Bounds(
+        max(bounds.left + first_col * step_x, world.left), max(bounds.top - last_row * step_y, world.bottom),
+        min(bounds.left + last_col * step_x, world.right), min(bounds.top - first_row * step_y, world.top),
+    )
+    return View(crs=view.crs, bounds=inner, width=last_col - first_col, height=last_row - first_row), (first_col, first_row)
+
+
+def _whole_pixels(start: float, end: float, count: int) -> tuple[int, int]:
+    """First, and one past the last, of `count` pixels that lie wholly between `start` and `end`; a hair's breadth is forgiven."""
+    hair = 1e-6
+    return max(-int(-(start - hair) // 1), 0), min(int((end + hair) // 1), count)
+
+
+def style_of(edition: Edition, style: str | None, locator: str) -> str:
+    """The style to draw in: the product's first where none is named.
+
+    Raises
+    ------
+    RequestInvalid
+        The product has no such style. Asked only after the gate, so it tells nothing of layers that are not shared.
+    """
+    offered = STYLES[edition.product]
+    if style is None:
+        return offered[0]
+    if style not in offered:
+        detail = {"layer": edition.layer, "style": style, "choices": ", ".join(offered)}
+        message = "layer `{layer}` has no style `{style}`: ask for one of {choices}".format(**detail)
+        raise RequestInvalid("StyleNotDefined", locator, message, fault="style-not-defined", detail=detail)
+    return style
+
+
+# -- what is there, and how it is drawn
+
+def _feature_info(caller: Caller, request: GetFeatureInfo) -> flask.Response:
+    """LAYERS and QUERY_LAYERS are decided together: what is only shown needs GetMap, what is queried GetFeatureInfo."""
+    operations = {layer: Operation.GET_FEATURE_INFO if layer in request.query_layers else Operation.GET_MAP for layer in request.layers}
+    styles = dict(zip(request.layers, request.styles, strict=True))
+    permits = services().gate.permits(caller, [
+        Asked(layer=layer, operation=operation, view=request.view, style=styles[layer]) for layer, operation in operations.items()
+    ])
+    permitted = dict(zip(operations, permits, strict=True))
+    for layer, permit in permitted.items():
+        style_of(permit.edition, styles[layer], "STYLES")
+    store = services().settings.store
+    findings = [one for layer in request.query_layers for one in find(store, request, str(layer), permitted[layer])]
+    text, content_type = render(findings, request, language())
+    return flask.Response(text, content_type=content_type)
+
+
+def _legend(caller: Caller, request: GetLegendGraphic) -> flask.Response:
+    asked = Asked(layer=request.layer, operation=Operation.GET_LEGEND_GRAPHIC, style=request.style, format=request.media_type)
+    (permit,) = services().gate.permits(caller, [asked])
+    picture = legend(permit.edition, style_of(permit.edition, request.style, "STYLE"), config=services().settings.config, language=language())
+    return flask.Response(encode(picture, request.media_type), content_type=request.media_type)

@@ -1,0 +1,66 @@
+"""Tiles by address: WMTS REST, XYZ, and the TileJSON that leads to them. Every form of tile request ends in `answer_tile`."""
+
+import flask
+
+from agreements.model import Operation
+from geoserver_app.capabilities import describe, tile_json
+from geoserver_app.gate import Asked
+from geoserver_app.identity import Caller
+from geoserver_app.routes import governed
+from geoserver_app.views.access import caller_of, language, limits, raw_query
+from geoserver_app.wiring import services
+from layers.model import STYLES
+from tiles.errors import RequestInvalid
+from tiles.requests import FAULTS, GetTile, layer_name, pairs_of, parse_tile_json_style, parse_tile_path, tile_matrix_set
+
+bp = flask.Blueprint("tiles", __name__)
+
+DEFAULT_MATRIX_SET = "WebMercatorQuad"
+
+
+def answer_tile(caller: Caller, tile: GetTile) -> flask.Response:
+    """The tile as the fast lane answers it: the same decision, clip, headers and record."""
+    answer = services().tiles.answer(caller, tile, flask.request.headers.get("If-None-Match", ""))
+    return flask.Response(answer.body, status=answer.status, headers=answer.headers)
+
+
+@bp.get("/wmts/1.0.0/<path:address>")
+@bp.get("/tiles/<layer>/<tms>/<z>/<x>/<name>")
+@governed("GetTile")
+def tile(**_):
+    caller = caller_of("GetTile")
+    asked = parse_tile_path(flask.request.path, pairs_of(raw_query()), limits())
+    if asked is None:
+        flask.abort(404)
+    return answer_tile(caller, asked)
+
+
+@bp.get("/wmts/1.0.0/WMTSCapabilities.xml")
+@governed("GetCapabilities")
+def rest_capabilities():
+    from geoserver_app.views.ows import wmts_document
+
+    return wmts_document(caller_of("GetCapabilities"))
+
+
+@bp.get("/tiles/<layer>.json")
+@bp.get("/tiles/<layer>/<tms>.json")
+@governed("GetTile")
+def tile_json_document(layer: str, tms: str = DEFAULT_MATRIX_SET):
+    """TileJSON for who may have tiles of the layer in that set; everybody else is refused as for a tile."""
+    caller = caller_of("TileJSON")
+    name, matrix_set, style = layer_name(layer, "Layer"), tile_matrix_set(tms), parse_tile_json_style(pairs_of(raw_query()), limits())
+    (permit,) = services().gate.permits(caller, [Asked(layer=name, operation=Operation.GET_TILE, style=style, crs=matrix_set.crs)])
+    visible = [one for one in services().gate.visible(caller, record=None) if one.edition.edition_id == permit.edition.edition_id]
+    for entry in describe(visible, language(), caller.address):
+        link = next((one for one in entry.tile_sets if one.tms.id == matrix_set.id), None)
+        if link and (style is None or style in STYLES[permit.edition.product]):
+            return flask.jsonify(tile_json(entry, link, style, caller.address))
+        choices = [one.tms.id for one in entry.tile_sets] if link is None else [one.name for one in entry.styles]
+        raise _not_offered(tms if link is None else style, choices, "TileMatrixSet" if link is None else "Style")
+    flask.abort(404)
+
+
+def _not_offered(value: str, choices: list[str], locator: str) -> RequestInvalid:
+    detail = {"value": value, "choices": ", ".join(choices)}
+    return RequestInvalid("InvalidParameterValue", locator, FAULTS["not-offered"].format(**detail), fault="not-offered", detail=detail)
