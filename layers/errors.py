@@ -11,6 +11,8 @@
       CatalogueUnavailable     the catalogue can't be trusted: answer 503, never 200
       EditionOutpaced          somebody else published the same edition meanwhile
       IngestBusy               another ingest of the same edition is running
+      AboveCeiling             a layer more secret than this instance may hold
+      LayerMismatch            an existing layer is something else than what is to be added to it
       IngestFailed             files were rejected, so nothing was published; holds every LayerRejected
 
 Each message is one sentence or two: what is wrong, with the user's own words in backticks, then how to mend it.
@@ -85,6 +87,15 @@ class EditionOutpaced(LayersError):
 class IngestBusy(LayersError):
     def __init__(self, name: str):
         super().__init__(f"another ingest of `{name}` is running: wait for it to end, then run the same command again")
+
+
+class AboveCeiling(LayersError):
+    def __init__(self, name: str, classification: str, ceiling: str):
+        super().__init__(f"layer `{name}` is {classification}, but this instance holds nothing above {ceiling}: register it on an instance that may")
+
+
+class LayerMismatch(LayersError):
+    pass
 
 
 class IngestFailed(LayersError):
