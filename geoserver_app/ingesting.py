@@ -1,0 +1,94 @@
+"""Delivered files into the store of this instance, and out again: what the commands, the demo and tests share."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import shapely
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from geoserver_app.database import connect, migrate
+from geoserver_app.settings import CLASSIFICATIONS, Settings
+from layers.catalogue import SqlCatalogue
+from layers.ingest import AddLayer, add_layer, remove_layer
+from layers.model import Classification, Edition, LayerName, ProductType
+from tiles.engine import Engine
+
+
+def classified(name: str) -> Classification:
+    """By the name that settings and commands use: `public`, `internal`, `secret`, `confidential`, `top-secret`."""
+    return Classification(CLASSIFICATIONS.index(name))
+
+
+def ingest(
+    settings: Settings, *, product: str, edition: str, name: str, paths: Sequence[Path] | Path, classification: str = "internal",
+    currency: tuple[date | datetime, date | datetime] | None = None, stretch: Sequence[float] | None = None, workers: int | None = None,
+    console: Console | None = None, **options,
+) -> Edition:
+    """Add files as one edition (see `layers.ingest.AddLayer` for the options) and expire the tiles that the change touches.
+
+    Raises
+    ------
+    layers.errors.LayersError
+        With every file that was rejected, and nothing published.
+    """
+    migrate(settings)
+    database = connect(settings.database_url)
+    catalogue = SqlCatalogue(database)
+    before = catalogue.snapshot().find(LayerName(name, edition))
+    sheets = {sheet.sheet_id for sheet in catalogue.sheets(before[1].edition_id)} if before else set()
+    request = AddLayer(
+        product=ProductType(product), name=name, edition=edition, paths=(paths,) if isinstance(paths, Path) else tuple(paths),
+        classification=classified(classification), currency=tuple(_day(d) for d in currency) if currency else (None, None),
+        stretch=tuple(stretch) if stretch else None, **{key: value for key, value in options.items() if value is not None},
+    )
+    with _Told(console) as told:
+        published = add_layer(
+            catalogue, settings.store, request, progress=told, workers=workers, ceiling=classified(settings.ceiling), config=settings.config,
+        )
+    if before and published.generation != before[1].generation:
+        changed = [s.footprint for s in catalogue.sheets(published.edition_id) if s.sheet_id not in sheets] or [published.extent]
+        Engine(settings.store, settings.cache, settings.config).expire(published, shapely.union_all(changed))
+    database.dispose()
+    return published
+
+
+def remove(settings: Settings, name: str) -> tuple[Edition, ...]:
+    """Take `layer` or `layer@edition` out of the catalogue and delete what was made from it, tiles too."""
+    wanted = LayerName.parse(name)
+    database = connect(settings.database_url)
+    gone = remove_layer(SqlCatalogue(database), settings.store, wanted.layer, wanted.edition)
+    engine = Engine(settings.store, settings.cache, settings.config)
+    for edition in gone:
+        engine.forget(edition.edition_id)
+    database.dispose()
+    return gone
+
+
+def _day(moment: date | datetime) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+class _Told:
+    """A bar on a terminal, plain lines in a pipe, nothing without a console."""
+
+    def __init__(self, console: Console | None):
+        self.console, self.bar, self.task = console, None, None
+
+    def __enter__(self):
+        if self.console is not None and self.console.is_terminal:
+            self.bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console)
+            self.bar.start()
+        return self._tell
+
+    def __exit__(self, *_):
+        if self.bar:
+            self.bar.stop()
+
+    def _tell(self, done: int, total: int, name: str) -> None:
+        if self.bar:
+            self.task = self.task if self.task is not None else self.bar.add_task("", total=total)
+            self.bar.update(self.task, completed=done, total=total, description=name)
+        elif self.console is not None:
+            self.console.print(f"  {done}/{total} {name}", highlight=False, markup=False)
