@@ -22,6 +22,10 @@ NODE_COUNTS = (5, 9, 17, 33)
 WORST_ERROR = 0.002
 """Source pixels by which an interpolated position may be off."""
 
+TIE = 2.0**-10
+"""Source pixels by which places are moved, so that one on the edge of two pixels always falls to the right and lower one: OpenCV's nearest
+neighbour would take the one with the even number."""
+
 LARGEST_SIDE = 32_000
 """Pixels: OpenCV addresses the pixels of a remap with 16-bit integers."""
 
@@ -143,7 +147,7 @@ class Positions:
 
         `shrink` is how many pixels of the grid one pixel of the window stands for.
         """
-        cols, rows = (self._cols - col_offset) / shrink - 0.5, (self._rows - row_offset) / shrink - 0.5
+        cols, rows = (self._cols - col_offset) / shrink - 0.5 + TIE, (self._rows - row_offset) / shrink - 0.5 + TIE
         if self._basis_rows is None:
             return _far_where_not_finite(cols), _far_where_not_finite(rows)
         return tuple((self._basis_rows @ nodes @ self._basis_cols.T).astype(np.float32) for nodes in (cols, rows))

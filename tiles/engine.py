@@ -1,0 +1,523 @@
+"""MapProxy behind one door: one edition in one style, one rebuilt request, whole pixels. No permit, no pixels.
+
+What comes out is the same for every agency, and so is the cache: cutting comes after it, elsewhere, never before.
+"""
+
+import hashlib
+import io
+import math
+import os
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import shapely
+from mapproxy.cache.base import TileLocker
+from mapproxy.cache.tile import Tile
+from mapproxy.cache.tile_manager import TileManager
+from mapproxy.image import ImageResult
+from mapproxy.layer.direct_map_layer import DirectMapLayer
+from mapproxy.query import MapQuery
+from mapproxy.source import SourceError
+from mapproxy.srs import SRS
+from mapproxy.util.lock import FileLock, LockTimeout
+from PIL import Image
+from shapely.geometry.base import BaseGeometry
+
+from layers import crs as crs_room
+from layers.errors import OutsideAreaOfUse
+from layers.model import STYLES, Bounds, Edition, View
+from layers.mosaic import MosaicReader
+from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
+from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
+from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
+from tiles.permits import Permit
+from tiles.sources import EditionConfiguration, EditionRegistry, register_sources
+
+MOST_RENDERERS = 256
+PATIENCE = 30.0
+"""Seconds a request waits for its turn to draw before it is told to come back."""
+
+ALIGNED = 0.01
+"""Pixels by which a view may differ from a tile matrix and still be pasted from tiles."""
+
+KERNEL_MARGIN = 4
+"""Pixels beyond a changed sheet that mixing and averaging may carry its colours."""
+
+PNG_LEVEL = 3
+PNG_MAGIC, JPEG_MAGIC = b"\x89PNG", b"\xff\xd8"
+
+register_sources()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTile:
+    """A tile as the cache holds it."""
+
+    data: bytes
+    media_type: str
+
+
+class Engine:
+    """Draws editions and keeps their tiles. May be shared by threads; processes share the cache folder.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the editions' folders.
+    cache : Path
+        Folder of the tiles. Nothing in it depends on who asks.
+    config : Path
+        Folder of relief.csv and styles/.
+    most_at_once : int, optional
+        How many pictures may be drawn at the same time; others wait up to `patience` seconds.
+    """
+
+    def __init__(self, store: Path, cache: Path, config: Path, *, most_at_once: int | None = None, patience: float = PATIENCE):
+        self._cache = cache.absolute()
+        self._locks = _lock_folder(self._cache)
+        self._registry = EditionRegistry(store.absolute(), config.absolute())
+        self._generations = _Generations(self._cache)
+        self._renderers: OrderedDict[tuple[int, int, str], _Renderer] = OrderedDict()
+        self._coverages: dict[tuple[int, int, str], tuple] = {}
+        self._building = threading.Lock()
+        self._patience = patience
+        self._slots = threading.BoundedSemaphore(most_at_once or 2 * (os.cpu_count() or 1))
+        self._turns = _Turns()
+
+    # Questions
+
+    def style(self, edition: Edition, asked: str | None) -> str:
+        """The style that `asked` names; the product's first where it names none.
+
+        Raises
+        ------
+        RequestInvalid
+            The product has no such style.
+        """
+        styles = STYLES[edition.product]
+        if not asked or asked == "default":
+            return styles[0]
+        if asked not in styles:
+            known = ", ".join(styles)
+            raise RequestInvalid("StyleNotDefined", "STYLES", f"layer `{edition.layer}` has no style `{asked[:40]}`: ask for {known}")
+        return asked
+
+    def is_beyond(self, edition: Edition, tms_id: str, z: int, row: int, col: int) -> bool:
+        """Whether the tile lies wholly outside the box of the edition's data: a comparison of integers."""
+        limits = self._coverage(edition, tms_id)[z]
+        return limits is None or not (limits[0] <= row <= limits[1] and limits[2] <= col <= limits[3])
+
+    def tile_path(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int) -> str:
+        """Where the tile is in the cache, or would be."""
+        return f"{tile_folder(self._cache, edition.edition_id, style, tms_id)}/{z}/{col}/{row}.{extension(edition)}"
+
+    def reader(self, edition: Edition) -> MosaicReader:
+        """Reads pixels and heights of an edition of rasters; kept open from one request to the next."""
+        self._registry.enrol(edition)
+        return self._registry.reader(edition.edition_id, edition.generation)
+
+    # Pictures
+
+    def map(self, edition: Edition, style: str, view: View, permit: Permit) -> Image.Image:
+        """The whole layer in `view`, unclipped: RGB where it is opaque, else RGBA.
+
+        Drawn for the view, so it is sharp in every CRS; pasted from tiles where they are at hand and lie exactly on its pixels.
+
+        Raises
+        ------
+        PermitMissing
+            `permit` is for another edition.
+        RenderFailed
+            The data can't be read now, or too much is being drawn.
+        """
+        _check(edition, permit)
+        pasted = self._pasted(edition, style, view)
+        if pasted is not None:
+            return pasted
+        with self._slot():
+            return self._renderer(edition, style).map(view)
+
+    def tile(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit) -> StoredTile:
+        """The whole tile, unclipped: from the cache, or drawn (with its neighbours) and stored there.
+
+        Raises
+        ------
+        PermitMissing, RenderFailed
+            As `map`.
+        """
+        stored = self.stored_tile(edition, style, tms_id, z, row, col, permit)
+        if stored is not None:
+            return stored
+        if self.is_beyond(edition, tms_id, z, row, col):
+            return _blank()
+        meta_tile = edition.edition_id, edition.generation, style, tms_id, z, row // META_SIZE, col // META_SIZE
+        with self._turns.of(meta_tile, self._patience):
+            stored = self.stored_tile(edition, style, tms_id, z, row, col, permit)
+            if stored is not None:
+                return stored
+            with self._slot():
+                return self._renderer(edition, style).tile(tms_id, z, row, col)
+
+    def stored_tile(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit) -> StoredTile | None:
+        """The tile if the cache has it. Raises PermitMissing."""
+        _check(edition, permit)
+        return _read(self.tile_path(edition, style, tms_id, z, row, col))
+
+    # Changes
+
+    def expire(self, edition: Edition, extent: BaseGeometry) -> int:
+        """Delete the tiles that a change within `extent` touches, at every level, in every set and style; how many they were.
+
+        Parameters
+        ----------
+        edition : Edition
+            As it is after the change: what is being drawn of an earlier generation will not be stored any more.
+        extent : BaseGeometry
+            What changed, in CRS84.
+        """
+        self._generations.advance(edition)
+        count = 0
+        for _ in range(2):              # a picture of the earlier generation may have been on its way to the disk
+            for style in STYLES[edition.product]:
+                for tms in TILE_MATRIX_SETS.values():
+                    folder = Path(tile_folder(self._cache, edition.edition_id, style, tms.id))
+                    count += sum(_remove(path) for path in _touched(folder, tms, extent, edition)) if folder.is_dir() else 0
+        return count
+
+    def forget(self, edition_id: int) -> None:
+        """Delete all tiles of an edition that is no more."""
+        shutil.rmtree(self._cache / str(edition_id), ignore_errors=True)
+
+    # Inside
+
+    def _renderer(self, edition: Edition, style: str) -> "_Renderer":
+        key = edition.edition_id, edition.generation, style
+        with self._building:
+            renderer = self._renderers.get(key)
+            if renderer is None:
+                self._registry.enrol(edition)
+                conf = configuration(edition, style, cache=self._cache, locks=self._locks)
+                renderer = _Renderer(EditionConfiguration(conf, self._registry, self._cache), edition, self._generations)
+                self._renderers[key] = renderer
+                if len(self._renderers) > MOST_RENDERERS:
+                    self._renderers.popitem(last=False)
+            self._renderers.move_to_end(key)
+            return renderer
+
+    def _coverage(self, edition: Edition, tms_id: str) -> tuple[tuple[int, int, int, int] | None, ...]:
+        key = edition.edition_id, edition.generation, tms_id
+        limits = self._coverages.get(key)
+        if limits is None:
+            if len(self._coverages) > 4 * MOST_RENDERERS:
+                self._coverages = {}
+            limits = self._coverages[key] = _limits(edition, TILE_MATRIX_SETS[tms_id])
+        return limits
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._slots.acquire(timeout=self._patience):
+            raise RenderFailed("too many maps are being drawn at this moment: ask again in a few seconds")
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def _pasted(self, edition: Edition, style: str, view: View) -> Image.Image | None:
+        """`view` put together from tiles, where all of them are in the cache and lie on its pixels."""
+        for tms in TILE_MATRIX_SETS.values():
+            offset = _offset_in(tms, view)
+            if offset is not None:
+                return self._paste(edition, style, tms, *offset, view)
+        return None
+
+    def _paste(self, edition: Edition, style: str, tms: TileMatrixSet, z: int, left: int, top: int, view: View) -> Image.Image | None:
+        size = tms.tile_size
+        rows, cols = range(top // size, (top + view.height - 1) // size + 1), range(left // size, (left + view.width - 1) // size + 1)
+        places = [
+            (self.tile_path(edition, style, tms.id, z, row, col), (col * size - left, row * size - top))
+            for row in rows for col in cols if not self.is_beyond(edition, tms.id, z, row, col)
+        ]
+        if not all(os.path.exists(path) for path, _ in places):
+            return None
+        whole = Image.new("RGBA", (view.width, view.height))
+        for path, place in places:
+            stored = _read(path)
+            if stored is None:
+                return None
+            whole.paste(Image.open(io.BytesIO(stored.data)).convert("RGBA"), place)
+        return whole.convert("RGB") if whole.getextrema()[3] == (255, 255) else whole
+
+
+class _Renderer:
+    """One edition in one style: MapProxy's tile managers, one a set, and its source."""
+
+    def __init__(self, conf: EditionConfiguration, edition: Edition, generations: "_Generations"):
+        self._conf = conf
+        with conf:
+            self._source = conf.sources[SOURCE].source()
+            self._managers = {tms_id: conf.caches[tms_id].caches()[0][2] for tms_id in TILE_MATRIX_SETS}
+        for manager in self._managers.values():
+            manager.pre_store_filter = [_Finish(manager, edition, generations)]
+            manager.locker = _TidyLocker(manager.locker.lock_dir, manager.locker.lock_timeout, manager.locker.lock_cache_id)
+
+    def tile(self, tms_id: str, z: int, row: int, col: int) -> StoredTile:
+        with self._conf, _told_as_render_failed():
+            result = self._managers[tms_id].load_tile_coord((col, row, z)).image_result
+            if result is None:
+                return _blank()
+            buffer = result.as_buffer(seekable=True)
+            buffer.seek(0)
+            return _stored(buffer.read())
+
+    def map(self, view: View) -> Image.Image:
+        with self._conf, _told_as_render_failed():
+            query = MapQuery(tuple(view.bounds), (view.width, view.height), SRS(_mapproxy_name(view.crs)), "image/png")
+            return DirectMapLayer(self._source, self._source.extent).get_map(query).as_image()
+
+
+class _TidyLocker(TileLocker):
+    """MapProxy's lock files, closed when they are removed: its own leaves that to the garbage collector."""
+
+    def lock(self, tile: Tile) -> FileLock:
+        return _TidyLock(self.lock_filename(tile), timeout=self.lock_timeout)
+
+
+class _TidyLock(FileLock):
+    def unlock(self) -> None:
+        if self._locked:
+            self._locked = False
+            Path(self.lock_file).unlink(missing_ok=True)     # who waits for it finds the tile, whichever file it then locks
+            self._lock.close()
+
+
+class _Finish:
+    """What happens to a tile between MapProxy's drawing and storing it: it is encoded, and kept from the cache if it is out of date."""
+
+    def __init__(self, manager: TileManager, edition: Edition, generations: "_Generations"):
+        self._image_opts, self._edition, self._generations = manager.image_opts, edition, generations
+        self._may_be_jpeg = extension(edition) == "mixed"
+
+    def __call__(self, tile: Tile) -> Tile:
+        if self._edition.product.is_raster:
+            data = _encode(tile.image_result.as_image(), self._may_be_jpeg)
+            tile.image_result = ImageResult(io.BytesIO(data), image_opts=self._image_opts)
+        else:
+            tile.image_result.as_buffer(self._image_opts)
+        if self._generations.is_superseded(self._edition):
+            tile.stored = True                               # MapProxy's file cache then leaves it alone
+        return tile
+
+
+class _Generations:
+    """The newest generation of each edition, told from process to process by a file in the cache."""
+
+    def __init__(self, cache: Path):
+        self._cache = cache
+
+    def advance(self, edition: Edition) -> None:
+        folder = self._cache / str(edition.edition_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._newest(edition.edition_id) < edition.generation:
+            unfinished = folder / f"generation-{os.getpid()}-{threading.get_ident()}"
+            unfinished.write_text(str(edition.generation), encoding="ascii")
+            os.replace(unfinished, folder / "generation")
+
+    def is_superseded(self, edition: Edition) -> bool:
+        return self._newest(edition.edition_id) > edition.generation
+
+    def _newest(self, edition_id: int) -> int:
+        try:
+            return int((self._cache / str(edition_id) / "generation").read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return 0
+
+
+class _Turns:
+    """One thread at a time for each thing; MapProxy's lock files do the same among processes, by polling."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[tuple, tuple[threading.Lock, int]] = {}
+
+    @contextmanager
+    def of(self, thing: tuple, patience: float) -> Iterator[None]:
+        with self._guard:
+            lock, waiting = self._locks.get(thing, (threading.Lock(), 0))
+            self._locks[thing] = lock, waiting + 1
+        taken = lock.acquire(timeout=patience)
+        try:
+            if not taken:
+                raise RenderFailed("this part of the map is still being drawn: ask again in a few seconds")
+            yield
+        finally:
+            if taken:
+                lock.release()
+            with self._guard:
+                lock, waiting = self._locks[thing]
+                if waiting == 1:
+                    del self._locks[thing]
+                else:
+                    self._locks[thing] = lock, waiting - 1
+
+
+def _check(edition: Edition, permit: Permit) -> None:
+    if permit is None or not permit.covers(edition):
+        raise PermitMissing(f"a picture of `{edition.layer}` was asked for without a permit")
+
+
+@contextmanager
+def _told_as_render_failed() -> Iterator[None]:
+    try:
+        yield
+    except SourceError as error:
+        raise RenderFailed("the data of this layer can't be read at this moment: ask again later, or tell the bureau") from error
+    except LockTimeout as error:
+        raise RenderFailed("this part of the map is still being drawn: ask again in a few seconds") from error
+
+
+def _lock_folder(cache: Path) -> Path:
+    """On memory where there is such a disk: MapProxy polls lock files, and file systems over the network lock badly."""
+    shared_memory = Path("/dev/shm")
+    if os.access(shared_memory, os.W_OK):
+        digest = hashlib.sha256(str(cache).encode()).hexdigest()[:12]
+        return shared_memory / f"geoshare-{os.getuid()}-{digest}"
+    return cache / "locks"
+
+
+# Bytes
+
+def _read(path: str) -> StoredTile | None:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            data = file.read()
+    except FileNotFoundError:
+        return None
+    return _stored(data) if data else None
+
+
+def _stored(data: bytes) -> StoredTile:
+    return StoredTile(data, "image/jpeg" if data.startswith(JPEG_MAGIC) else "image/png")
+
+
+def _encode(picture: Image.Image, may_be_jpeg: bool) -> bytes:
+    """JPEG where that is allowed and nothing is transparent, else PNG in true colour; nothing is left under transparency."""
+    if picture.mode == "RGBA" and picture.getextrema()[3] == (255, 255):
+        picture = picture.convert("RGB")
+    out = io.BytesIO()
+    if may_be_jpeg and picture.mode == "RGB":
+        picture.save(out, "JPEG", quality=JPEG_QUALITY)
+    else:
+        picture.save(out, "PNG", compress_level=PNG_LEVEL)
+    return out.getvalue()
+
+
+def _blank() -> StoredTile:
+    return StoredTile(_encode(Image.new("RGBA", (256, 256)), False), "image/png")
+
+
+# Places
+
+def _mapproxy_name(crs: str) -> str:
+    """x before y either way; MapProxy's own CRS:84 is a PROJ string without a code."""
+    return "EPSG:4326" if crs == "CRS:84" else crs
+
+
+def _box_in(extent: BaseGeometry, crs: str) -> Bounds | None:
+    """The box of `extent` (CRS84) in `crs`, as far as `crs` can express it; None where it can't express any of it."""
+    reach, bounds = crs_room.reach(crs), Bounds(*extent.bounds)
+    if not bounds.intersects(reach):
+        return None
+    try:
+        return crs_room.transform_bounds(bounds.intersection(reach), "CRS:84", crs)
+    except OutsideAreaOfUse:
+        return None
+
+
+def _reach_of_symbols(edition: Edition) -> int:
+    """Pixels by which what is drawn may stand out over its data."""
+    return KERNEL_MARGIN if edition.product.is_raster else LABEL_BUFFER
+
+
+def _grown(bounds: Bounds, by: float) -> Bounds:
+    return Bounds(bounds.left - by, bounds.bottom - by, bounds.right + by, bounds.top + by)
+
+
+def _limits(edition: Edition, tms: TileMatrixSet) -> tuple[tuple[int, int, int, int] | None, ...]:
+    """Per level, min_row, max_row, min_col, max_col of the tiles that may show something of the edition."""
+    box = _box_in(edition.extent, tms.crs)
+    if box is None:
+        return (None,) * len(tms.resolutions)
+    margin = _reach_of_symbols(edition)
+    return tuple(tms.limits(z, _grown(box, margin * resolution)) for z, resolution in enumerate(tms.resolutions))
+
+
+def _offset_in(tms: TileMatrixSet, view: View) -> tuple[int, int, int] | None:
+    """Level, and column and row in it of the view's first pixel, where the view's pixels are pixels of the set; else None."""
+    if view.crs != tms.crs:
+        return None
+    step_x, step_y = view.resolution
+    z = tms.level_of(step_x)
+    if z is None or not math.isclose(step_x, step_y, rel_tol=1e-6):
+        return None
+    left, top = (view.bounds.left - tms.origin[0]) / tms.resolutions[z], (tms.origin[1] - view.bounds.top) / tms.resolutions[z]
+    if max(abs(left - round(left)), abs(top - round(top))) > ALIGNED or left < -ALIGNED or top < -ALIGNED:
+        return None
+    return z, round(left), round(top)
+
+
+def _touched(folder: Path, tms: TileMatrixSet, extent: BaseGeometry, edition: Edition) -> Iterator[Path]:
+    """The tiles in `folder` that a change within `extent` touches: what is there is listed, not what might be.
+
+    A label may stand anywhere in the tiles that are drawn together, so of line maps all of those go.
+    """
+    box = _box_in(extent, tms.crs)
+    if box is None:
+        return
+    shape = _shape_in(extent, tms.crs)
+    unit = 1 if edition.product.is_raster else META_SIZE
+    for z in tms.zooms:
+        margin = _reach_of_symbols(edition) * tms.resolutions[z]
+        limits = tms.limits(z, _grown(box, margin))
+        if limits is not None and (folder / str(z)).is_dir():
+            for row, col, path in _stored_within(folder / str(z), limits, unit):
+                if shapely.dwithin(shape, shapely.box(*_block(tms, z, row, col, unit)), margin):
+                    yield path
+
+
+def _shape_in(extent: BaseGeometry, crs: str) -> BaseGeometry:
+    reach = shapely.box(*crs_room.reach(crs))
+    shape = crs_room.transform_geometry(crs_room.densify(shapely.intersection(extent, reach), "CRS:84"), "CRS:84", crs)
+    shapely.prepare(shape)
+    return shape
+
+
+def _block(tms: TileMatrixSet, z: int, row: int, col: int, unit: int) -> Bounds:
+    """The box of the `unit` x `unit` tiles that hold this one."""
+    row, col = row // unit * unit, col // unit * unit
+    return tms.bounds(z, row, col).union(tms.bounds(z, row + unit - 1, col + unit - 1))
+
+
+def _stored_within(level: Path, limits: tuple[int, int, int, int], unit: int) -> Iterator[tuple[int, int, Path]]:
+    """row, col and path of the stored tiles within `limits`, these widened to whole blocks of `unit` tiles."""
+    first_row, last_row, first_col, last_col = limits
+    rows = range(first_row // unit * unit, (last_row // unit + 1) * unit)
+    cols = range(first_col // unit * unit, (last_col // unit + 1) * unit)
+    for column in os.scandir(level):
+        if column.name.isdecimal() and int(column.name) in cols:
+            for tile in os.scandir(column.path):
+                row = tile.name.partition(".")[0]
+                if row.isdecimal() and int(row) in rows:
+                    yield int(row), int(column.name), Path(tile.path)
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True

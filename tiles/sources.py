@@ -1,0 +1,157 @@
+"""What MapProxy draws from: two source types of ours, registered under the names that the configuration uses.
+
+A source knows an edition by its number and finds it in the registry that its configuration carries; no module holds state for it.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import rasterio.errors
+from mapproxy.config.configuration.proxy import ProxyConfiguration
+from mapproxy.config.configuration.source import SourceConfiguration, register_source_configuration
+from mapproxy.config.spec import required
+from mapproxy.extent import DefaultMapExtent
+from mapproxy.image import ImageResult
+from mapproxy.image.opts import ImageOptions
+from mapproxy.layer.map_layer import MapLayer
+from mapproxy.query import MapQuery
+from mapproxy.source import SourceError
+from PIL import Image
+
+from layers.model import Bounds, Edition, Patch, ProductType, View
+from layers.mosaic import MosaicReader
+from tiles.elevation import Ramp, painter
+from tiles.errors import RenderFailed
+from tiles.mapproxy_config import RASTER_SOURCE, VECTOR_SOURCE
+
+Draw = Callable[[View], Image.Image]
+"""A view to the whole layer in it, unclipped: RGB where it is opaque, else RGBA."""
+
+MOST_READERS = 64
+
+
+class EditionRegistry:
+    """The editions that are drawn now, by number and generation, with what it takes to read them.
+
+    Parameters
+    ----------
+    store, config : Path
+        Folder of the editions' folders; folder of relief.csv and styles/.
+    """
+
+    def __init__(self, store: Path, config: Path):
+        self._store, self._config = store, config
+        self._editions: OrderedDict[tuple[int, int], Edition] = OrderedDict()
+        self._readers: dict[tuple[int, int], MosaicReader] = {}
+        self._line_maps: dict[tuple[int, int], object] = {}
+        self._lock = threading.Lock()
+
+    def enrol(self, edition: Edition) -> None:
+        """Make `edition` known; the least recently enrolled of many is forgotten."""
+        key = edition.edition_id, edition.generation
+        with self._lock:
+            self._editions[key] = edition
+            self._editions.move_to_end(key)
+            while len(self._editions) > MOST_READERS:
+                oldest, _ = self._editions.popitem(last=False)
+                self._readers.pop(oldest, None)
+                self._line_maps.pop(oldest, None)
+
+    def reader(self, edition_id: int, generation: int) -> MosaicReader:
+        """Raises KeyError where the edition was not enrolled."""
+        key = edition_id, generation
+        with self._lock:
+            if key not in self._readers:
+                edition = self._editions[key]
+                self._readers[key] = MosaicReader(self._store / edition.folder, edition)
+            return self._readers[key]
+
+    def drawing(self, edition_id: int, generation: int, style: str) -> Draw:
+        """How the edition is drawn in `style`. Raises KeyError where it was not enrolled or has no such style."""
+        edition = self._editions[edition_id, generation]
+        if not edition.product.is_raster:
+            return self._line_map(edition).render
+        reader = self.reader(edition_id, generation)
+        paint = painter(style, self._ramp) if edition.product is ProductType.DEM else None
+
+        def draw(view: View) -> Image.Image:
+            return picture_of(reader.read(view, paint=paint), view)
+
+        return draw
+
+    @cached_property
+    def _ramp(self) -> Ramp:
+        return Ramp.load(self._config / "relief.csv")
+
+    def _line_map(self, edition: Edition):
+        from tiles.dlg import LineMapRenderer          # Mapnik is loaded where a line map is first drawn, not with every worker
+
+        key = edition.edition_id, edition.generation
+        with self._lock:
+            if key not in self._line_maps:
+                self._line_maps[key] = LineMapRenderer(self._store / edition.folder, edition, self._config / "styles")
+            return self._line_maps[key]
+
+
+def picture_of(patch: Patch | None, view: View) -> Image.Image:
+    """RGB where all pixels hold data, else RGBA."""
+    if patch is None:
+        return Image.new("RGBA", (view.width, view.height))
+    picture = Image.fromarray(np.ascontiguousarray(np.moveaxis(patch.values, 0, 2)))
+    if not patch.valid.all():
+        picture.putalpha(Image.fromarray(patch.valid.astype(np.uint8) * np.uint8(255)))
+    return picture
+
+
+class EditionSource(MapLayer):
+    """One edition in one style, for MapProxy."""
+
+    supports_meta_tiles = True
+
+    def __init__(self, draw: Draw, image_opts: ImageOptions):
+        super().__init__(image_opts)
+        self.extent = DefaultMapExtent()
+        self._draw = draw
+
+    def get_map(self, query: MapQuery) -> ImageResult:
+        """Raises SourceError where the edition can't be read."""
+        view = View(crs=query.srs.srs_code, bounds=Bounds(*query.bbox), width=query.size[0], height=query.size[1])
+        try:
+            picture = self._draw(view)
+        except (rasterio.errors.RasterioError, RenderFailed, OSError) as error:
+            raise SourceError(str(error)) from error
+        return ImageResult(picture, size=query.size, image_opts=self.image_opts)
+
+
+class EditionConfiguration(ProxyConfiguration):
+    """MapProxy's configuration of one edition in one style, with the registry that its source draws from."""
+
+    def __init__(self, conf: dict, registry: EditionRegistry, base: Path):
+        self.registry = registry
+        super().__init__(conf, conf_base_dir=str(base))
+
+
+class _EditionSourceConfiguration(SourceConfiguration):
+    def source(self, params: dict | None = None) -> EditionSource:
+        draw = self.context.registry.drawing(self.conf["edition"], self.conf["generation"], self.conf["style"])
+        return EditionSource(draw, self.image_opts())
+
+
+class RasterSourceConfiguration(_EditionSourceConfiguration):
+    source_type = (RASTER_SOURCE,)
+
+
+class VectorSourceConfiguration(_EditionSourceConfiguration):
+    source_type = (VECTOR_SOURCE,)
+
+
+def register_sources() -> None:
+    """Tell MapProxy of our source types. An embedded MapProxy does not look for plugins itself."""
+    terms = {required("edition"): int(), required("generation"): int(), required("style"): str()}
+    for configuration in (RasterSourceConfiguration, VectorSourceConfiguration):
+        name = configuration.source_type[0]
+        register_source_configuration(name, configuration, name, dict(terms))
