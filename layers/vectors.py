@@ -41,6 +41,8 @@ NOT_IN_A_NAME = re.compile(r"[^0-9A-Za-z_\u3400-\u9fff-]+")
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 DBF_LANGUAGE_UNKNOWN = (0x00, 0x57)     # "not stated" and "whatever the machine has"
 LONGEST_NAME = 60
+ROW_ID = "ogc_fid"
+"""Of our tables: `fid` is a name that delivered fields have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def take_in(path: Path, options: VectorOptions, checksum: str, target: Path, rel
     LayerRejected
         Not a vector file that is taken, damaged, no or refused CRS, no features, text in an unknown encoding, not where its sheet number says.
     """
-    driver = _driver_of(path)
+    driver = driver_of(path)
     lineage: list[str] = [f"taken from `{path.name}`: {driver}, sha256 {checksum}"]
     crs, tables = None, []
     for layer in _layers_of(path):
@@ -157,7 +159,7 @@ def _kind_of_type(geometry_type: str) -> str:
 
 # Reading
 
-def _driver_of(path: Path) -> str:
+def driver_of(path: Path) -> str:
     """By the first bytes: an allow-list, since GDAL would follow a file that points at others."""
     with path.open("rb") as file:
         head = file.read(65536)
@@ -186,7 +188,7 @@ def _check_json(path: Path, head: bytes) -> None:
 
 
 @contextmanager
-def _faults(name: str) -> Iterator[None]:
+def read_faults(name: str) -> Iterator[None]:
     """GDAL's errors in a sentence; its warnings are facts that we count ourselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -199,7 +201,7 @@ def _faults(name: str) -> Iterator[None]:
 
 
 def _layers_of(path: Path) -> list[str]:
-    with _faults(path.name):
+    with read_faults(path.name):
         return [str(name) for name, _ in pyogrio.list_layers(path)]
 
 
@@ -210,7 +212,7 @@ def _read(
     encoding = options.encoding
     if driver == "ESRI Shapefile":
         encoding = _shapefile_encoding(path, options.encoding, lineage)
-    with _faults(path.name):
+    with read_faults(path.name):
         frame = pyogrio.read_dataframe(path, layer=layer, encoding=encoding if driver == "ESRI Shapefile" else None)
     if not isinstance(frame, geopandas.GeoDataFrame):
         lineage.append(f"table `{layer}` has no geometry and was left out")
@@ -255,7 +257,8 @@ def _shapefile_encoding(path: Path, declared: str | None, lineage: list[str]) ->
     found = next((encoding for encoding in ("UTF-8", "GB18030") if _reads_as(table, encoding)), None)
     if found is None:
         raise LayerRejected(path.name, "its attribute text is neither UTF-8 nor GB18030, and it has no .cpg", "say which with `--encoding`")
-    lineage.append(f"attribute text was read as {found}: the file does not say, its bytes do")
+    if not all(text.isascii() for text in _dbf_texts(table)):
+        lineage.append(f"attribute text was read as {found}: the file does not say, its bytes do")
     return found
 
 
@@ -418,7 +421,7 @@ def _plain_text(value: object) -> str | None:
 
 def _field_names(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> dict[str, str]:
     """New names for fields that SQLite would not tell apart or that name its own columns."""
-    taken, renamed = {"fid", "geom", "geometry"}, {}
+    taken, renamed = {ROW_ID, "geom", "geometry"}, {}
     for column in frame.columns.drop("geometry"):
         plain = CONTROL_CHARACTERS.sub("", str(column)) or "field"
         fresh, number = plain, 1
@@ -453,7 +456,7 @@ def write_tables(tables: Sequence[Table], crs: str, target: Path) -> None:
             several = bool((shapely.get_type_id(features.geometry.values) > 3).any())
             pyogrio.write_dataframe(
                 features, unfinished, layer=table.name, driver="GPKG", promote_to_multi=several,
-                geometry_type=_geometry_type(features, table.kind, several), layer_options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom"},
+                geometry_type=_geometry_type(features, table.kind, several), layer_options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom", "FID": ROW_ID},
             )
         settle(unfinished, target)
     finally:
