@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from markupsafe import Markup
+
 from agreements.model import Operation
 from geoserver_app.gate import Visible
 from geoserver_app.messages import LANGUAGES, sentence, style_title
@@ -80,10 +82,7 @@ def describe(visible: Iterable[Visible], language: str, address: Address) -> lis
 
 
 def public_name(one: Visible) -> str:
-    """`dom` for the latest edition of a layer, `dom@2006` for an older one.
-
-    A layer's latest edition keeps its short name even when a newer one is there that the caller may not see: then it is spelt in full.
-    """
+    """`dom` for the latest edition of a layer, `dom@2006` for an older one: what LAYERS must say to get it."""
     is_latest = one.layer.editions[0].edition_id == one.edition.edition_id
     return str(LayerName(one.layer.name, None if is_latest else one.edition.name))
 
@@ -113,13 +112,14 @@ def _abstract(one: Visible, language: str) -> str:
 
 
 def _styles(one: Visible, name: str, language: str, address: Address) -> tuple[StyleEntry, ...]:
-    """Those granted, the layer's first style first: it is what an empty STYLES asks for, so it alone is the default."""
+    """Those granted; the first of them is what an empty STYLES asks for."""
+    granted = [style for style in STYLES[one.layer.product] if one.styles is None or style in one.styles]
     return tuple(
         StyleEntry(
-            name=style, title=style_title(style, language), is_default=style == STYLES[one.layer.product][0],
+            name=style, title=style_title(style, language), is_default=style == granted[0],
             legend=address("/ows", service="WMS", version="1.3.0", request="GetLegendGraphic", layer=name, style=style, format=PNG),
         )
-        for style in STYLES[one.layer.product] if one.styles is None or style in one.styles
+        for style in granted
     )
 
 
@@ -223,9 +223,21 @@ def wmts_capabilities(entries: Sequence[LayerEntry], service: ServiceEntry, addr
     shown = [entry for entry in entries if entry.tile_sets]
     used = {link.tms.id for entry in shown for link in entry.tile_sets}
     return document(
-        "capabilities_wmts.xml", service=service, layers=shown, here=kvp(address("/wmts")), self=address("/wmts/1.0.0/WMTSCapabilities.xml"),
+        "capabilities_wmts.xml", service=service, layers=shown, here=kvp(address("/wmts")), document_address=address("/wmts/1.0.0/WMTSCapabilities.xml"),
         rest=address("/wmts/1.0.0/"), template=lambda entry, media_type: _rest_template(entry, media_type, address),
-        matrix_sets=[_matrix_set(tms) for tms in TILE_MATRIX_SETS.values() if tms.id in used],
+        limits=lambda link: _limits_document(link.limits), matrix_sets=[_matrix_set(tms) for tms in TILE_MATRIX_SETS.values() if tms.id in used],
+    )
+
+
+@lru_cache(maxsize=2_000)
+def _limits_document(limits: tuple[tuple[int, tuple[int, int, int, int]], ...]) -> Markup:
+    """The long part of the document, numbers only: kept, since layers of one agreement share it."""
+    return Markup("\n").join(
+        Markup(
+            "<TileMatrixLimits><TileMatrix>%d</TileMatrix><MinTileRow>%d</MinTileRow><MaxTileRow>%d</MaxTileRow>"
+            "<MinTileCol>%d</MinTileCol><MaxTileCol>%d</MaxTileCol></TileMatrixLimits>" % (z, *rows_and_cols)
+        )
+        for z, rows_and_cols in limits
     )
 
 
@@ -274,4 +286,4 @@ def tile_json(entry: LayerEntry, link: TileSetEntry, style: str | None, address:
 
 def tile_format(entry: LayerEntry) -> str:
     """PNG where it is granted: areas end within tiles, and what lies beyond must be transparent."""
-    return next(f for f in (PNG, WEBP, JPEG) if f in entry.formats)
+    return next((f for f in (PNG, WEBP, JPEG) if f in entry.formats), PNG)

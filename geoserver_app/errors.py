@@ -15,7 +15,7 @@ import io
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,8 +33,8 @@ from geoserver_app.identity import Unidentified
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.ows_documents import document
 from geoserver_app.wiring import services
-from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, LayersError, OutsideAreaOfUse
-from tiles.encode import PNG, encode
+from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, OutsideAreaOfUse
+from tiles.encode import encode
 from tiles.errors import RenderFailed, RequestInvalid, RequestTooLarge
 from tiles.requests import ExceptionForm, Exceptions, Limits, exception_form, pairs_of
 
@@ -117,32 +117,29 @@ def _told_unexpected(error: Exception, language: str) -> Told:
     return Told(status=500, slug="unexpected", detail=sentence("unexpected", {"incident": incident}, language), code="NoApplicableCode")
 
 
+SILENT = frozenset({"no-agreement", "layer-not-granted", "grantor-not-owner", "superseded", "granted", "own-layer"})
+"""Reasons that would tell a layer that exists from one that doesn't, or that refuse nothing."""
+
+MOST_REASONS = 6
+
+
 def _told_refusal(error: Refused, language: str, contact: str) -> Told:
-    """Names the first reasons of each layer refused. A layer that no agreement of the caller's speaks of is as good as undefined."""
+    """Names the reasons of each layer refused. A layer that no clause of the caller's speaks of is as good as undefined."""
     sentences, reasons = [], []
     for name, decision in error.denials:
-        speaking = [reason for reason in decision.reasons if reason.agreement_id and reason.code != NOT_SHARED]
+        speaking = [reason for reason in decision.reasons if reason.agreement_id and reason.code not in SILENT][:MOST_REASONS]
         if not speaking:
             sentences.append(sentence("not-shared", {"layer": str(name), "contact": contact}, language))
             reasons.append({"layer": str(name), "code": NOT_SHARED})
             continue
-        worded = "; ".join(dict.fromkeys(_reason(reason, language) for reason in speaking))
+        worded = "; ".join(dict.fromkeys(reason_sentence(reason, language) for reason in speaking))
         sentences.append(sentence("refused", {"layer": str(name), "reasons": worded}, language))
         reasons += [_machine_reason(str(name), reason) for reason in speaking]
     unknown = all(reason["code"] == NOT_SHARED for reason in reasons)
     return Told(
-        status=403, slug="not-shared" if unknown else reasons[0]["code"], detail=" ".join(sentences),
+        status=403, slug=reasons[0]["code"] if reasons else NOT_SHARED, detail=" ".join(sentences),
         code="LayerNotDefined" if unknown else "AccessDenied", locator="LAYERS", reasons=tuple(reasons),
     )
-
-
-def _reason(reason: Reason, language: str) -> str:
-    detail = {
-        "sentence": reason_sentence(reason, language), "agreement": reason.agreement_id or "", "clause": reason.clause or "", "contact": reason.contact,
-    }
-    if not reason.clause:
-        return sentence("agreement-only", detail, language) if reason.contact else detail["sentence"]
-    return sentence("clause" if reason.contact else "clause-uncontacted", detail, language)
 
 
 def _machine_reason(layer: str, reason: Reason) -> dict[str, str]:
@@ -175,7 +172,7 @@ def _rendered(words: Told, language: str) -> flask.Response:
             return _service_exception(words)
         case "WMTS":
             locator = words.locator if words.locator != "LAYERS" else "Layer"
-            text = document("exception_wmts.xml", told=_relocated(words, locator), language=language)
+            text = document("exception_wmts.xml", told=replace(words, locator=locator), language=language)
             return flask.Response(text, content_type="text/xml; charset=utf-8")
     return _problem(words)
 
@@ -187,10 +184,6 @@ def protocol_of(path: str, query: str) -> str:
     if path in ("/ows", "/wms"):
         return "WMTS" if "service=wmts" in query.lower() else "WMS"
     return "problem"
-
-
-def _relocated(words: Told, locator: str) -> Told:
-    return Told(status=words.status, slug=words.slug, detail=words.detail, code=words.code, locator=locator)
 
 
 def _service_exception(words: Told) -> flask.Response:

@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import shapely
@@ -32,7 +31,6 @@ from tiles.requests import GetFeatureInfo
 TOLERANCE_PIXELS = 4
 DIGITS = 7                              # of a degree: a centimetre
 MOST_READ = 400
-READERS_KEPT = 32
 
 EXTENT_DERIVED = frozenset({
     "shape_length", "shape_leng", "shape_len", "shape_area", "st_length", "st_area", "length", "area", "perimeter", "len", "bbox",
@@ -52,15 +50,23 @@ class Finding:
 
 # -- looking
 
-def find(store: Path, request: GetFeatureInfo, layer: str, permit: Permit) -> list[Finding]:
-    """What the permit lets be told of the point of `request`; nothing for a point outside its area."""
+def find(request: GetFeatureInfo, layer: str, permit: Permit, *, store: Path, reader_of: Callable[[Edition], MosaicReader]) -> list[Finding]:
+    """What the permit lets be told of the point of `request`; nothing for a point outside its area.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the editions' folders.
+    reader_of : Callable
+        The reader of an edition of rasters (`Engine.reader`).
+    """
     place = _place(request.view, request.point)
     if place is None or not (permit.area is None or permit.area.has_point(place.x, place.y)):
         return []
-    edition, folder = permit.edition, store / permit.edition.folder
+    edition = permit.edition
     if edition.product.is_raster:
-        return _sampled(folder, edition, layer, request, place)
-    return _features(folder, edition, layer, request, permit, place)
+        return _sampled(reader_of(edition), edition, layer, request, place)
+    return _features(store / edition.folder, edition, layer, request, permit, place)
 
 
 def _place(view: View, point: tuple[float, float]) -> shapely.Point | None:
@@ -71,28 +77,7 @@ def _place(view: View, point: tuple[float, float]) -> shapely.Point | None:
         return None
 
 
-@lru_cache(maxsize=READERS_KEPT)
-def _reader(folder: Path, edition_id: int, generation: int, edition: "_Same") -> MosaicReader:
-    return MosaicReader(folder, edition.edition)
-
-
-class _Same:
-    """An edition as part of a key: two with one id and generation are the same."""
-
-    __slots__ = ("edition",)
-
-    def __init__(self, edition: Edition):
-        self.edition = edition
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-def _sampled(folder: Path, edition: Edition, layer: str, request: GetFeatureInfo, place: shapely.Point) -> list[Finding]:
-    reader = _reader(folder, edition.edition_id, edition.generation, _Same(edition))
+def _sampled(reader: MosaicReader, edition: Edition, layer: str, request: GetFeatureInfo, place: shapely.Point) -> list[Finding]:
     values = reader.sample(*request.point, request.view.crs)
     if values is None:
         return []

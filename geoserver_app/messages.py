@@ -106,9 +106,6 @@ SENTENCES = MappingProxyType({
         "or ask the sharing service ({contact}) for an agreement",
     ),
     "refused": ("图层 `{layer}`：{reasons}", "layer `{layer}`: {reasons}"),
-    "clause": ("{sentence}（协议 {agreement} 第 {clause} 条，联系 {contact}）", "{sentence} (agreement {agreement}, clause {clause}, contact {contact})"),
-    "clause-uncontacted": ("{sentence}（协议 {agreement} 第 {clause} 条）", "{sentence} (agreement {agreement}, clause {clause})"),
-    "agreement-only": ("{sentence}（协议 {agreement}，联系 {contact}）", "{sentence} (agreement {agreement}, contact {contact})"),
     "style-not-defined": (
         "图层 `{layer}` 没有样式 `{style}`：可用 {choices}",
         "layer `{layer}` has no style `{style}`: ask for one of {choices}",

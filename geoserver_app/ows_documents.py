@@ -17,7 +17,7 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def document(template: str, **values: object) -> str:
+def document(template: str, /, **values: object) -> str:
     """The template of that name, filled in. Control characters that XML can't hold are left out."""
     return _without_controls(_templates().get_template(template).render(**values))
 

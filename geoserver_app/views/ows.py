@@ -12,11 +12,12 @@ from geoserver_app.capabilities import wms_capabilities, wmts_capabilities
 from geoserver_app.feature_info import find, render
 from geoserver_app.gate import Asked
 from geoserver_app.identity import Caller
+from geoserver_app.messages import ENGLISH, sentence
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, service_entry
 from geoserver_app.views.tiles import answer_tile
 from geoserver_app.wiring import services
-from layers.model import STYLES, Bounds, Edition, View
+from layers.model import STYLES, Bounds, View
 from tiles.compose import cut, lay_over
 from tiles.encode import encode
 from tiles.errors import RequestInvalid
@@ -85,7 +86,7 @@ def _map(caller: Caller, request: GetMap) -> flask.Response:
         Asked(layer=layer, operation=Operation.GET_MAP, view=request.view, style=style, format=request.media_type)
         for layer, style in zip(request.layers, request.styles, strict=True)
     ])
-    styles = [style_of(permit.edition, style, "STYLES") for permit, style in zip(permits, request.styles, strict=True)]
+    styles = [style_of(permit, "STYLES") for permit in permits]
     pictures = [_drawn(permit, style, request.view) for permit, style in zip(permits, styles, strict=True)]
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))
     data = encode(
@@ -132,21 +133,19 @@ def _whole_pixels(start: float, end: float, count: int) -> tuple[int, int]:
     return max(-int(-(start - hair) // 1), 0), min(int((end + hair) // 1), count)
 
 
-def style_of(edition: Edition, style: str | None, locator: str) -> str:
-    """The style to draw in: the product's first where none is named.
+def style_of(permit: Permit, locator: str) -> str:
+    """The style to draw in: the one that the gate settled on, checked.
 
     Raises
     ------
     RequestInvalid
         The product has no such style. Asked only after the gate, so it tells nothing of layers that are not shared.
     """
-    offered = STYLES[edition.product]
-    if style is None:
-        return offered[0]
+    edition, offered = permit.edition, STYLES[permit.edition.product]
+    style = permit.style or offered[0]
     if style not in offered:
         detail = {"layer": edition.layer, "style": style, "choices": ", ".join(offered)}
-        message = "layer `{layer}` has no style `{style}`: ask for one of {choices}".format(**detail)
-        raise RequestInvalid("StyleNotDefined", locator, message, fault="style-not-defined", detail=detail)
+        raise RequestInvalid("StyleNotDefined", locator, sentence("style-not-defined", detail, ENGLISH), fault="style-not-defined", detail=detail)
     return style
 
 
@@ -160,10 +159,12 @@ def _feature_info(caller: Caller, request: GetFeatureInfo) -> flask.Response:
         Asked(layer=layer, operation=operation, view=request.view, style=styles[layer]) for layer, operation in operations.items()
     ])
     permitted = dict(zip(operations, permits, strict=True))
-    for layer, permit in permitted.items():
-        style_of(permit.edition, styles[layer], "STYLES")
-    store = services().settings.store
-    findings = [one for layer in request.query_layers for one in find(store, request, str(layer), permitted[layer])]
+    for permit in permits:
+        style_of(permit, "STYLES")
+    engine, store = services().engine, services().settings.store
+    findings = [
+        one for layer in request.query_layers for one in find(request, str(layer), permitted[layer], store=store, reader_of=engine.reader)
+    ]
     text, content_type = render(findings, request, language())
     return flask.Response(text, content_type=content_type)
 
@@ -171,5 +172,5 @@ def _feature_info(caller: Caller, request: GetFeatureInfo) -> flask.Response:
 def _legend(caller: Caller, request: GetLegendGraphic) -> flask.Response:
     asked = Asked(layer=request.layer, operation=Operation.GET_LEGEND_GRAPHIC, style=request.style, format=request.media_type)
     (permit,) = services().gate.permits(caller, [asked])
-    picture = legend(permit.edition, style_of(permit.edition, request.style, "STYLE"), config=services().settings.config, language=language())
+    picture = legend(permit.edition, style_of(permit, "STYLE"), config=services().settings.config, language=language())
     return flask.Response(encode(picture, request.media_type), content_type=request.media_type)
