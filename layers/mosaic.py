@@ -27,7 +27,7 @@ from rasterio.windows import Window
 from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
 from layers.model import Bounds, Edition, Mosaic, Patch, ProductType, Sheet, View
-from layers.warp import LARGEST_SIDE, Part, PixelMap, Positions, resample, shrunk
+from layers.warp import LARGEST_SIDE, Part, PixelMap, Positions, mix, resample, shrunk
 
 NODATA = -9999.0
 """Of elevation models in the store."""
@@ -44,7 +44,7 @@ MOST_PIXELS = 64 << 20
 """Of one window; a view that would need more reads a coarser level."""
 
 MOST_EXACT_PIXELS = 16 << 20
-"""Of one window of an edition sampled by nearest neighbour: up to this size its native pixels are read, so that what is delivered is true."""
+"""Of one window of an edition sampled by nearest neighbour: up to this its native pixels are read, so that what is delivered is true."""
 
 MARGIN = 2
 """Pixels read around a window: one for mixing colours, one more for slopes."""
@@ -244,7 +244,11 @@ class _OpenMosaic:
         if shift is not None:
             picked, kept = _cut_out(values, valid, shift[0] - window.col_off, shift[1] - window.row_off, part.shape)
         else:
-            picked, kept = resample(values, valid, *positions.maps(window.col_off, window.row_off, shrink), nearest=self._nearest)
+            places = positions.places(window.col_off, window.row_off, shrink)
+            if valid is None and not self._nearest and positions.lie_within(window.width, window.height, window.col_off, window.row_off):
+                picked, kept = mix(values, *places), None
+            else:
+                picked, kept = resample(values, valid, *places, nearest=self._nearest)
         return _placed(view, part, picked, kept)
 
     def _pixels(self, level: _Level, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
@@ -305,10 +309,10 @@ def _cut_out(values: np.ndarray, valid: np.ndarray | None, col: int, row: int, s
     return picked, kept
 
 
-def _placed(view: View, part: Part, picked: np.ndarray, kept: np.ndarray) -> Patch:
-    """The part's pixels in their place in the view; nothing is left under pixels that aren't valid."""
-    valid = kept > 0
-    if not valid.all():
+def _placed(view: View, part: Part, picked: np.ndarray, kept: np.ndarray | None) -> Patch:
+    """The part's pixels in their place in the view; nothing is left under pixels that aren't valid. `kept` None: all of them are."""
+    valid = np.ones(part.shape, bool) if kept is None else kept > 0
+    if kept is not None and not valid.all():
         picked[~valid] = 0
     if part.shape != (view.height, view.width):
         whole = np.zeros((view.height, view.width) + picked.shape[2:], picked.dtype)

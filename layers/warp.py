@@ -22,9 +22,11 @@ NODE_COUNTS = (5, 9, 17, 33)
 WORST_ERROR = 0.002
 """Source pixels by which an interpolated position may be off."""
 
-TIE = 2.0**-10
-"""Source pixels by which places are moved, so that one on the edge of two pixels always falls to the right and lower one: OpenCV's nearest
-neighbour would take the one with the even number."""
+TIE = 1e-6
+"""Source pixels by which a place may lie short of an edge and still belong to the pixel to the right of it, or below."""
+
+ALIGNED = 0.01
+"""Pixels by which two grids may differ and still be called the same."""
 
 LARGEST_SIDE = 32_000
 """Pixels: OpenCV addresses the pixels of a remap with 16-bit integers."""
@@ -142,15 +144,21 @@ class Positions:
             raise ValueError("no pixel of the view has a finite position in the source grid")
         return cls(np.where(finite, cols, np.nan), np.where(finite, rows, np.nan), None, None)
 
-    def maps(self, col_offset: float, row_offset: float, shrink: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """float32 maps for `cv2.remap` over a window that begins at the offsets: there 0 is the centre of a pixel, not its corner.
+    def lie_within(self, width: int, height: int, col_offset: float, row_offset: float) -> bool:
+        """Whether every place lies in the window of this size that begins at the offsets."""
+        left, top, right, bottom = self.extent
+        finite = self._basis_rows is not None or bool(np.isfinite(self._cols).all())
+        return finite and left >= col_offset and top >= row_offset and right < col_offset + width and bottom < row_offset + height
+
+    def places(self, col_offset: float, row_offset: float, shrink: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """(col, row) of every pixel of the part in a window that begins at the offsets; float64, not finite where there is none.
 
         `shrink` is how many pixels of the grid one pixel of the window stands for.
         """
-        cols, rows = (self._cols - col_offset) / shrink - 0.5 + TIE, (self._rows - row_offset) / shrink - 0.5 + TIE
+        cols, rows = (self._cols - col_offset) / shrink, (self._rows - row_offset) / shrink
         if self._basis_rows is None:
-            return _far_where_not_finite(cols), _far_where_not_finite(rows)
-        return tuple((self._basis_rows @ nodes @ self._basis_cols.T).astype(np.float32) for nodes in (cols, rows))
+            return cols, rows
+        return self._basis_rows @ cols @ self._basis_cols.T, self._basis_rows @ rows @ self._basis_cols.T
 
     def shift(self) -> tuple[int, int] | None:
         """col and row of the part's first pixel, where every pixel of the part is exactly one pixel of the grid; else None."""
@@ -175,20 +183,10 @@ class Positions:
         )
 
 
-ALIGNED = 0.01
-"""Pixels by which two grids may differ and still be called the same."""
-
-FAR = np.float32(-1e6)
-
-
-def _far_where_not_finite(places: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(places), np.clip(places, FAR, -FAR), FAR).astype(np.float32)
-
-
 def resample(
-    values: np.ndarray, valid: np.ndarray | None, map_x: np.ndarray, map_y: np.ndarray, *, nearest: bool
+    values: np.ndarray, valid: np.ndarray | None, cols: np.ndarray, rows: np.ndarray, *, nearest: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values and validity at the mapped places.
+    """Values and validity (uint8, 255 where there is data) at places of a window.
 
     Parameters
     ----------
@@ -196,19 +194,41 @@ def resample(
         (row, col) or (row, col, band), uint8 or float32.
     valid : np.ndarray or None
         (row, col) of uint8, 255 where there is data; None where there is data everywhere.
-    map_x, map_y : np.ndarray
-        As `Positions.maps` gives them.
+    cols, rows : np.ndarray
+        As `Positions.places` gives them.
 
     A place is valid when the pixel that holds it is. Colours are mixed from valid neighbours only, so no fringe of nodata shows.
     """
-    if valid is None:
-        inside = np.full(values.shape[:2], 255, np.uint8)
-        picked = cv2.remap(values, map_x, map_y, cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return picked, cv2.remap(inside, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    kept = cv2.remap(valid, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    cells = _cells(cols, rows)
+    inside = np.full(values.shape[:2], 255, np.uint8) if valid is None else valid
+    kept = cv2.remap(inside, cells, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     if nearest:
-        return cv2.remap(values, map_x, map_y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), kept
-    return _mixed_by_weight(values, valid, map_x, map_y), kept
+        return cv2.remap(values, cells, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), kept
+    map_x, map_y = _remap_place(cols), _remap_place(rows)
+    if valid is not None:
+        return _mixed_by_weight(values, valid, map_x, map_y), kept
+    return cv2.remap(values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), kept
+
+
+def mix(values: np.ndarray, cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """As `resample` without nearest neighbour, where all places lie within the window and all of it is valid."""
+    return cv2.remap(values, _remap_place(cols), _remap_place(rows), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _cells(cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The pixels that hold the places, whole numbers, in OpenCV's packed form; -1 is outside."""
+    return np.stack([_whole(cols), _whole(rows)], axis=-1)
+
+
+def _whole(places: np.ndarray) -> np.ndarray:
+    known = np.nan_to_num(places, nan=-1.0, posinf=-1.0, neginf=-1.0)
+    return np.clip(np.floor(known + TIE), -1, 32_767).astype(np.int16)
+
+
+def _remap_place(places: np.ndarray) -> np.ndarray:
+    """In OpenCV's counting the centre of the first pixel is 0."""
+    known = np.nan_to_num(places, nan=-1.0, posinf=-1.0, neginf=-1.0)
+    return np.clip(known - 0.5, -2, LARGEST_SIDE).astype(np.float32)
 
 
 def _mixed_by_weight(values: np.ndarray, valid: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:

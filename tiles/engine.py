@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import shapely
 from mapproxy.cache.base import TileLocker
@@ -35,7 +36,6 @@ from layers.mosaic import MosaicReader
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
-from tiles.permits import Permit
 from tiles.sources import EditionConfiguration, EditionRegistry, register_sources
 
 MOST_RENDERERS = 256
@@ -60,6 +60,12 @@ class StoredTile:
 
     data: bytes
     media_type: str
+
+
+class Permit(Protocol):
+    """All that is looked at of a permit (`tiles.permits.Permit`) on this side of the cache: never its area."""
+
+    def covers(self, edition: Edition) -> bool: ...
 
 
 class Engine:

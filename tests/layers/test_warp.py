@@ -36,9 +36,9 @@ def test_positions_agree_with_proj_for_views_of_every_size(crs, bounds):
     cols, rows = to_grid(crs)(x, y)
     factor = max(pixel_map.step, 1.0)
     offset = float(cols.min() / factor), float(rows.min() / factor)
-    map_x, map_y = pixel_map.positions(factor).maps(*offset)
-    assert np.abs(map_x - (cols / factor - offset[0] - 0.5)).max() < 0.003
-    assert np.abs(map_y - (rows / factor - offset[1] - 0.5)).max() < 0.003
+    there_cols, there_rows = pixel_map.positions(factor).places(*offset)
+    assert np.abs(there_cols - (cols / factor - offset[0])).max() < 0.003
+    assert np.abs(there_rows - (rows / factor - offset[1])).max() < 0.003
 
 
 def test_a_part_of_one_pixel_has_a_position():
@@ -61,9 +61,9 @@ def test_places_without_an_answer_are_outside_not_somewhere_else():
         return np.where(x < 50, x, np.inf), y
 
     view = View(crs="EPSG:4549", bounds=Bounds(0, 0, 100, 100), width=100, height=100)
-    map_x, map_y = PixelMap(view, Part(0, 100, 0, 100), half_known).positions(1).maps(0, 0)
+    places = PixelMap(view, Part(0, 100, 0, 100), half_known).positions(1).places(0, 0)
     values = np.full((100, 100), 9, np.uint8)
-    _, kept = resample(values, None, map_x, map_y, nearest=True)
+    _, kept = resample(values, None, *places, nearest=True)
     assert (kept[:, :50] == 255).all()
     assert (kept[:, 51:] == 0).all()
 
@@ -72,8 +72,8 @@ def test_colours_are_mixed_from_valid_pixels_only():
     values = np.full((4, 4, 3), 200, np.uint8)
     valid = np.full((4, 4), 255, np.uint8)
     values[:, 2:], valid[:, 2:] = 0, 0
-    map_x, map_y = np.meshgrid(np.float32([0.0, 1.0, 1.4, 1.6]), np.float32([1.0, 2.0]))
-    picked, kept = resample(values, valid, map_x, map_y, nearest=False)
+    cols, rows = np.meshgrid([0.5, 1.5, 1.9, 2.1], [1.5, 2.5])
+    picked, kept = resample(values, valid, cols, rows, nearest=False)
     assert (kept == [[255, 255, 255, 0]] * 2).all()
     assert (picked[kept > 0] == 200).all()
 
@@ -83,4 +83,12 @@ def test_an_average_ignores_what_is_not_valid():
     valid = np.array([[255, 255, 255, 0], [255, 255, 255, 0]], np.uint8)
     mean, kept = shrunk(values, valid, 2)
     assert mean == pytest.approx(np.array([[10.0, 6.0]]))
+    assert (kept == 255).all()
+
+
+def test_a_place_on_the_edge_of_two_pixels_belongs_to_the_right_and_lower_one():
+    values = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    cols, rows = np.meshgrid([0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0])
+    picked, kept = resample(values, None, cols, rows, nearest=True)
+    assert (picked == values).all()
     assert (kept == 255).all()
