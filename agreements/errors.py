@@ -2,9 +2,11 @@
 
     AgreementsError
       DocumentInvalid(faults)      a document with faults, each with its line and field
+      AreaInvalid(faults)          words that stand for no area on the ground
       AgreementNotDefined          no such agreement
       AgencyNotDefined             no such agency
-      AlreadyRegistered            that id and version exist, with other content
+      KeyNotDefined                no such key
+      AlreadyRegistered            that id and version exist, with other content, or a newer version does
       OverlayDenied(decision)      nothing of what was asked may be seen
       RegisterUnavailable          the register can't be trusted: answer 503, never 200
 """
@@ -35,6 +37,14 @@ class DocumentInvalid(AgreementsError):
         self.name, self.faults = name, faults
 
 
+class AreaInvalid(AgreementsError):
+    """`faults` pairs the place in the words of the area ("divisions[1]") with a sentence."""
+
+    def __init__(self, faults: tuple[tuple[str, str], ...]):
+        super().__init__("; ".join(f"{field}: {message}" if field else message for field, message in faults))
+        self.faults = faults
+
+
 class AgreementNotDefined(AgreementsError):
     def __init__(self, agreement_id: str):
         super().__init__(f"agreement `{agreement_id}` is not registered: see `geoshare agreement list`")
@@ -43,6 +53,11 @@ class AgreementNotDefined(AgreementsError):
 class AgencyNotDefined(AgreementsError):
     def __init__(self, agency_id: str):
         super().__init__(f"agency `{agency_id}` is not registered: add it with `geoshare agency add {agency_id}`")
+
+
+class KeyNotDefined(AgreementsError):
+    def __init__(self, key_id: str):
+        super().__init__(f"key `{key_id}` is not registered: see `geoshare key list`")
 
 
 class AlreadyRegistered(AgreementsError):

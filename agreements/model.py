@@ -73,11 +73,13 @@ class ScaleWindow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
     """What is granted on the ground: one geometry in CRS84 (lon lat degrees), edges already densified to <= 0.01 degree in the CRS
-    in which they were drawn. `digest` names the geometry, so that equal areas share what is compiled from them."""
+    in which they were drawn. `digest` names the geometry, so that equal areas share what is compiled from them; `words` is what the document
+    said, as JSON text: a boundary that is issued anew can be compared with it."""
 
     geometry: BaseGeometry
     digest: str
     title: str
+    words: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
-    """A stop on some layers of an agreement, or on all (`layers` None). Beats any grant."""
+    """A stop on some layers, or on all that the agreement grants (`layers` None). Beats any grant, also one of another agreement."""
 
     reason: str
     since: datetime
@@ -123,6 +125,9 @@ class Agreement:
     contact: str = ""                            # whom to ask, printed in refusals
     purpose: str = ""
     credit: str = ""                             # line shown beside the data
+    basis: tuple[str, ...] = ()                  # laws and notices it rests on
+    contributions: tuple[dict, ...] = field(default=(), hash=False)   # what the grantee gives back, in the document's own words
+    replaced: datetime | None = None             # the moment from which a newer version stands in its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

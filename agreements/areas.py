@@ -1,0 +1,282 @@
+"""The words of an area -> one geometry in CRS84.
+
+An area is said in one mapping, or a list of them; all that they name is one area:
+
+    divisions: ["320104", "320105"]      administrative divisions, by code
+    sheets: [I50G095077]                 GB/T 13989 map sheets
+    geojson: {type: Polygon, ...}        drawn, x before y, in `crs` (CRS:84 unless said)
+    everywhere: true                     the whole extent of the layer
+
+The geometry is fixed when the agreement is registered: a division that changes later changes no agreement.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from agreements.errors import AreaInvalid
+from agreements.model import Area, Gazetteer
+
+LONGEST_EDGE = 0.01
+"""Degrees: the sagitta of such an edge in Gauss-Krueger is about 1 cm at 33 N."""
+
+SMALLEST_AREA = 1e-11
+"""Square degrees, some 0.1 m2: what is left of a line that was drawn as a polygon is smaller."""
+
+MOST_VERTICES = 2_000_000
+"""Of one area, densified: 32 MB. The outline of a province at 1:10,000 has some 200,000."""
+
+PARTS = ("divisions", "sheets", "geojson", "everywhere")
+WORDS = (*PARTS, "crs")
+
+POLYGONAL = ("Polygon", "MultiPolygon")
+COLLECTIONS = {"GeometryCollection": "geometries", "FeatureCollection": "features"}
+OTHER_SHAPES = ("Point", "MultiPoint", "LineString", "MultiLineString")
+NESTING = {"Polygon": 3, "MultiPolygon": 4}
+
+
+def area_of(spec: Mapping | Sequence[Mapping], gazetteer: Gazetteer) -> Area:
+    """The area that `spec` names: the union of everything in it.
+
+    Returns
+    -------
+    Area
+        Valid polygons in CRS84 (lon lat degrees), edges at most 0.01 degree; `words` holds `spec` as JSON text.
+
+    Raises
+    ------
+    AreaInvalid
+        With every fault: nothing named, an unknown division or sheet, a shape that is no polygon, coordinates off the globe.
+    """
+    specs = [spec] if isinstance(spec, Mapping) else list(spec)
+    faults: list[tuple[str, str]] = []
+    parts: list[tuple[str, BaseGeometry]] = []
+    for position, one in enumerate(specs):
+        parts += _parts(one, gazetteer, "" if isinstance(spec, Mapping) else f"[{position}]", faults)
+    if not specs and not faults:
+        faults.append(("", f"the area names nothing: give {_one_of(PARTS)}"))
+    if faults:
+        raise AreaInvalid(tuple(faults))
+    words = json.dumps(spec, ensure_ascii=False, sort_keys=True)
+    title = _title([name for name, _ in parts])
+    if any(shape is WORLD for _, shape in parts):
+        return Area(geometry=WORLD, digest=EVERYWHERE_DIGEST, title=EVERYWHERE_TITLE, words=words)
+    return area_on_the_ground(shapely.union_all([shape for _, shape in parts]), title, words)
+
+
+def area_on_the_ground(geometry: BaseGeometry, title: str, words: str = "") -> Area:
+    """An Area of polygons in CRS84, under the digest of its own coordinates. Raises AreaInvalid where nothing of it is a polygon."""
+    geometry = shapely.normalize(_sound(geometry))
+    return Area(geometry=geometry, digest=digest_of(geometry), title=title, words=words)
+
+
+def digest_of(geometry: BaseGeometry) -> str:
+    """SHA-256 (hex) of the normalised geometry as little-endian ISO WKB: equal shapes have equal names."""
+    return hashlib.sha256(to_wkb(shapely.normalize(geometry))).hexdigest()
+
+
+def to_wkb(geometry: BaseGeometry) -> bytes:
+    return shapely.to_wkb(geometry, output_dimension=2, byte_order=1, flavor="iso")
+
+
+WORLD = shapely.normalize(shapely.box(-180.0, -90.0, 180.0, 90.0))
+"""Everywhere. Its edges are meridians and parallels, straight in every CRS in degrees, so it is not densified."""
+
+EVERYWHERE_DIGEST = digest_of(WORLD)
+EVERYWHERE_TITLE = "everywhere"
+
+
+# The parts of an area
+
+def _parts(spec: Mapping, gazetteer: Gazetteer, at: str, faults: list[tuple[str, str]]) -> list[tuple[str, BaseGeometry]]:
+    if not isinstance(spec, Mapping):
+        faults.append((at, f"an area is a mapping: give {_one_of(PARTS)}"))
+        return []
+    before, parts = len(faults), []
+    for name in spec:
+        if name not in WORDS:
+            faults.append((_join(at, name), f"`{name}` is not a way to name an area: use {_one_of(PARTS)}"))
+    if "crs" in spec and "geojson" not in spec:
+        faults.append((_join(at, "crs"), "a CRS belongs to `geojson`: leave it out, or draw the area"))
+    for name in (name for name in PARTS if name in spec):
+        for field, find in FINDERS[name](spec, gazetteer):
+            try:
+                title, shape = find()
+                parts.append((title, _sound(shape)))
+            except (LookupError, AreaInvalid) as error:
+                faults.append((_join(at, field), _told(error)))
+    if not parts and len(faults) == before:
+        faults.append((at, f"the area names nothing: give {_one_of(PARTS)}"))
+    return parts
+
+
+def _told(error: LookupError | AreaInvalid) -> str:
+    return error.faults[0][1] if isinstance(error, AreaInvalid) else " ".join(str(error.args[0] if error.args else error).split())
+
+
+Find = Callable[[], tuple[str, BaseGeometry]]
+"""Title and shape of one part of an area. Raises LookupError or AreaInvalid."""
+
+
+def _divisions(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
+    return ((field, partial(_division, code, gazetteer)) for field, code in _listed(spec, "divisions"))
+
+
+def _division(code: object, gazetteer: Gazetteer) -> tuple[str, BaseGeometry]:
+    name, shape = gazetteer.division(_text(code, "a division code, such as \"320104\""))
+    return f"{name} ({code})", shape
+
+
+def _sheets(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
+    return ((field, partial(_sheet, number, gazetteer)) for field, number in _listed(spec, "sheets"))
+
+
+def _sheet(number: object, gazetteer: Gazetteer) -> tuple[str, BaseGeometry]:
+    return f"sheet {number}", gazetteer.sheet(_text(number, "a map sheet number, such as I50G095077"))
+
+
+def _drawn(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
+    yield "geojson", partial(_drawing, spec["geojson"], spec.get("crs", "CRS:84"), gazetteer)
+
+
+def _drawing(geojson: object, crs: object, gazetteer: Gazetteer) -> tuple[str, BaseGeometry]:
+    return "a drawn area", gazetteer.geometry(_drawable(geojson), _text(crs, "a CRS, such as EPSG:4490"))
+
+
+def _everywhere(spec: Mapping, _gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
+    yield "everywhere", partial(_world, spec["everywhere"])
+
+
+def _world(said: object) -> tuple[str, BaseGeometry]:
+    if said is not True:
+        raise _invalid("`everywhere` can only be true: leave it out to name a part")
+    return EVERYWHERE_TITLE, WORLD
+
+
+FINDERS = {"divisions": _divisions, "sheets": _sheets, "geojson": _drawn, "everywhere": _everywhere}
+
+
+def _listed(spec: Mapping, name: str) -> Iterator[tuple[str, object]]:
+    values = spec[name]
+    if not isinstance(values, (list, tuple)):
+        values = [values]
+    if not values:
+        yield name, None
+    for position, value in enumerate(values):
+        yield f"{name}[{position}]", value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _invalid(f"give {what}" if value is None else f"`{str(value)[:40]}` is not {what}: write it in quotes")
+    return value.strip()
+
+
+# Shapes
+
+def _drawable(geojson: object) -> dict:
+    """`geojson` itself where it is polygons with finite coordinates; AreaInvalid otherwise."""
+    _check_shape(geojson)
+    return dict(geojson)
+
+
+def _check_shape(geojson: object) -> None:
+    kind = geojson.get("type") if isinstance(geojson, Mapping) else None
+    if kind == "Feature":
+        _check_shape(geojson.get("geometry"))
+    elif kind in COLLECTIONS:
+        members = geojson.get(COLLECTIONS[kind])
+        if not isinstance(members, list) or not members:
+            raise _invalid(f"the {kind} holds nothing: draw at least one polygon")
+        for member in members:
+            _check_shape(member)
+    elif kind in POLYGONAL:
+        _check_coordinates(geojson.get("coordinates"), NESTING[kind], kind)
+    elif kind in OTHER_SHAPES:
+        raise _invalid(f"a {kind} covers no ground: draw a Polygon or MultiPolygon")
+    else:
+        raise _invalid(f"`{str(kind)[:40]}` is not a GeoJSON type: draw a Polygon or MultiPolygon")
+
+
+def _check_coordinates(values: object, depth: int, kind: str) -> None:
+    if not isinstance(values, (list, tuple)) or not values:
+        raise _invalid(f"the {kind} has no coordinates: give rings of [x, y] pairs")
+    if depth > 1:
+        for value in values:
+            _check_coordinates(value, depth - 1, kind)
+        if depth == 2:
+            _check_ring(values)
+    elif len(values) < 2 or not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        raise _invalid(f"`{str(values)[:60]}` is not a position: give [x, y], two finite numbers")
+
+
+def _check_ring(ring: Sequence) -> None:
+    if len(ring) < 4:
+        raise _invalid(f"a ring of {len(ring)} positions encloses nothing: give at least four, the last like the first")
+    if list(ring[0]) != list(ring[-1]):
+        raise _invalid(f"a ring is not closed: repeat its first position {list(ring[0])} at its end")
+
+
+def _sound(geometry: BaseGeometry) -> BaseGeometry:
+    """Valid polygons with edges of at most 0.01 degree; what has no breadth is dropped. Raises AreaInvalid."""
+    if geometry is WORLD:
+        return WORLD
+    if geometry is None or geometry.is_empty:
+        raise _invalid("the shape is empty: draw a polygon")
+    geometry = shapely.force_2d(geometry)
+    _check_place(geometry)
+    polygons = _polygons(geometry if geometry.is_valid else shapely.make_valid(geometry))
+    if not polygons:
+        raise _invalid(f"a {geometry.geom_type} without breadth covers no ground: draw a polygon")
+    sound = polygons[0] if len(polygons) == 1 else shapely.union_all(polygons)
+    if shapely.get_num_coordinates(sound) + sound.length / LONGEST_EDGE > MOST_VERTICES:
+        raise _invalid(f"the shape needs more than {MOST_VERTICES} vertices: simplify it, or name divisions or sheets")
+    return _densified(sound)
+
+
+def _check_place(geometry: BaseGeometry) -> None:
+    if not all(math.isfinite(value) for value in geometry.bounds):
+        raise _invalid("the shape has coordinates that are not finite: check the file it comes from")
+    west, south, east, north = geometry.bounds
+    if west < -180 or east > 180 or south < -90 or north > 90:
+        raise _invalid(
+            f"the shape reaches from {west:.6g}, {south:.6g} to {east:.6g}, {north:.6g}, off the globe: "
+            "give x (longitude, easting) before y, and the CRS that the numbers are in"
+        )
+
+
+def _polygons(geometry: BaseGeometry) -> list[BaseGeometry]:
+    parts = [geometry] if geometry.geom_type == "Polygon" else list(getattr(geometry, "geoms", ()))
+    if any(part.geom_type in ("MultiPolygon", "GeometryCollection") for part in parts):
+        return [polygon for part in parts for polygon in _polygons(part)]
+    return [part for part in parts if part.geom_type == "Polygon" and part.area > SMALLEST_AREA]
+
+
+def _densified(geometry: BaseGeometry) -> BaseGeometry:
+    """No edge longer than 0.01 degree, and a hair more: an edge that a former run has cut is not cut again."""
+    dense = shapely.segmentize(geometry, LONGEST_EDGE * (1 + 1e-9))
+    return dense if dense.is_valid else shapely.union_all(_polygons(shapely.make_valid(dense)))
+
+
+# Words
+
+def _title(names: list[str], shown: int = 4) -> str:
+    names = list(dict.fromkeys(names))
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def _invalid(message: str) -> AreaInvalid:
+    return AreaInvalid((("", message),))
+
+
+def _join(at: str, field: str) -> str:
+    return f"{at}.{field}" if at else str(field)
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:-1]) + f" or `{names[-1]}`"

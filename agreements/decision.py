@@ -1,0 +1,341 @@
+"""What one request may see, by all agreements of the agency that asks: a pure function of its arguments.
+
+No agreement means deny. Whole grants are OR-ed, never their dimensions (design R2). A suspension beats any grant. Order never matters.
+What is remembered between calls is geometry alone, under digests that name it.
+"""
+
+import hashlib
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+import shapely
+from shapely.errors import ShapelyError
+from shapely.geometry.base import BaseGeometry
+
+from agreements.areas import EVERYWHERE_DIGEST
+from agreements.model import Agreement, Area, Decision, Effect, Grant, OverlayRequest, Piece, Reason, Suspension
+from agreements.terms import first_unmet_term, names_layer, reason_for
+
+UNTOLD = ("layer-not-granted", "superseded")
+"""Grants unmet for these are not spoken of: they are about other layers, or a newer version speaks in their place."""
+
+
+def decide(request: OverlayRequest, agreements: Iterable[Agreement]) -> Decision:
+    """What `request` may see.
+
+    Parameters
+    ----------
+    request : OverlayRequest
+        With `extent` None it asks what is granted of the layer; with an extent (CRS84) the effect says whether all, a part or nothing of
+        it is. The area answered is all that is granted either way, so that what is compiled from it serves every extent.
+    agreements : Iterable[Agreement]
+        In any order. Those of other grantees count for nothing.
+
+    Returns
+    -------
+    Decision
+        Never raises for a grant that can't be evaluated: it denies, and says so.
+    """
+    if request.owner == request.agency:
+        return OWNED
+    held = [agreement for agreement in agreements if agreement.grantee == request.agency]
+    stops, suspending = _stops(request, held)
+    granted, reasons = [], suspending
+    for agreement in held:
+        for grant in agreement.grants:
+            code = first_unmet_term(agreement, grant, request)
+            if code in UNTOLD:
+                continue
+            ground = None
+            if code is None:
+                code, ground = _ground(grant, stops)
+            if ground is None:
+                reasons.append(_stopped(agreement, grant) if code == STOPPED else reason_for(agreement, grant, request, code))
+            else:
+                granted.append(_Granted(agreement, grant, ground))
+    holds_until = _next_boundary(request, held)
+    if not granted:
+        return _denied(reasons, holds_until)
+    granted.sort(key=_Granted.order)
+    return _permitted(request, granted, reasons, holds_until)
+
+
+OWNED = Decision(
+    effect=Effect.PERMIT, area=None, pieces=(), reasons=(Reason(agreement_id=None, version=None, clause=None, code="own-layer"),),
+)
+
+NO_AGREEMENT = Reason(agreement_id=None, version=None, clause=None, code="no-agreement")
+"""All that is said of a layer that no agreement of the agency names: the same words as for a layer that does not exist."""
+
+STOPPED = "suspended"
+
+
+class _Granted(NamedTuple):
+    agreement: Agreement
+    grant: Grant
+    area: Area
+
+    def order(self) -> tuple:
+        return self.agreement.agreement_id, self.agreement.version, _clause_order(self.grant.clause), self.area.digest
+
+    def piece(self) -> Piece:
+        agreement, grant = self.agreement, self.grant
+        return Piece(
+            area=self.area, attributes=grant.attributes, agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause,
+        )
+
+
+def _permitted(request: OverlayRequest, granted: list[_Granted], reasons: list[Reason], holds_until: datetime | None) -> Decision:
+    try:
+        area = _union([one.area for one in granted])
+    except ShapelyError:
+        return _denied([*reasons, *(reason_for(one.agreement, one.grant, request, "not-evaluable") for one in granted)], holds_until)
+    if request.extent is None:
+        effect, seen = (Effect.PERMIT if area.digest == EVERYWHERE_DIGEST else Effect.CLIP), granted
+    else:
+        if not _is_evaluable_extent(request.extent):
+            return _denied([*reasons, EXTENT_NOT_EVALUABLE], holds_until)
+        effect = _effect(area.geometry, request.extent)
+        seen = [one for one in granted if _effect(one.area.geometry, request.extent) is not Effect.DENY]
+        reasons += [reason_for(one.agreement, one.grant, request, "outside-area") for one in granted if one not in seen]
+    if effect is Effect.DENY:
+        return _denied(reasons, holds_until)
+    reasons += [_granting(one.agreement.agreement_id, one.agreement.version, one.grant.clause, one.area.title, one.agreement.contact) for one in seen]
+    return Decision(
+        effect=effect, area=area, pieces=tuple(one.piece() for one in granted), reasons=_told(reasons),
+        credits=tuple(sorted({one.agreement.credit for one in seen if one.agreement.credit})), holds_until=holds_until,
+    )
+
+
+@lru_cache(maxsize=8192)
+def _granting(agreement_id: str, version: int, clause: str, area: str, contact: str) -> Reason:
+    return Reason(agreement_id=agreement_id, version=version, clause=clause, code="granted", detail={"area": area}, contact=contact)
+
+
+def _denied(reasons: Sequence[Reason], holds_until: datetime | None) -> Decision:
+    return Decision(effect=Effect.DENY, area=None, pieces=(), reasons=_told(reasons) or (NO_AGREEMENT,), holds_until=holds_until)
+
+
+def _told(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """What granted first, then agreement by agreement; nothing twice."""
+    by_order = {_reason_order(reason): reason for reason in reasons}
+    return tuple(by_order[order] for order in sorted(by_order))
+
+
+def _reason_order(reason: Reason) -> tuple:
+    return (
+        reason.code != "granted", reason.agreement_id or "", reason.version or 0, _clause_order(reason.clause or ""), reason.code,
+        *sorted(reason.detail.values()),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _clause_order(clause: str) -> tuple:
+    """Clause 3.10 comes after 3.2."""
+    return tuple((int(part), "") if part.isdecimal() else (0, part) for part in re.findall(r"\d+|\D+", clause))
+
+
+# Suspensions
+
+@dataclass(frozen=True, slots=True)
+class _Stops:
+    """What is suspended of the layer that is asked: all of it, or some areas."""
+
+    everywhere: bool
+    areas: tuple[Area, ...]
+
+
+def _stops(request: OverlayRequest, held: Sequence[Agreement]) -> tuple[_Stops, list[Reason]]:
+    """Suspensions in force, whatever the state or term of the agreement that holds them, and the reasons they give."""
+    everywhere, areas, reasons = False, [], []
+    for agreement in held:
+        for suspension in agreement.suspensions:
+            if not _is_suspended(agreement, suspension, request):
+                continue
+            reasons.append(_suspending(agreement, suspension))
+            if suspension.area is None or not _is_evaluable(suspension.area):
+                everywhere = True
+            else:
+                areas.append(suspension.area)
+    return _Stops(everywhere, tuple(areas)), reasons
+
+
+def _is_suspended(agreement: Agreement, suspension: Suspension, request: OverlayRequest) -> bool:
+    return (
+        suspension.since <= request.at
+        and (suspension.until is None or request.at < suspension.until)
+        and (agreement.replaced is None or request.at < agreement.replaced)
+        and _stops_layer(agreement, suspension, request)
+    )
+
+
+def _stops_layer(agreement: Agreement, suspension: Suspension, request: OverlayRequest) -> bool:
+    if suspension.layers is not None:
+        return names_layer(suspension.layers, request)
+    return any(names_layer(grant.layers, request) for grant in agreement.grants)
+
+
+def _suspending(agreement: Agreement, suspension: Suspension) -> Reason:
+    detail = {"why": suspension.reason, "until": suspension.until.isoformat(sep=" ", timespec="seconds") if suspension.until else ""}
+    if suspension.area is not None:
+        detail |= {"case": "part", "area": suspension.area.title}
+    return Reason(
+        agreement_id=agreement.agreement_id, version=agreement.version, clause=None, code=STOPPED, detail=detail, contact=agreement.contact,
+    )
+
+
+def _stopped(agreement: Agreement, grant: Grant) -> Reason:
+    case = {"case": "agreement" if agreement.state == "suspended" else "grant"}
+    return Reason(
+        agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause, code=STOPPED, detail=case, contact=agreement.contact,
+    )
+
+
+def _ground(grant: Grant, stops: _Stops) -> tuple[str | None, Area | None]:
+    """The granted area less what is suspended, or the code of the reason why nothing is left."""
+    if not _is_evaluable(grant.area):
+        return "not-evaluable", None
+    if stops.everywhere:
+        return STOPPED, None
+    if not stops.areas:
+        return None, grant.area
+    left = _less(grant.area, stops.areas)
+    if left is None:
+        return "not-evaluable", None
+    return (STOPPED, None) if left.geometry.is_empty else (None, left)
+
+
+# Time
+
+def _next_boundary(request: OverlayRequest, held: Sequence[Agreement]) -> datetime | None:
+    """The next moment at which a grant or suspension of this layer begins or ends."""
+    at, soonest = request.at, None
+    for agreement in held:
+        for moment in _boundaries(agreement, request):
+            if moment is not None and moment > at and (soonest is None or moment < soonest):
+                soonest = moment
+    return soonest
+
+
+def _boundaries(agreement: Agreement, request: OverlayRequest) -> Iterable[datetime | None]:
+    moments = [agreement.term.start, agreement.term.end, agreement.replaced]
+    relevant = False
+    for grant in agreement.grants:
+        if names_layer(grant.layers, request):
+            relevant = True
+            moments += (grant.term.start, grant.term.end)
+    for suspension in agreement.suspensions:
+        if _stops_layer(agreement, suspension, request):
+            relevant = True
+            moments += (suspension.since, suspension.until)
+    return moments if relevant else ()
+
+
+# Ground
+
+EXTENT_NOT_EVALUABLE = Reason(agreement_id=None, version=None, clause=None, code="extent-not-evaluable")
+
+
+def _is_evaluable_extent(extent: BaseGeometry) -> bool:
+    return not extent.is_empty and extent.is_valid
+
+
+def _effect(granted: BaseGeometry, extent: BaseGeometry) -> Effect:
+    """Touching along an edge shows nothing; a point on the edge is inside."""
+    if shapely.covers(granted, extent):
+        return Effect.PERMIT
+    return Effect.CLIP if shapely.intersects(granted, extent) and not shapely.touches(granted, extent) else Effect.DENY
+
+
+def _is_evaluable(area: Area) -> bool:
+    """Valid polygons; looked at once for each digest."""
+    known = _soundness.get(area.digest)
+    if known is None:
+        if len(_soundness) >= MOST_DIGESTS:
+            _soundness.clear()
+        geometry = area.geometry
+        known = _soundness[area.digest] = geometry.geom_type in ("Polygon", "MultiPolygon") and not geometry.is_empty and geometry.is_valid
+    return known
+
+
+_soundness: dict[str, bool] = {}
+MOST_DIGESTS = 65_536
+
+
+def _union(areas: Sequence[Area]) -> Area:
+    """One area of all, under a digest of their digests; a single area keeps its own."""
+    by_digest = {area.digest: area for area in areas}
+    if EVERYWHERE_DIGEST in by_digest:
+        return by_digest[EVERYWHERE_DIGEST]
+    if len(by_digest) == 1:
+        return areas[0]
+    digests = tuple(sorted(by_digest))
+    name = _digest_of_union(digests)
+    geometry = _geometries.kept(name, lambda: shapely.union_all([by_digest[digest].geometry for digest in digests]))
+    return Area(geometry=geometry, digest=name, title=", ".join(dict.fromkeys(by_digest[digest].title for digest in digests)))
+
+
+def _less(area: Area, stops: Sequence[Area]) -> Area | None:
+    """`area` without `stops`; None where that can't be told."""
+    by_digest = {stop.digest: stop.geometry for stop in stops}
+    digests = tuple(sorted(by_digest))
+    name = _digest_of_difference(area.digest, digests)
+    try:
+        geometry = _geometries.kept(name, lambda: _polygons(shapely.difference(area.geometry, shapely.union_all(list(by_digest.values())))))
+    except ShapelyError:
+        return None
+    return Area(geometry=geometry, digest=name, title=area.title)
+
+
+def _polygons(geometry: BaseGeometry) -> BaseGeometry:
+    """Without the lines and points that a difference may leave."""
+    return shapely.union_all([part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon" and part.area > 0])
+
+
+@lru_cache(maxsize=8192)
+def _digest_of_union(digests: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+@lru_cache(maxsize=8192)
+def _digest_of_difference(digest: str, digests: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join((digest, "less", *digests)).encode()).hexdigest()
+
+
+class _Geometries:
+    """Geometries by the digests they are made of: the least used are forgotten when their vertices are more than `most`."""
+
+    def __init__(self, most: int):
+        self.most, self.vertices = most, 0
+        self._kept: OrderedDict[str, BaseGeometry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def kept(self, digest: str, make: Callable[[], BaseGeometry]) -> BaseGeometry:
+        with self._lock:
+            if digest in self._kept:
+                self._kept.move_to_end(digest)
+                return self._kept[digest]
+        made = make()
+        with self._lock:
+            if digest not in self._kept:
+                self._kept[digest] = made
+                self.vertices += _weight(made)
+            while self.vertices > self.most and len(self._kept) > 1:
+                self.vertices -= _weight(self._kept.popitem(last=False)[1])
+            return made
+
+
+def _weight(geometry: BaseGeometry) -> int:
+    return 16 + int(shapely.get_num_coordinates(geometry))
+
+
+MOST_VERTICES = 8_000_000
+"""Of all geometries remembered in one process: 128 MB of coordinates."""
+
+_geometries = _Geometries(MOST_VERTICES)

@@ -1,0 +1,138 @@
+"""Every reason for a decision, with its sentence in Chinese and English: what rule, which agreement and clause, whom to ask.
+
+A sentence speaks of the asker's own agreements alone, never of what else exists (design R13).
+"""
+
+from agreements.model import Reason
+
+CHINESE, ENGLISH = "zh", "en"
+
+SENTENCES: dict[str, dict[str, str]] = {
+    "granted": {
+        ENGLISH: "granted by {clause} ({area})",
+        CHINESE: "由{clause}授予（{area}）",
+    },
+    "own-layer": {
+        ENGLISH: "the layer belongs to the agency that asks: no agreement is needed",
+        CHINESE: "图层属于请求单位自己：无需协议",
+    },
+    "no-agreement": {
+        ENGLISH: "no agreement shares this layer with your agency, or there is no such layer: ask {contact}",
+        CHINESE: "没有协议向贵单位共享该图层，或该图层不存在：请联系{contact}",
+    },
+    "layer-not-granted": {
+        ENGLISH: "{clause} grants {granted}, not this layer: ask {contact} for an amendment",
+        CHINESE: "{clause}授予的图层为 {granted}，不含所请求的图层：如需增加请联系{contact}",
+    },
+    "superseded": {
+        ENGLISH: "{clause} has been replaced by a newer version of the agreement: see that one, or ask {contact}",
+        CHINESE: "{clause}已被该协议的新版本取代：请以新版本为准，或联系{contact}",
+    },
+    "grantor-not-owner": {
+        ENGLISH: "{clause} grants nothing of this layer, since its grantor does not own it: ask {contact} for an agreement with the owner",
+        CHINESE: "{clause}的授予方不是该图层的所有者，授予无效：请联系{contact}，与所有者另订协议",
+    },
+    "suspended": {
+        ENGLISH: "{clause} is suspended{until}: {why}; ask {contact}",
+        CHINESE: "{clause}已暂停{until}：{why}；请联系{contact}",
+    },
+    "suspended agreement": {
+        ENGLISH: "{clause} does not count while the agreement is suspended: ask {contact}",
+        CHINESE: "{clause}所在协议已暂停，暂不生效：请联系{contact}",
+    },
+    "suspended part": {
+        ENGLISH: "{clause} is suspended in {area}{until}: {why}; ask {contact}",
+        CHINESE: "{clause}在{area}范围内已暂停{until}：{why}；请联系{contact}",
+    },
+    "suspended grant": {
+        ENGLISH: "{clause} is wholly taken away by a suspension: ask {contact}",
+        CHINESE: "{clause}的授予范围已被暂停全部覆盖：请联系{contact}",
+    },
+    "not-active": {
+        ENGLISH: "{clause} does not count: the agreement is {state}; ask {contact}",
+        CHINESE: "{clause}不生效：协议状态为 {state}；请联系{contact}",
+    },
+    "not-in-force before": {
+        ENGLISH: "{clause} is not in force before {moment}: wait until then, or ask {contact}",
+        CHINESE: "{clause}自 {moment} 起生效，目前尚未生效：请届时再试，或联系{contact}",
+    },
+    "not-in-force after": {
+        ENGLISH: "{clause} ended at {moment}: ask {contact} to renew it",
+        CHINESE: "{clause}已于 {moment} 到期：请联系{contact}续签",
+    },
+    "operation-not-granted": {
+        ENGLISH: "{clause} grants {granted}, not `{asked}`: use one of those, or ask {contact}",
+        CHINESE: "{clause}授予的操作为 {granted}，不含 `{asked}`：请使用所授操作，或联系{contact}",
+    },
+    "outside-area": {
+        ENGLISH: "{clause} grants {area}, and what was asked lies outside: look there, or ask {contact}",
+        CHINESE: "{clause}授予的范围为{area}，所请求的位置在范围之外：请在该范围内浏览，或联系{contact}",
+    },
+    "outside-scale too-fine": {
+        ENGLISH: "{clause} grants nothing finer than 1:{limit}, and 1:{asked} was asked: zoom out, or ask {contact}",
+        CHINESE: "{clause}授予的最大比例尺为 1:{limit}，所请求的 1:{asked} 过大：请缩小地图，或联系{contact}",
+    },
+    "outside-scale too-coarse": {
+        ENGLISH: "{clause} grants nothing coarser than 1:{limit}, and 1:{asked} was asked: zoom in, or ask {contact}",
+        CHINESE: "{clause}授予的最小比例尺为 1:{limit}，所请求的 1:{asked} 过小：请放大地图，或联系{contact}",
+    },
+    "format-not-granted": {
+        ENGLISH: "{clause} grants {granted}, not `{asked}`: ask for one of those formats, or ask {contact}",
+        CHINESE: "{clause}授予的格式为 {granted}，不含 `{asked}`：请改用所授格式，或联系{contact}",
+    },
+    "crs-not-granted": {
+        ENGLISH: "{clause} grants {granted}, not `{asked}`: use one of those CRS, or ask {contact}",
+        CHINESE: "{clause}授予的坐标系为 {granted}，不含 `{asked}`：请改用所授坐标系，或联系{contact}",
+    },
+    "style-not-granted": {
+        ENGLISH: "{clause} grants {granted}, not `{asked}`: use one of those styles, or ask {contact}",
+        CHINESE: "{clause}授予的样式为 {granted}，不含 `{asked}`：请改用所授样式，或联系{contact}",
+    },
+    "attribute-not-granted": {
+        ENGLISH: "{clause} grants no attribute `{asked}`, or there is none: leave it out, or ask {contact}",
+        CHINESE: "{clause}未授予属性 `{asked}`，或该属性不存在：请去掉它，或联系{contact}",
+    },
+    "not-evaluable": {
+        ENGLISH: "the area of {clause} ({area}) can't be evaluated, so it grants nothing: ask {contact} to register the agreement anew",
+        CHINESE: "{clause}的范围（{area}）无法判定，因此不授予任何内容：请联系{contact}重新登记协议",
+    },
+    "extent-not-evaluable": {
+        ENGLISH: "the extent that was asked is empty or crosses itself, so nothing can be shown of it: ask for a plain box or polygon",
+        CHINESE: "所请求的范围为空或自相交，无法判定：请改用普通矩形或多边形",
+    },
+}
+"""By code, or by "code case" where a reason has several: `detail["case"]` says which."""
+
+REASON_CODES: tuple[str, ...] = tuple(dict.fromkeys(name.partition(" ")[0] for name in SENTENCES))
+"""Every code that a Reason can have: `code` is for machines and is never renamed."""
+
+THE_GRANTOR = {ENGLISH: "the party that grants it", CHINESE: "授予方"}
+THE_BUREAU = {ENGLISH: "the surveying bureau", CHINESE: "测绘主管部门"}
+UNTIL = {ENGLISH: " until {}", CHINESE: "至 {}"}
+
+
+def sentence(reason: Reason, language: str) -> str:
+    """`reason` in words: `language` is "zh" or "en".
+
+    Raises
+    ------
+    KeyError
+        A code that is not in REASON_CODES, or a language that we do not speak: a bug.
+    """
+    detail = dict(reason.detail)
+    case = detail.pop("case", "")
+    until = detail.pop("until", "")
+    template = SENTENCES[f"{reason.code} {case}" if case else reason.code][language]
+    nobody = (THE_GRANTOR if reason.agreement_id else THE_BUREAU)[language]
+    return template.format(
+        clause=_place(reason, language), contact=reason.contact or nobody, until=UNTIL[language].format(until) if until else "", **detail,
+    )
+
+
+def _place(reason: Reason, language: str) -> str:
+    if reason.agreement_id is None:
+        return ""
+    agreement = f"`{reason.agreement_id}`"
+    if language == CHINESE:
+        return f"协议 {agreement}（第 {reason.version} 版）" + (f"第 {reason.clause} 条" if reason.clause else "")
+    return (f"clause {reason.clause} of " if reason.clause else "") + f"agreement {agreement} (version {reason.version})"

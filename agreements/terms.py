@@ -1,0 +1,157 @@
+"""The terms of a grant: one small function a term, None where the request meets it, else the code of a reason.
+
+A grant allows a request when every term is met, or not at all (design R2). The area is no term: it is what the decision is about.
+A new kind of term is one function here and one sentence in `agreements.reasons`.
+"""
+
+from collections.abc import Callable
+
+from agreements.model import FOLLOWS_FROM, Agreement, Grant, OverlayRequest, Reason, State
+from agreements.reasons import REASON_CODES, sentence
+
+__all__ = ("REASON_CODES", "TERMS", "first_unmet_term", "names_layer", "reason_for", "sentence")
+
+
+def first_unmet_term(agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    """The code of the first term of `grant` that `request` does not meet; None where it meets them all."""
+    for term in TERMS:
+        code = term(agreement, grant, request)
+        if code is not None:
+            return code
+    return None
+
+
+def names_layer(names: frozenset[str], request: OverlayRequest) -> bool:
+    """Whether `names` ("dom", or "dom@2011" for one edition) hold the layer that is asked."""
+    return request.layer in names or f"{request.layer}@{request.edition}" in names
+
+
+def layer_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if names_layer(grant.layers, request) else "layer-not-granted"
+
+
+def version_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> str | None:
+    return "superseded" if agreement.replaced is not None and request.at >= agreement.replaced else None
+
+
+def owner_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> str | None:
+    """Nobody can share what belongs to another."""
+    return None if agreement.grantor == request.owner else "grantor-not-owner"
+
+
+def state_term(agreement: Agreement, _grant: Grant, _request: OverlayRequest) -> str | None:
+    if agreement.state is State.ACTIVE:
+        return None
+    return "suspended" if agreement.state is State.SUSPENDED else "not-active"
+
+
+def time_term(agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    """`[start, end)`, of the agreement and of the grant."""
+    at = request.at
+    for term in (agreement.term, grant.term):
+        if (term.start is not None and at < term.start) or (term.end is not None and at >= term.end):
+            return "not-in-force"
+    return None
+
+
+def operation_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    """A closed list; what follows from another operation is granted with it."""
+    if request.operation in FOLLOWS_FROM:
+        return None if FOLLOWS_FROM[request.operation] & grant.operations else "operation-not-granted"
+    return None if request.operation in grant.operations else "operation-not-granted"
+
+
+def scale_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    scale, window = request.scale_denominator, grant.scale
+    if scale is None or (window.finest is None and window.coarsest is None):
+        return None
+    within = (window.finest is None or scale >= window.finest) and (window.coarsest is None or scale <= window.coarsest)
+    return None if within else "outside-scale"
+
+
+def format_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if _among(request.format, grant.formats) else "format-not-granted"
+
+
+def crs_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if _among(request.crs, grant.crs) else "crs-not-granted"
+
+
+def style_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if _among(request.style, grant.styles) else "style-not-granted"
+
+
+def attributes_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    """Every attribute that the request names; a grant of `NAME` holds for every class, one of `HYDL.NAME` for that class alone."""
+    if not request.attributes or grant.attributes is None or not hidden_attributes(grant, request):
+        return None
+    return "attribute-not-granted"
+
+
+def hidden_attributes(grant: Grant, request: OverlayRequest) -> list[str]:
+    granted = grant.attributes or frozenset()
+    return sorted(name for name in request.attributes if name not in granted and name.rpartition(".")[2] not in granted)
+
+
+TERMS: tuple[Callable[[Agreement, Grant, OverlayRequest], str | None], ...] = (
+    layer_term, version_term, owner_term, state_term, time_term, operation_term,
+    scale_term, format_term, crs_term, style_term, attributes_term,
+)
+"""In the order in which they are told: what is wrong with the agreement before what is wrong with the request."""
+
+
+def _among(asked: str | None, granted: frozenset[str] | None) -> bool:
+    return asked is None or granted is None or asked in granted
+
+
+# What a sentence is made of
+
+def reason_for(agreement: Agreement, grant: Grant, request: OverlayRequest, code: str) -> Reason:
+    """Why `grant` did not count, with what its sentence needs."""
+    detail = DETAILS[code](agreement, grant, request) if code in DETAILS else {}
+    return Reason(
+        agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause, code=code, detail=detail, contact=agreement.contact,
+    )
+
+
+def _why_not_in_force(agreement: Agreement, grant: Grant, request: OverlayRequest) -> dict[str, str]:
+    starts = [term.start for term in (agreement.term, grant.term) if term.start is not None and request.at < term.start]
+    if starts:
+        return {"case": "before", "moment": _spoken(max(starts))}
+    return {"case": "after", "moment": _spoken(min(term.end for term in (agreement.term, grant.term) if term.end is not None))}
+
+
+def _why_outside_scale(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> dict[str, str]:
+    is_finer = grant.scale.finest is not None and request.scale_denominator < grant.scale.finest
+    return {
+        "case": "too-fine" if is_finer else "too-coarse", "asked": _denominator(request.scale_denominator),
+        "limit": _denominator(grant.scale.finest if is_finer else grant.scale.coarsest),
+    }
+
+
+def _spoken(moment) -> str:
+    return moment.isoformat(sep=" ", timespec="seconds")
+
+
+def _denominator(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"
+
+
+def _listed(values: frozenset[str] | None) -> str:
+    return ", ".join(sorted(values or ()))
+
+
+DETAILS: dict[str, Callable[[Agreement, Grant, OverlayRequest], dict[str, str]]] = {
+    "layer-not-granted": lambda agreement, grant, request: {"granted": _listed(grant.layers)},
+    "suspended": lambda agreement, grant, request: {"case": "agreement"},
+    "not-active": lambda agreement, grant, request: {"state": agreement.state.value},
+    "not-in-force": _why_not_in_force,
+    "operation-not-granted": lambda agreement, grant, request: {"asked": request.operation.value, "granted": _listed(grant.operations)},
+    "outside-area": lambda agreement, grant, request: {"area": grant.area.title},
+    "outside-scale": _why_outside_scale,
+    "format-not-granted": lambda agreement, grant, request: {"asked": request.format, "granted": _listed(grant.formats)},
+    "crs-not-granted": lambda agreement, grant, request: {"asked": request.crs, "granted": _listed(grant.crs)},
+    "style-not-granted": lambda agreement, grant, request: {"asked": request.style, "granted": _listed(grant.styles)},
+    "attribute-not-granted": lambda agreement, grant, request: {"asked": ", ".join(hidden_attributes(grant, request))},
+    "not-evaluable": lambda agreement, grant, request: {"area": grant.area.title},
+}
