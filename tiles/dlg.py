@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pylopdf_fonts_zh_cn as fonts
 from PIL import Image
+from pyogrio.errors import DataSourceError
 
 from layers.features import interval
-from layers.model import Edition, View
+from layers.model import Bounds, Edition, View
 from tiles.dlg_styles import Parameters, StyleBook, TableStyles, map_xml
 from tiles.errors import RenderFailed
 from tiles.mapnik_runtime import mapnik
@@ -20,6 +21,9 @@ placed in the next one alike, and both halves fit."""
 
 MOST_MAPS = 4
 """Mapnik maps kept for one edition; each holds open handles of its tables. Further threads wait."""
+
+SMALLEST = 16
+"""Pixels: Mapnik silently refuses to make a map smaller than this (MIN_MAPSIZE)."""
 
 REFERENCE_DENOMINATOR = 10_000
 """Scale at which widths are as written in the styles."""
@@ -59,6 +63,8 @@ def width_factor(denominator: float) -> float:
 
 def draw(map_: mapnik.Map, view: View, scale_factor: float) -> Image.Image:
     """`view` of a loaded map as RGBA, straight alpha. The caller owns `map_` while it draws: two threads in one Mapnik map crash."""
+    if min(view.width, view.height) < SMALLEST:
+        return draw(map_, _enlarged(view), scale_factor).crop((0, 0, view.width, view.height))
     map_.srs = mapnik_srs(view.crs)
     map_.resize(view.width, view.height)
     map_.zoom_to_box(mapnik.Box2d(*view.bounds))
@@ -66,6 +72,14 @@ def draw(map_: mapnik.Map, view: View, scale_factor: float) -> Image.Image:
     mapnik.render_with_vars(map_, canvas, {"w": width_factor(map_.scale_denominator() * scale_factor)}, scale_factor)
     canvas.demultiply()
     return Image.frombytes("RGBA", (view.width, view.height), canvas.to_string())
+
+
+def _enlarged(view: View) -> View:
+    """More of the same to the right and below, up to the smallest size."""
+    width, height = max(view.width, SMALLEST), max(view.height, SMALLEST)
+    step_x, step_y = view.resolution
+    bounds = Bounds(view.bounds.left, view.bounds.top - height * step_y, view.bounds.left + width * step_x, view.bounds.top)
+    return View(crs=view.crs, bounds=bounds, width=width, height=height)
 
 
 def load_map(xml: str) -> mapnik.Map:
@@ -104,7 +118,7 @@ class LineMapRenderer:
     def __init__(self, folder: Path, edition: Edition, styles: Path):
         book = StyleBook.load(styles)
         source = folder / edition.vectors if edition.vectors else None
-        tables = book.fit(edition, _contour_parameters(source, edition))
+        tables = book.fit(edition, _contour_parameters(book, source, edition))
         self._xml = map_xml(_layers(tables, edition, source), BUFFER)
         self._idle: deque[mapnik.Map] = deque()
         self._turns = threading.BoundedSemaphore(MOST_MAPS)
@@ -156,14 +170,24 @@ def _layers(tables: list[TableStyles], edition: Edition, source: Path | None) ->
 
 
 def _datasource(source: Path | None, table: TableStyles) -> Mapping[str, str]:
-    extent = ",".join(repr(float(value)) for value in table.feature_class.bounds)
+    """With its extent, which spares Mapnik a scan; a little wider, since what it asks for is cut to it and a lone point has none."""
+    left, bottom, right, top = table.feature_class.bounds
+    spare = 1e-6 * max(1.0, *map(abs, table.feature_class.bounds))
+    extent = f"{left - spare!r},{bottom - spare!r},{right + spare!r},{top + spare!r}"
     return {"type": "ogr", "file": str(source), "layer": table.feature_class.name, "extent": extent}
 
 
-def _contour_parameters(source: Path | None, edition: Edition) -> dict[str, Parameters]:
+def _contour_parameters(book: StyleBook, source: Path | None, edition: Edition) -> dict[str, Parameters]:
     found = {}
     for table in edition.classes:
-        height = next((name for name in table.fields if name.upper() in ("ELEV", "ELEVATION", "高程", "BSGC", "ELE")), None)
+        height = book.fields(table).find("ELEV")
         if table.kind == "TERL" and height and source:
-            found[table.name] = Parameters.for_interval(interval(source, table.name, height))
+            found[table.name] = Parameters.for_interval(_interval(source, table.name, height))
     return found
+
+
+def _interval(source: Path, table: str, height: str) -> float | None:
+    try:
+        return interval(source, table, height)
+    except DataSourceError as fault:
+        raise RenderFailed("the line map can't be opened: see the server's log") from fault

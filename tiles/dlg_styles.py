@@ -64,7 +64,7 @@ class When:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Features that look alike: national roads, index contours."""
+    """Features that look alike: national roads, index contours. `other`, without ways, is what is of no kind."""
 
     name: str
     title_zh: str
@@ -105,7 +105,7 @@ class StyleFile:
     def filters(self, fields: Fields) -> dict[str, str]:
         """Kind -> Mapnik expression. The first kind that fits wins; `other` is none of them."""
         filters, earlier = {}, []
-        for kind in self.kinds:
+        for kind in (kind for kind in self.kinds if kind.ways):
             ways = [way.expression(fields) for way in kind.ways]
             own = ALL if ALL in ways else " or ".join(w for w in ways if w != NOTHING) or NOTHING
             filters[kind.name] = _without(own, earlier)
@@ -179,13 +179,16 @@ class StyleBook:
             for rank, (table, plain) in enumerate(self._drawn(edition))
         ]
 
+    def fields(self, table: FeatureClass) -> Fields:
+        return Fields(table.name, table.fields, self.roles)
+
     def _drawn(self, edition: Edition) -> list[tuple[FeatureClass, bool]]:
         tables = sorted((t for t in edition.classes if self.classes.is_drawn(t.kind)), key=lambda t: t.name)
         return [(t, edition.product is ProductType.OVERLAY or t.kind not in self.files) for t in tables]
 
     def _fit_table(self, table: FeatureClass, rank: int, is_plain: bool, present: set[str], parameters: Parameters) -> TableStyles:
         file = self.overlay if is_plain else self.files[table.kind]
-        fields = Fields(table.name, table.fields, self.roles)
+        fields = self.fields(table)
         written = {
             "symbols": str(self.folder / "symbols"),
             "colour": file.palette[rank % len(file.palette)] if file.palette else "#000000",
@@ -199,7 +202,7 @@ class StyleBook:
         for style in file.styles:
             if style.get("geometry", table.geometry) != table.geometry or style.get("unless") in present:
                 continue
-            fitted = _fit_style(style, table.name, fields, filters, written)
+            fitted = _fit_style(style, fields, filters, written)
             if len(fitted):
                 styles.append(FittedStyle(order=int(style.get("order", order)), element=fitted))
         kinds = tuple(k for k in file.kinds if k.in_legend and _constant(filters[k.name]) is not False)
@@ -212,28 +215,30 @@ def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._
     Parameters
     ----------
     layers : sequence of (name, srs, datasource parameters, styles)
-        In drawing order.
+        In drawing order; no two of one name.
     buffer_size : int
         Pixels around the picture in which features and names are still placed.
     """
     root = etree.Element("Map", {"buffer-size": str(buffer_size)})
     for name, face in FONTSETS.items():
         etree.SubElement(etree.SubElement(root, "FontSet", name=name), "Font", {"face-name": face})
-    for _, _, _, styles in layers:
-        root.extend(deepcopy(style) for style in styles)
+    for name, _, _, styles in layers:
+        for number, style in enumerate(styles):
+            named = deepcopy(style)
+            named.set("name", f"{name} {number}")
+            root.append(named)
     for name, srs, datasource, styles in layers:
         layer = etree.SubElement(root, "Layer", {"name": name, "srs": srs, "cache-features": "true" if len(styles) > 1 else "false"})
-        for style in styles:
-            etree.SubElement(layer, "StyleName").text = style.get("name")
+        for number in range(len(styles)):
+            etree.SubElement(layer, "StyleName").text = f"{name} {number}"
         source = etree.SubElement(layer, "Datasource")
         for key, value in datasource.items():
             etree.SubElement(source, "Parameter", name=key).text = value
     return etree.tostring(root, encoding="unicode")
 
 
-def _fit_style(style: etree._Element, table: str, fields: Fields, filters: Mapping[str, str], written: Mapping[str, str]) -> etree._Element:
+def _fit_style(style: etree._Element, fields: Fields, filters: Mapping[str, str], written: Mapping[str, str]) -> etree._Element:
     fitted = deepcopy(style)
-    fitted.set("name", f"{table} {style.get('name')}")
     for ours in ("order", "geometry", "unless"):
         fitted.attrib.pop(ours, None)
     for rule in list(fitted):
