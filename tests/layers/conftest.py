@@ -2,11 +2,17 @@
 
 from datetime import date
 
+import numpy as np
 import pytest
+import rasterio
 import shapely
 import sqlalchemy
+from rasterio.enums import ColorInterp
+from rasterio.transform import Affine
 
 from layers.catalogue import InMemoryCatalogue, SqlCatalogue, metadata
+from layers.errors import IngestFailed
+from layers.ingest import AddLayer, add_layer
 from layers.model import Bounds, Classification, Edition, FeatureClass, Layer, Mosaic, ProductType, Sheet
 
 
@@ -60,3 +66,71 @@ def a_sheet():
 @pytest.fixture
 def currency():
     return lambda start, end: (date(start, 1, 1), date(end, 12, 31))
+
+
+@pytest.fixture
+def write_raster(tmp_path):
+    """Writes a GeoTIFF from an array of (band, row, col); 100 x 80 cells of 10 m near Nanjing in EPSG:4549 unless told otherwise."""
+    def write(name, values=None, *, crs="EPSG:4549", left=382000.0, top=3551000.0, cell=10.0, transform=None, colorinterp=None, mask=None,
+              colormap=None, folder="delivered", **profile):
+        values = np.full((3, 80, 100), 120, np.uint8) if values is None else values
+        path = tmp_path / folder / name
+        path.parent.mkdir(exist_ok=True)
+        grid = transform or Affine(cell, 0, left, 0, -cell, top)
+        with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(
+            path, "w", driver="GTiff", count=values.shape[0], height=values.shape[1], width=values.shape[2], dtype=values.dtype, crs=crs,
+            transform=grid, **profile,
+        ) as target:
+            target.write(values)
+            if colorinterp:
+                target.colorinterp = [ColorInterp[colour] for colour in colorinterp]
+            if colormap:
+                target.write_colormap(1, colormap)
+            if mask is not None:
+                target.write_mask(mask)
+        return path
+    return write
+
+
+@pytest.fixture
+def heights():
+    """A DEM of 80 x 100 cells whose height is its row."""
+    return np.repeat(np.arange(80, dtype=np.float32), 100).reshape(1, 80, 100)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def memory():
+    return InMemoryCatalogue()
+
+
+@pytest.fixture
+def add(memory, store):
+    """Adds files to the layer of a catalogue in memory, in this process."""
+    def run(product, *paths, name="layer", edition="2011", **options):
+        return add_layer(memory, store, AddLayer(product=ProductType(product), name=name, edition=edition, paths=paths, **options), workers=0)
+    return run
+
+
+@pytest.fixture
+def refusal(add):
+    """The sentence with which files are refused; nothing may be left in the catalogue."""
+    def run(product, *paths, **options):
+        with pytest.raises(IngestFailed) as caught:
+            add(product, *paths, **options)
+        return "; ".join(str(each) for each in caught.value.rejected)
+    return run
+
+
+@pytest.fixture
+def taken(add, memory, store):
+    """Takes one file in and gives its sheet and the path of what was written."""
+    def run(product, path, **options):
+        edition = add(product, path, **options)
+        (sheet,) = memory.sheets(edition.edition_id)
+        return sheet, store / edition.folder / sheet.path
+    return run
