@@ -11,7 +11,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from layers.crs import densify, transform_geometry
-from layers.model import Bounds, Edition, FeatureClass
+from layers.model import Edition, FeatureClass
 
 NEVER_TOLD = frozenset({"CPTP"})
 """Survey control points are secret: their table is read only where a caller names it."""
@@ -96,7 +96,7 @@ def _tables(edition: Edition, wanted: Collection[str] | None) -> Iterator[Featur
 def _read(geopackage: Path, table: FeatureClass, crs: str, place: BaseGeometry) -> Iterator[Feature]:
     """Features of one table that touch `place` (in `crs`), by feature id."""
     meta, ids, shapes, columns = pyogrio.raw.read(
-        geopackage, layer=table.name, columns=list(table.fields), bbox=_searchable(place), return_fids=True, datetime_as_string=True,
+        geopackage, layer=table.name, columns=list(table.fields), bbox=place.bounds, return_fids=True, datetime_as_string=True,
     )
     for row in np.argsort(ids, kind="stable"):
         geometry = shapely.from_wkb(shapes[row])
@@ -111,12 +111,10 @@ def _read(geopackage: Path, table: FeatureClass, crs: str, place: BaseGeometry) 
         )
 
 
-def _searchable(place: BaseGeometry) -> Bounds:
-    return Bounds(*place.bounds)
-
-
 def _plain(value: object, ogr_type: str) -> str | int | float | bool | None:
     """As JSON has it: no NaN, whole numbers whole although a column with gaps is read as float, bytes left out."""
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value)
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bytes):
