@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import geopandas
@@ -278,14 +279,29 @@ def _language_byte(table: Path) -> int:
 
 
 def _reads_as(table: Path, encoding: str, *, needs_chinese: bool = True) -> bool:
-    """Whether every text of a .dbf decodes strictly; as GB18030, which takes nearly any bytes, it must also hold Chinese."""
-    chinese = encoding == "UTF-8" or not needs_chinese
+    """Whether every text of a .dbf decodes strictly. GB18030 takes nearly any bytes, so that what it gives must also look Chinese: mostly
+    of characters that GB 2312 has, since two letters of Latin-1 make one of the rare others."""
+    common = rare = 0
     for text in _dbf_texts(table):
         try:
-            chinese = bool(CJK.search(_decoded(text, encoding))) or chinese
+            chinese = CJK.findall(_decoded(text, encoding))
         except UnicodeDecodeError:
             return False
-    return chinese
+        for character in chinese:
+            if _is_common(character):
+                common += 1
+            else:
+                rare += 1
+    return encoding == "UTF-8" or not needs_chinese or common > rare
+
+
+@lru_cache(maxsize=50_000)
+def _is_common(character: str) -> bool:
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _decoded(text: bytes, encoding: str) -> str:
