@@ -52,7 +52,7 @@ start();
 
 function start() {
   byId("language").addEventListener("click", () => speak(state.language === "zh" ? "en" : "zh"));
-  byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); state.agency = null; openWith(byId("key").value.trim()); });
+  byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); state.agency = null; showAgencies(); openWith(byId("key").value.trim()); });
   byId("home").addEventListener("click", showWhole);
   byId("compare").addEventListener("click", toggleCompare);
   byId("swipe").addEventListener("input", () => map.render());
@@ -89,6 +89,7 @@ function speak(language) {
   showMessage(state.message);
   showCredit();
   closePopup();
+  byId("grid-place").textContent = "";
   tellScale();
 }
 
@@ -167,7 +168,6 @@ async function openWith(key) {
     return;
   }
   state.agencyName = content.agency;
-  if (!state.agency) showAgencies();
   state.addresses = content.addresses;
   state.entries = content.layers.filter((layer) => layer.addresses.tiles?.[TILES])
     .sort((a, b) => DRAWN_FROM_BELOW.indexOf(a.product) - DRAWN_FROM_BELOW.indexOf(b.product)).map(entryOf);
