@@ -244,12 +244,16 @@ class _OpenMosaic:
         if shift is not None:
             picked, kept = _cut_out(values, valid, shift[0] - window.col_off, shift[1] - window.row_off, part.shape)
         else:
-            places = positions.places(window.col_off, window.row_off, shrink)
-            if valid is None and not self._nearest and positions.lie_within(window.width, window.height, window.col_off, window.row_off):
-                picked, kept = mix(values, *places), None
-            else:
-                picked, kept = resample(values, valid, *places, nearest=self._nearest)
+            picked, kept = self._sampled(values, valid, positions, window, shrink)
         return _placed(view, part, picked, kept)
+
+    def _sampled(
+        self, values: np.ndarray, valid: np.ndarray | None, positions: Positions, window: Window, shrink: int
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        offset = window.col_off, window.row_off
+        if valid is None and not self._nearest and positions.lie_within(window.width, window.height, *offset):
+            return mix(values, *positions.maps(*offset, shrink)), None
+        return resample(values, valid, *positions.places(*offset, shrink), nearest=self._nearest)
 
     def _pixels(self, level: _Level, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         return _read_pixels(_handles.open(level.path, level.overview), window, self._is_elevation)

@@ -17,6 +17,8 @@ import numpy as np
 
 from layers.model import View
 
+cv2.setNumThreads(1)        # requests are what runs side by side here: OpenCV's own threads would only wait for one another
+
 NODE_COUNTS = (5, 9, 17, 33)
 
 WORST_ERROR = 0.002
@@ -24,6 +26,9 @@ WORST_ERROR = 0.002
 
 TIE = 1e-6
 """Source pixels by which a place may lie short of an edge and still belong to the pixel to the right of it, or below."""
+
+NOWHERE = -1000.0
+"""Place of a pixel that PROJ has no answer for."""
 
 ALIGNED = 0.01
 """Pixels by which two grids may differ and still be called the same."""
@@ -151,14 +156,22 @@ class Positions:
         return finite and left >= col_offset and top >= row_offset and right < col_offset + width and bottom < row_offset + height
 
     def places(self, col_offset: float, row_offset: float, shrink: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """(col, row) of every pixel of the part in a window that begins at the offsets; float64, not finite where there is none.
+        """(col, row) of every pixel of the part in a window that begins at the offsets, float64; `NOWHERE` where there is none.
 
         `shrink` is how many pixels of the grid one pixel of the window stands for.
         """
         cols, rows = (self._cols - col_offset) / shrink, (self._rows - row_offset) / shrink
         if self._basis_rows is None:
-            return cols, rows
-        return self._basis_rows @ cols @ self._basis_cols.T, self._basis_rows @ rows @ self._basis_cols.T
+            return tuple(np.where(np.isfinite(places), places, NOWHERE) for places in (cols, rows))
+        return tuple(_product(self._basis_rows, nodes @ self._basis_cols.T) for nodes in (cols, rows))
+
+    def maps(self, col_offset: float, row_offset: float, shrink: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """As `places`, for `mix`: in float32, where the centre of the first pixel is 0 (1e-4 pixels; OpenCV mixes in steps of 1/32)."""
+        if self._basis_rows is None:
+            return tuple((places - 0.5).astype(np.float32) for places in self.places(col_offset, row_offset, shrink))
+        nodes = (self._cols - col_offset) / shrink - 0.5, (self._rows - row_offset) / shrink - 0.5
+        along_rows = self._basis_rows.astype(np.float32)
+        return tuple(_product(along_rows, (at @ self._basis_cols.T).astype(np.float32)) for at in nodes)
 
     def shift(self) -> tuple[int, int] | None:
         """col and row of the part's first pixel, where every pixel of the part is exactly one pixel of the grid; else None."""
@@ -183,6 +196,11 @@ class Positions:
         )
 
 
+def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """`left` @ `right`, on this thread: NumPy's BLAS would start as many as there are cores, and on a busy machine waits 20 ms for them."""
+    return np.einsum("ik,kj->ij", left, right)
+
+
 def resample(
     values: np.ndarray, valid: np.ndarray | None, cols: np.ndarray, rows: np.ndarray, *, nearest: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -204,31 +222,20 @@ def resample(
     kept = cv2.remap(inside, cells, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     if nearest:
         return cv2.remap(values, cells, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), kept
-    map_x, map_y = _remap_place(cols), _remap_place(rows)
+    map_x, map_y = (cols - 0.5).astype(np.float32), (rows - 0.5).astype(np.float32)
     if valid is not None:
         return _mixed_by_weight(values, valid, map_x, map_y), kept
-    return cv2.remap(values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), kept
+    return mix(values, map_x, map_y), kept
 
 
-def mix(values: np.ndarray, cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """As `resample` without nearest neighbour, where all places lie within the window and all of it is valid."""
-    return cv2.remap(values, _remap_place(cols), _remap_place(rows), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def mix(values: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
+    """Values at places given by `Positions.maps`, all of which lie within the window, which is valid everywhere."""
+    return cv2.remap(values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _cells(cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The pixels that hold the places, whole numbers, in OpenCV's packed form; -1 is outside."""
-    return np.stack([_whole(cols), _whole(rows)], axis=-1)
-
-
-def _whole(places: np.ndarray) -> np.ndarray:
-    known = np.nan_to_num(places, nan=-1.0, posinf=-1.0, neginf=-1.0)
-    return np.clip(np.floor(known + TIE), -1, 32_767).astype(np.int16)
-
-
-def _remap_place(places: np.ndarray) -> np.ndarray:
-    """In OpenCV's counting the centre of the first pixel is 0."""
-    known = np.nan_to_num(places, nan=-1.0, posinf=-1.0, neginf=-1.0)
-    return np.clip(known - 0.5, -2, LARGEST_SIDE).astype(np.float32)
+    return cv2.merge([np.clip(np.floor(places + TIE), -1, 32_767).astype(np.int16) for places in (cols, rows)])
 
 
 def _mixed_by_weight(values: np.ndarray, valid: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
