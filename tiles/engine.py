@@ -33,6 +33,7 @@ from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
 from layers.model import STYLES, Bounds, Edition, View
 from layers.mosaic import MosaicReader
+from tiles.encode import decode
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
@@ -250,13 +251,23 @@ class Engine:
         ]
         if not all(os.path.exists(path) for path, _ in places):
             return None
-        whole = Image.new("RGBA", (view.width, view.height))
-        for path, place in places:
-            stored = _read(path)
-            if stored is None:
-                return None
-            whole.paste(Image.open(io.BytesIO(stored.data)).convert("RGBA"), place)
-        return whole.convert("RGB") if whole.getextrema()[3] == (255, 255) else whole
+        tiles = [_read(path) for path, _ in places]
+        if None in tiles:
+            return None
+        return _laid_out([(decode(tile.data), place) for tile, (_, place) in zip(tiles, places, strict=True)], (view.width, view.height))
+
+
+def _laid_out(pictures: list[tuple[Image.Image, tuple[int, int]]], size: tuple[int, int]) -> Image.Image:
+    """Pictures side by side; RGB where they are opaque and fill the whole."""
+    covered = sum(
+        max(0, min(left + picture.width, size[0]) - max(left, 0)) * max(0, min(top + picture.height, size[1]) - max(top, 0))
+        for picture, (left, top) in pictures
+    )
+    is_opaque = covered == size[0] * size[1] and all(picture.mode == "RGB" for picture, _ in pictures)
+    whole = Image.new("RGB" if is_opaque else "RGBA", size)
+    for picture, place in pictures:
+        whole.paste(picture if picture.mode == whole.mode else picture.convert(whole.mode), place)
+    return whole
 
 
 class _Renderer:
