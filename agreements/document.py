@@ -39,6 +39,7 @@ IDENTIFIER = re.compile(r"\S(?:.{0,98}\S)?")
 DAY = re.compile(r"(\d{4})(?:-|年)(\d{1,2})(?:-|月)(\d{1,2})日?")
 MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)\s*(Z|[+-]\d{2}:\d{2})?")
 LONGEST_TEXT = 4000
+MOST_FAULTS = 200
 
 
 def read_document(text: str, name: str, gazetteer: Gazetteer) -> Agreement:
@@ -74,7 +75,8 @@ class _Reading:
         self._areas: dict[str, Area | AreaInvalid] = {}
 
     def fault(self, line: int | None, field: str, message: str) -> None:
-        self.faults.append(Fault(line, field, message))
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(Fault(line, field, message))
 
     def area(self, spec: dict | list) -> Area:
         words = json.dumps(spec, sort_keys=True)
