@@ -388,7 +388,7 @@ def reach(crs: str) -> Bounds:
     """Longitude and latitude (degrees) between which coordinates of `crs` are meaningful.
 
     Wider than the area of use of a Gauss-Krueger zone: 6 degrees to each side of the central meridian, since one zone may serve a
-    whole province. North of the equator only.
+    whole province; north of the equator only. A CRS of another kind reaches as far as its area of use, one that states none everywhere.
 
     >>> reach("EPSG:4549")
     Bounds(left=114.0, bottom=0.0, right=126.0, top=60.0)
@@ -401,9 +401,7 @@ def reach(crs: str) -> Bounds:
     if meridian is not None and datum_of(crs) == "EPSG:1043":
         return Bounds(meridian - 6.0, 0.0, meridian + 6.0, 60.0)
     area = to_pyproj(crs).area_of_use
-    if area is None:
-        raise OutsideAreaOfUse(f"CRS `{crs[:60]}` states no area of use: name it by its EPSG code")
-    return Bounds(*area.bounds)
+    return Bounds(*area.bounds) if area else Bounds(-180.0, -90.0, 180.0, 90.0)
 
 
 def _central_meridian(crs: str) -> float | None:

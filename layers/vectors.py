@@ -357,12 +357,12 @@ def _sound_geometry(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]
     geometry = frame.geometry.values
     missing = shapely.is_missing(geometry) | shapely.is_empty(geometry)
     if missing.any():
-        lineage.append(f"`{name}`: {np.count_nonzero(missing)} features without geometry were dropped")
+        lineage.append(f"`{name}`: features without geometry dropped: {np.count_nonzero(missing)}")
     frame = _exploded_collections(name, frame[~missing], lineage)
     geometry = frame.geometry.values
     finite = np.isfinite(shapely.bounds(geometry)).all(axis=1) if len(frame) else np.ones(0, bool)
     if not finite.all():
-        lineage.append(f"`{name}`: {np.count_nonzero(~finite)} features whose coordinates are no numbers were dropped")
+        lineage.append(f"`{name}`: features whose coordinates are no numbers dropped: {np.count_nonzero(~finite)}")
     frame = frame[finite]
     return _repaired(name, frame, lineage)
 
@@ -375,9 +375,9 @@ def _repaired(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> g
     whole = np.array([_of_dimension(shapely.make_valid(g), shapely.get_dimensions(g)) for g in geometry[invalid]], dtype=object)
     geometry[invalid] = whole
     lost = shapely.is_empty(geometry)
-    lineage.append(f"`{name}`: {np.count_nonzero(invalid) - np.count_nonzero(lost)} invalid geometries were repaired")
+    lineage.append(f"`{name}`: invalid geometries repaired: {np.count_nonzero(invalid) - np.count_nonzero(lost)}")
     if lost.any():
-        lineage.append(f"`{name}`: {np.count_nonzero(lost)} geometries collapsed to nothing (no length or no area) and were dropped")
+        lineage.append(f"`{name}`: geometries without length or area dropped: {np.count_nonzero(lost)}")
     return frame.set_geometry(geopandas.GeoSeries(geometry, index=frame.index))[~lost]
 
 
@@ -401,7 +401,7 @@ def _exploded_collections(name: str, frame: geopandas.GeoDataFrame, lineage: lis
     mixed = shapely.get_type_id(frame.geometry.values) == 7
     if not mixed.any():
         return frame
-    lineage.append(f"`{name}`: {np.count_nonzero(mixed)} geometry collections were taken apart, their attributes repeated")
+    lineage.append(f"`{name}`: geometry collections taken apart, their attributes repeated: {np.count_nonzero(mixed)}")
     loose = [frame[~mixed]]
     for dimension in range(3):
         part = frame[mixed]
@@ -421,7 +421,7 @@ def _plain_fields(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) 
         stripped += sum(1 for before, after in zip(values, plain, strict=True) if isinstance(before, str) and before != after)
         frame[column] = pandas.Series(plain, index=frame.index, dtype=object)
     if stripped:
-        lineage.append(f"`{name}`: control characters were stripped from {stripped} texts")
+        lineage.append(f"`{name}`: texts from which control characters were stripped: {stripped}")
     return frame
 
 

@@ -182,7 +182,7 @@ def test_collections_are_taken_apart(taken, write):
     both = shapely.GeometryCollection([shapely.Point(*HERE), square()])
     sheet, path = taken("DLG", write("a.gpkg", frame([both, square(118.9)], NAME=["x", "y"]), layer="a", geometry_type="Unknown"))
     assert list(read(path, "a_point").NAME) == ["x"] and list(read(path, "a_area").NAME) == ["y", "x"]
-    assert any("1 geometry collections were taken apart" in sentence for sentence in sheet.lineage)
+    assert any("geometry collections taken apart, their attributes repeated: 1" in sentence for sentence in sheet.lineage)
 
 
 def test_invalid_polygons_are_repaired_and_counted(taken, write):
@@ -190,13 +190,13 @@ def test_invalid_polygons_are_repaired_and_counted(taken, write):
     sheet, path = taken("DLG", write("a.gpkg", frame([bow, square()]), layer="a"))
     stored = read(path, "a")
     assert stored.geometry.is_valid.all() and len(stored) == 2
-    assert "`a`: 1 invalid geometries were repaired" in sheet.lineage
+    assert "`a`: invalid geometries repaired: 1" in sheet.lineage
 
 
 def test_features_without_geometry_are_dropped_and_counted(taken, write):
     sheet, path = taken("DLG", write("a.gpkg", frame([None, square(), shapely.Polygon()]), layer="a", geometry_type="Polygon"))
     assert len(read(path, "a")) == 1
-    assert "`a`: 2 features without geometry were dropped" in sheet.lineage
+    assert "`a`: features without geometry dropped: 2" in sheet.lineage
 
 
 def test_an_empty_file_of_features_is_refused(refusal, write):
@@ -220,7 +220,7 @@ def test_text_stays_text_and_loses_its_control_characters(taken, write):
     sheet, path = taken("DLG", write("a.geojson", frame(PAC=["007", "320106"], NOTE=["a\x01b\x1b", "新\n行"])))
     stored = read(path, "a")
     assert list(stored.PAC) == ["007", "320106"] and list(stored.NOTE) == ["ab", "新\n行"]
-    assert any("control characters were stripped from 1 texts" in sentence for sentence in sheet.lineage)
+    assert any("texts from which control characters were stripped: 1" in sentence for sentence in sheet.lineage)
 
 
 def test_fields_called_like_the_tables_own_columns_are_kept(taken, tmp_path):
