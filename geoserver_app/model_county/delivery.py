@@ -41,7 +41,8 @@ class CountyFiles:
     divisions: Path
 
 
-def write_county(folder: Path, *, columns: int = 4, rows: int = 3, progress: Callable[[str], None] | None = None, workers: int = 2) -> CountyFiles:
+def write_county(folder: Path, *, columns: int = 4, rows: int = 3, progress: Callable[[str], None] | None = None, workers: int = 2,
+                 county: County | None = None) -> CountyFiles:
     """Writes the county into `folder`; what is there already, from an earlier run that was stopped, is kept.
 
     Parameters
@@ -50,6 +51,8 @@ def write_county(folder: Path, *, columns: int = 4, rows: int = 3, progress: Cal
         How many sheets, from the south-west corner: 1 to 4 and 1 to 3. Terrain and line map are always those of the whole county.
     progress : callable
         Told one sentence a step.
+    county : County, optional
+        Where it has been modelled already.
     """
     say = progress or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,9 +61,10 @@ def write_county(folder: Path, *, columns: int = 4, rows: int = 3, progress: Cal
                         dlg=(folder / "329901_DLG_SYNTHETIC.gpkg",), water_gauges=(folder / "329901_water_SYNTHETIC.gpkg",), divisions=folder / "329901_divisions_SYNTHETIC.gpkg")
     if all(p.exists() for p in (*files.dom, *files.dem, *files.dlg, *files.water_gauges, files.divisions)):
         return files
-    say("raising hills and letting rivers cut them")
-    county = model_county()
-    say("surveying roads, fields and villages")
+    if county is None:
+        say("raising hills, letting rivers cut them, laying out roads and fields")
+        county = model_county()
+    say("drawing the line map")
     _once(files.dlg[0], lambda path: _write_line_map(path, county))
     _once(files.water_gauges[0], lambda path: _write_overlay(path, county))
     _once(files.divisions, lambda path: _write_divisions(path, county))
