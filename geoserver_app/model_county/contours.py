@@ -6,13 +6,30 @@ import numpy as np
 import shapely
 from shapely.geometry import LineString
 
-# Which cell edges a line joins for each pattern of corners above the level; bits: 1 = top left, 2 = top right, 4 = bottom right, 8 = bottom left.
+# Which cell edges a line joins for each pattern of corners above the level.
+# Bits: 1 = top left, 2 = top right, 4 = bottom right, 8 = bottom left.
 # Edges: 0 top, 1 right, 2 bottom, 3 left. Saddles are cut the same way every time.
-JOINS = {1: [(3, 0)], 2: [(0, 1)], 3: [(3, 1)], 4: [(1, 2)], 5: [(3, 0), (1, 2)], 6: [(0, 2)], 7: [(3, 2)],
-         8: [(2, 3)], 9: [(2, 0)], 10: [(0, 1), (2, 3)], 11: [(2, 1)], 12: [(1, 3)], 13: [(1, 0)], 14: [(0, 3)]}
+JOINS = {
+    1: [(3, 0)],
+    2: [(0, 1)],
+    3: [(3, 1)],
+    4: [(1, 2)],
+    5: [(3, 0), (1, 2)],
+    6: [(0, 2)],
+    7: [(3, 2)],
+    8: [(2, 3)],
+    9: [(2, 0)],
+    10: [(0, 1), (2, 3)],
+    11: [(2, 1)],
+    12: [(1, 3)],
+    13: [(1, 0)],
+    14: [(0, 3)],
+}
 
 
-def contours(heights: np.ndarray, left: float, top: float, cell: float, interval: float, *, lowest: float, simplify: float = 1.5) -> Iterator[tuple[float, LineString]]:
+def contours(
+    heights: np.ndarray, left: float, top: float, cell: float, interval: float, *, lowest: float, simplify: float = 1.5
+) -> Iterator[tuple[float, LineString]]:
     """Level and line of each contour, from `lowest` up.
 
     Parameters
@@ -49,7 +66,12 @@ def _segments(heights: np.ndarray, row: np.ndarray, col: np.ndarray, level: floa
         return np.clip((level - p) / np.where(q == p, 1, q - p), 0, 1)
 
     x, y = left + col * cell, top - row * cell
-    edges = [(x + cell * share(a, b), y), (x + cell, y - cell * share(b, c)), (x + cell * share(d, c), y - cell), (x, y - cell * share(a, d))]
+    edges = [
+        (x + cell * share(a, b), y),
+        (x + cell, y - cell * share(b, c)),
+        (x + cell * share(d, c), y - cell),
+        (x, y - cell * share(a, d)),
+    ]
     pieces = []
     for value, joins in JOINS.items():
         here = pattern == value

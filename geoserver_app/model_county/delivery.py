@@ -1,4 +1,4 @@
-"""The files of the model county, as a production unit would deliver them: sheets by GB/T 13989, one line map, one boundary file, one overlay."""
+"""The files of the model county, as a production unit delivers them: sheets by GB/T 13989, a line map, a boundary file, an overlay."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,8 +41,15 @@ class CountyFiles:
     divisions: Path
 
 
-def write_county(folder: Path, *, columns: int = 4, rows: int = 3, progress: Callable[[str], None] | None = None, workers: int = 2,
-                 county: County | None = None) -> CountyFiles:
+def write_county(
+    folder: Path,
+    *,
+    columns: int = 4,
+    rows: int = 3,
+    progress: Callable[[str], None] | None = None,
+    workers: int = 2,
+    county: County | None = None,
+) -> CountyFiles:
     """Writes the county into `folder`; what is there already, from an earlier run that was stopped, is kept.
 
     Parameters
@@ -57,8 +64,14 @@ def write_county(folder: Path, *, columns: int = 4, rows: int = 3, progress: Cal
     say = progress or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
     numbers = [f"I50G{row:03d}{column:03d}" for row, column in product(ROWS[:rows], COLUMNS[:columns])]
-    files = CountyFiles(folder=folder, dom=tuple(folder / f"{n}DOM.tif" for n in numbers), dem=tuple(folder / f"{n}DEM.tif" for n in numbers),
-                        dlg=(folder / "329901_DLG_SYNTHETIC.gpkg",), water_gauges=(folder / "329901_water_SYNTHETIC.gpkg",), divisions=folder / "329901_divisions_SYNTHETIC.gpkg")
+    files = CountyFiles(
+        folder=folder,
+        dom=tuple(folder / f"{n}DOM.tif" for n in numbers),
+        dem=tuple(folder / f"{n}DEM.tif" for n in numbers),
+        dlg=(folder / "329901_DLG_SYNTHETIC.gpkg",),
+        water_gauges=(folder / "329901_water_SYNTHETIC.gpkg",),
+        divisions=folder / "329901_divisions_SYNTHETIC.gpkg",
+    )
     if all(p.exists() for p in (*files.dom, *files.dem, *files.dlg, *files.water_gauges, files.divisions)):
         return files
     if county is None:
@@ -74,14 +87,16 @@ def write_county(folder: Path, *, columns: int = 4, rows: int = 3, progress: Cal
     painting = Painting(county)
     for row in range(rows):
         say(f"taking orthophotos, row {row + 1} of {rows}")
-        strip = list(zip(numbers, files.dom))[row * columns:(row + 1) * columns]
+        strip = list(zip(numbers, files.dom))[row * columns : (row + 1) * columns]
         _write_photos(painting, [(windows[n], path) for n, path in strip if not path.exists()], workers)
     return files
 
 
 def model_county() -> County:
     """The county in memory; the same every time."""
-    corners = shapely.union_all([crs.transform_geometry(sheet_frame(f"I50G{row:03d}{column:03d}"), "CRS:84", CRS) for row, column in product(ROWS, COLUMNS)])
+    corners = shapely.union_all(
+        [crs.transform_geometry(sheet_frame(f"I50G{row:03d}{column:03d}"), "CRS:84", CRS) for row, column in product(ROWS, COLUMNS)]
+    )
     return build_county(build_terrain(_frame(corners)), _boundary(corners))
 
 
@@ -122,12 +137,14 @@ def _once(path: Path, write: Callable[[Path], None]) -> None:
 def _write_photos(painting: Painting, sheets: list[tuple[Bounds, Path]], workers: int) -> None:
     if not sheets:
         return
-    left, bottom, right, top = Bounds(min(w.left for w, _ in sheets), min(w.bottom for w, _ in sheets), max(w.right for w, _ in sheets), max(w.top for w, _ in sheets))
+    left, bottom, right, top = Bounds(
+        min(w.left for w, _ in sheets), min(w.bottom for w, _ in sheets), max(w.right for w, _ in sheets), max(w.top for w, _ in sheets)
+    )
     strip = painting.paint((int(left), int(bottom), int(right), int(top)), workers)
 
     def cut(sheet: tuple[Bounds, Path]) -> None:
         window, path = sheet
-        pixels = strip[int(top - window.top):int(top - window.bottom), int(window.left - left):int(window.right - left)]
+        pixels = strip[int(top - window.top) : int(top - window.bottom), int(window.left - left) : int(window.right - left)]
         _once(path, lambda part: _write_photo(part, window, pixels))
 
     with ThreadPoolExecutor(workers) as pool:
@@ -136,8 +153,25 @@ def _write_photos(painting: Painting, sheets: list[tuple[Bounds, Path]], workers
 
 def _write_photo(path: Path, window: Bounds, pixels: np.ndarray) -> None:
     rows, cols = pixels.shape[:2]
-    with rasterio.open(path, "w", driver="GTiff", width=cols, height=rows, count=3, dtype="uint8", crs=CRS, transform=rasterio.Affine(1, 0, window.left, 0, -1, window.top),
-                       photometric="RGB", interleave="pixel", tiled=True, blockxsize=512, blockysize=512, compress="zstd", zstd_level=1, predictor=2) as sheet:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=cols,
+        height=rows,
+        count=3,
+        dtype="uint8",
+        crs=CRS,
+        transform=rasterio.Affine(1, 0, window.left, 0, -1, window.top),
+        photometric="RGB",
+        interleave="pixel",
+        tiled=True,
+        blockxsize=512,
+        blockysize=512,
+        compress="zstd",
+        zstd_level=1,
+        predictor=2,
+    ) as sheet:
         sheet.update_tags(TIFFTAG_IMAGEDESCRIPTION=NOTE, TIFFTAG_DATETIME="2011:06:01 10:00:00")
         sheet.write(np.moveaxis(pixels, 2, 0))
 
@@ -145,9 +179,23 @@ def _write_photo(path: Path, window: Bounds, pixels: np.ndarray) -> None:
 def _write_heights(path: Path, county: County, window: Bounds) -> None:
     frame = county.terrain.frame
     row, col = int(frame.top - window.top) // CELL, int(window.left - frame.left) // CELL
-    part = county.terrain.heights[row:row + int(window.height) // CELL, col:col + int(window.width) // CELL]
-    with rasterio.open(path, "w", driver="GTiff", width=part.shape[1], height=part.shape[0], count=1, dtype="float32", crs=CRS, nodata=-9999,
-                       transform=rasterio.Affine(CELL, 0, window.left, 0, -CELL, window.top), tiled=True, compress="deflate", predictor=3, zlevel=1) as sheet:
+    part = county.terrain.heights[row : row + int(window.height) // CELL, col : col + int(window.width) // CELL]
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=part.shape[1],
+        height=part.shape[0],
+        count=1,
+        dtype="float32",
+        crs=CRS,
+        nodata=-9999,
+        transform=rasterio.Affine(CELL, 0, window.left, 0, -CELL, window.top),
+        tiled=True,
+        compress="deflate",
+        predictor=3,
+        zlevel=1,
+    ) as sheet:
         sheet.update_tags(TIFFTAG_IMAGEDESCRIPTION=NOTE, TIFFTAG_DATETIME="2011:06:01 10:00:00")
         sheet.write(part, 1)
 
@@ -158,15 +206,20 @@ def _write_line_map(path: Path, county: County) -> None:
 
 
 def _write_divisions(path: Path, county: County) -> None:
-    rows = [(shape, {"PAC": code, "NAME": name, "NAME_EN": english, "LEVEL": "county" if len(code) == 6 else "town"}) for code, name, english, shape in county.divisions]
+    rows = [
+        (shape, {"PAC": code, "NAME": name, "NAME_EN": english, "LEVEL": "county" if len(code) == 6 else "town"})
+        for code, name, english, shape in county.divisions
+    ]
     _write_table(path, "divisions", rows, CRS)
 
 
 def _write_overlay(path: Path, county: County) -> None:
-    """What the water department brings: gauges with the datum of their levels, and flood detention areas. In EPSG:4490, as departments deliver."""
+    """What the water department brings, in EPSG:4490: gauges with the datum of their levels, and flood detention areas."""
     gauges, areas = _gauges(county), _detention_areas(county)
     for table, rows in (("gauges", gauges), ("detention_areas", areas)):
-        _write_table(path, table, [(crs.transform_geometry(shape, CRS, "EPSG:4490"), attributes) for shape, attributes in rows], "EPSG:4490")
+        _write_table(
+            path, table, [(crs.transform_geometry(shape, CRS, "EPSG:4490"), attributes) for shape, attributes in rows], "EPSG:4490"
+        )
 
 
 def _gauges(county: County) -> list[tuple[Point, dict]]:
@@ -174,11 +227,28 @@ def _gauges(county: County) -> list[tuple[Point, dict]]:
     river = [terrain.frame.place(x, y) for x, y in ((2.6, 9.4), (10.4, 8.3), (20.6, 10.4))]
     stations = [(Point(at), f"{name}水文站", "青澜江", "ZQ", "吴淞", 8.7, 10.2) for at, name in zip(river, ("西津", "样例", "东渡"))]
     lake = terrain.lake.exterior
-    stations += [(lake.interpolate(share, normalized=True), f"镜湖{name}水位站", "镜湖", "ZZ", "吴淞", 7.6, 8.4) for share, name in ((0.1, "东"), (0.55, "西"))]
+    stations += [
+        (lake.interpolate(share, normalized=True), f"镜湖{name}水位站", "镜湖", "ZZ", "吴淞", 7.6, 8.4)
+        for share, name in ((0.1, "东"), (0.55, "西"))
+    ]
     stations += [(r.dam.centroid, f"{r.name}站", r.name, "RR", "1985国家高程基准", r.level - 1.5, r.level) for r in terrain.reservoirs]
     stations += [(Point(terrain.frame.place(9.25, 8.35)), "通济闸站", "通济渠", "DD", "废黄河", 6.8, 7.5)]
-    return [(at, {"STCD": f"999{number:05d}", "STNM": name, "RVNM": water, "STTP": kind, "DTMNM": datum, "WRZ": round(warning, 2), "GRZ": round(guaranteed, 2), "NOTE": "SYNTHETIC 样例"})
-            for number, (at, name, water, kind, datum, warning, guaranteed) in enumerate(stations, 1)]
+    return [
+        (
+            at,
+            {
+                "STCD": f"999{number:05d}",
+                "STNM": name,
+                "RVNM": water,
+                "STTP": kind,
+                "DTMNM": datum,
+                "WRZ": round(warning, 2),
+                "GRZ": round(guaranteed, 2),
+                "NOTE": "SYNTHETIC 样例",
+            },
+        )
+        for number, (at, name, water, kind, datum, warning, guaranteed) in enumerate(stations, 1)
+    ]
 
 
 def _detention_areas(county: County) -> list[tuple[Polygon, dict]]:
@@ -186,8 +256,11 @@ def _detention_areas(county: County) -> list[tuple[Polygon, dict]]:
     island = max((Polygon(ring) for ring in terrain.river.interiors), key=lambda p: p.area)
     shore = terrain.lake.buffer(650).difference(terrain.lake.buffer(30))
     west = shore.intersection(shapely.box(*terrain.frame.place(3, 1), *terrain.frame.place(6.1, 7)))
-    return [(part, {"NAME": name, "TYPE": "蓄滞洪区", "CAPACITY": capacity, "NOTE": "SYNTHETIC 样例"})
-            for shape, name, capacity in ((island, "白鹭洲行洪区", 310.0), (west, "镜湖西蓄洪区", 780.0)) for part in getattr(shape, "geoms", [shape])]
+    return [
+        (part, {"NAME": name, "TYPE": "蓄滞洪区", "CAPACITY": capacity, "NOTE": "SYNTHETIC 样例"})
+        for shape, name, capacity in ((island, "白鹭洲行洪区", 310.0), (west, "镜湖西蓄洪区", 780.0))
+        for part in getattr(shape, "geoms", [shape])
+    ]
 
 
 def _write_table(path: Path, table: str, rows: list, table_crs: str) -> None:

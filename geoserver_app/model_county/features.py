@@ -20,7 +20,12 @@ from geoserver_app.model_county.terrain import COARSE, Frame, Terrain, chaikin, 
 ROAD_CELL = 2 * COARSE
 FOREST_CELL = 10
 
-ROADS = {"G": ("420101", "一级", 24.0, 4), "S": ("420201", "二级", 15.0, 2), "X": ("420301", "三级", 9.0, 2), "Y": ("420400", "四级", 5.5, 1)}
+ROADS = {
+    "G": ("420101", "一级", 24.0, 4),
+    "S": ("420201", "二级", 15.0, 2),
+    "X": ("420301", "三级", 9.0, 2),
+    "Y": ("420400", "四级", 5.5, 1),
+}
 """Initial of the route number -> GB code, technical grade, width in metres, lanes."""
 
 
@@ -49,9 +54,9 @@ class County:
 
     terrain: Terrain
     boundary: Polygon
-    divisions: tuple[tuple[str, str, str, BaseGeometry], ...]      # code, name, English name, geometry
-    farms: np.ndarray                                               # x, y, angle, strip width of each farm quarter
-    forest: np.ndarray                                              # 0..1 on FOREST_CELL
+    divisions: tuple[tuple[str, str, str, BaseGeometry], ...]  # code, name, English name, geometry
+    farms: np.ndarray  # x, y, angle, strip width of each farm quarter
+    forest: np.ndarray  # 0..1 on FOREST_CELL
     blocks: tuple[Block, ...]
     villages: tuple[Settlement, ...]
     tables: dict[str, list[tuple[BaseGeometry, dict]]] = field(default_factory=dict)
@@ -66,13 +71,29 @@ class County:
 def build_county(terrain: Terrain, boundary: Polygon) -> County:
     """The county within `boundary` (EPSG:4549)."""
     farms = _farms(terrain)
-    county = County(terrain=terrain, boundary=boundary, divisions=_divisions(terrain, boundary), farms=farms, forest=_forest(terrain), blocks=(), villages=())
+    county = County(
+        terrain=terrain,
+        boundary=boundary,
+        divisions=_divisions(terrain, boundary),
+        farms=farms,
+        forest=_forest(terrain),
+        blocks=(),
+        villages=(),
+    )
     waters = shapely.union_all([terrain.river, terrain.lake, *(r.shape for r in terrain.reservoirs)])
     towns, blocks = _towns(county, waters)
     network = _through_roads(county, towns)
     villages, more = _villages(county, waters, network, towns)
-    county = County(terrain=terrain, boundary=boundary, divisions=county.divisions, farms=farms, forest=county.forest,
-                    blocks=(*blocks, *more), villages=villages, tables=county.tables)
+    county = County(
+        terrain=terrain,
+        boundary=boundary,
+        divisions=county.divisions,
+        farms=farms,
+        forest=county.forest,
+        blocks=(*blocks, *more),
+        villages=villages,
+        tables=county.tables,
+    )
     _village_roads(county, network)
     _waters(county)
     _farm_lines(county, waters)
@@ -157,7 +178,9 @@ def _towns(county: County, waters: BaseGeometry) -> tuple[dict[str, Settlement],
         angle = float(rng.uniform(-0.16, 0.16))
         t = np.linspace(0, 2 * np.pi, 90, endpoint=False)
         radius = 1000 * town.radius * (1 + sum(rng.uniform(0.02, 0.09) * np.sin(k * t + rng.uniform(0, 6)) for k in (2, 3, 5, 7)))
-        outline = Polygon(np.column_stack([centre[0] + 1.12 * radius * np.cos(t), centre[1] + 0.92 * radius * np.sin(t)])).difference(waters.buffer(160))
+        outline = Polygon(np.column_stack([centre[0] + 1.12 * radius * np.cos(t), centre[1] + 0.92 * radius * np.sin(t)])).difference(
+            waters.buffer(160)
+        )
         outline = max(getattr(outline, "geoms", [outline]), key=lambda p: p.area)
         is_seat = number == 0
         towns[town.name_zh] = Settlement(name=names.Name(town.name_zh, town.pinyin), centre=centre, shape=outline, angle=angle)
@@ -168,9 +191,23 @@ def _towns(county: County, waters: BaseGeometry) -> tuple[dict[str, Settlement],
             title = next(street_names, None) if is_seat and is_main else None
             for part in getattr(inside, "geoms", [inside]):
                 if part.length > 60:
-                    county.add("LRDL", part, GB="430501" if is_main else "430503", NAME=title[0] if title else None, PINYIN=title[1] if title else None,
-                               RN=None, RTEG=None, LANE=6 if width > 30 else 2, MATRL="沥青", WIDTH=width, TYPE="街道")
-        bands = [line.buffer(((34.0 if main else 14.0) if is_seat else (15.0 if main else 8.0)) / 2 + 4, cap_style="flat") for line, main in streets]
+                    county.add(
+                        "LRDL",
+                        part,
+                        GB="430501" if is_main else "430503",
+                        NAME=title[0] if title else None,
+                        PINYIN=title[1] if title else None,
+                        RN=None,
+                        RTEG=None,
+                        LANE=6 if width > 30 else 2,
+                        MATRL="沥青",
+                        WIDTH=width,
+                        TYPE="街道",
+                    )
+        bands = [
+            line.buffer(((34.0 if main else 14.0) if is_seat else (15.0 if main else 8.0)) / 2 + 4, cap_style="flat")
+            for line, main in streets
+        ]
         ground = outline.difference(shapely.union_all(bands))
         for shape in getattr(ground, "geoms", [ground]):
             if shape.area > 2500:
@@ -184,7 +221,11 @@ def _kind(rng: np.random.Generator, away: float, is_seat: bool) -> str:
         return str(rng.choice(["住宅", "商业", "工业", "学校"], p=[0.66, 0.12, 0.14, 0.08]))
     if away < 0.3:
         return str(rng.choice(["商业", "住宅", "公园"], p=[0.6, 0.28, 0.12]))
-    return str(rng.choice(["住宅", "商业", "学校", "公园", "工业"], p=[0.68, 0.06, 0.08, 0.06, 0.12] if away < 0.8 else [0.42, 0.03, 0.05, 0.05, 0.45]))
+    return str(
+        rng.choice(
+            ["住宅", "商业", "学校", "公园", "工业"], p=[0.68, 0.06, 0.08, 0.06, 0.12] if away < 0.8 else [0.42, 0.03, 0.05, 0.05, 0.45]
+        )
+    )
 
 
 def _street_grid(centre, reach: float, angle: float, rng: np.random.Generator, spacing: tuple[int, int]) -> list[tuple[LineString, bool]]:
@@ -271,7 +312,19 @@ def _through_roads(county: County, towns: dict[str, Settlement]) -> Network:
                 network.built.append(line)
                 for part in getattr(outside, "geoms", [outside]):
                     if part.length > 30:
-                        county.add("LRDL", part, GB=code, NAME=route.name_zh, PINYIN=None, RN=route.number, RTEG=grade, LANE=lanes, MATRL="沥青", WIDTH=width, TYPE="公路")
+                        county.add(
+                            "LRDL",
+                            part,
+                            GB=code,
+                            NAME=route.name_zh,
+                            PINYIN=None,
+                            RN=route.number,
+                            RTEG=grade,
+                            LANE=lanes,
+                            MATRL="沥青",
+                            WIDTH=width,
+                            TYPE="公路",
+                        )
     return network
 
 
@@ -288,10 +341,14 @@ def _unshared(network: Network, cells: list[tuple[int, int]]) -> list[list[tuple
     return [*runs, run] if len(run) > 1 else runs
 
 
-def _villages(county: County, waters: BaseGeometry, network: Network, towns: dict[str, Settlement]) -> tuple[tuple[Settlement, ...], list[Block]]:
+def _villages(
+    county: County, waters: BaseGeometry, network: Network, towns: dict[str, Settlement]
+) -> tuple[tuple[Settlement, ...], list[Block]]:
     terrain, frame = county.terrain, county.terrain.frame
     rng = np.random.default_rng((plan.SEED, 62))
-    keep_off = shapely.union_all([waters.buffer(170), *(t.shape.buffer(260) for t in towns.values()), *(line.buffer(25) for line in network.built)])
+    keep_off = shapely.union_all(
+        [waters.buffer(170), *(t.shape.buffer(260) for t in towns.values()), *(line.buffer(25) for line in network.built)]
+    )
     shapely.prepare(keep_off)
     left, bottom, right, top = frame.bounds
     chosen, villages, blocks, title = [], [], [], names.village_names()
@@ -322,7 +379,9 @@ def _village_shape(rng: np.random.Generator, x: float, y: float, angle: float) -
     for _ in range(rng.integers(2, 4)):
         length, depth = rng.uniform(90, 230), rng.uniform(45, 90)
         box = shapely.box(-length / 2, -depth / 2, length / 2, depth / 2)
-        parts.append(shapely.affinity.translate(shapely.affinity.rotate(box, float(rng.choice([0, 0, 90])), origin=(0, 0)), *rng.uniform(-70, 70, 2)))
+        parts.append(
+            shapely.affinity.translate(shapely.affinity.rotate(box, float(rng.choice([0, 0, 90])), origin=(0, 0)), *rng.uniform(-70, 70, 2))
+        )
     whole = shapely.union_all(parts).buffer(12).buffer(-12)
     whole = max(getattr(whole, "geoms", [whole]), key=lambda p: p.area)
     return shapely.affinity.translate(shapely.affinity.rotate(Polygon(whole.exterior), angle, origin=(0, 0), use_radians=True), x, y)
@@ -348,7 +407,19 @@ def _village_roads(county: County, network: Network) -> None:
             continue
         number += 1
         network.built.append(line)
-        county.add("LRDL", line, GB=code, NAME=village.name.zh.rstrip("村庄") + "路", PINYIN=None, RN=f"Y{number:03d}", RTEG=grade, LANE=lanes, MATRL="水泥", WIDTH=width, TYPE="公路")
+        county.add(
+            "LRDL",
+            line,
+            GB=code,
+            NAME=village.name.zh.rstrip("村庄") + "路",
+            PINYIN=None,
+            RN=f"Y{number:03d}",
+            RTEG=grade,
+            LANE=lanes,
+            MATRL="水泥",
+            WIDTH=width,
+            TYPE="公路",
+        )
 
 
 def _cells_near(network: Network, goal: tuple[int, int]) -> list[tuple[int, int]]:
@@ -360,20 +431,43 @@ def _cells_near(network: Network, goal: tuple[int, int]) -> list[tuple[int, int]
 def _waters(county: County) -> None:
     terrain = county.terrain
     title = names.stream_names()
-    county.add("HYDA", terrain.river, GB="210101", NAME="青澜江", PINYIN="Qīnglán Jiāng", HYDC="SA001", TYPE="河流", PERIOD="常年", CAPACITY=None)
+    county.add(
+        "HYDA", terrain.river, GB="210101", NAME="青澜江", PINYIN="Qīnglán Jiāng", HYDC="SA001", TYPE="河流", PERIOD="常年", CAPACITY=None
+    )
     county.add("HYDA", terrain.lake, GB="230101", NAME="镜湖", PINYIN="Jìng Hú", HYDC="SA101", TYPE="湖泊", PERIOD="常年", CAPACITY=None)
     for number, r in enumerate(terrain.reservoirs, 1):
         capacity = round(r.shape.area * r.depth * 0.4 / 1e4, 1)
-        county.add("HYDA", r.shape, GB="240101", NAME=r.name, PINYIN=r.pinyin, HYDC=f"SA2{number:02d}", TYPE="水库", PERIOD="常年", CAPACITY=capacity)
+        county.add(
+            "HYDA",
+            r.shape,
+            GB="240101",
+            NAME=r.name,
+            PINYIN=r.pinyin,
+            HYDC=f"SA2{number:02d}",
+            TYPE="水库",
+            PERIOD="常年",
+            CAPACITY=capacity,
+        )
         county.add("HFCL", r.dam, GB="270600", NAME=f"{r.name}大坝", TYPE="拦水坝")
     for pond in _ponds(county):
         county.add("HYDA", pond, GB="230102", NAME=None, PINYIN=None, HYDC=None, TYPE="池塘", PERIOD="常年", CAPACITY=None)
     towns = shapely.union_all([b.shape for b in county.blocks])
     for line, catchment in terrain.streams:
         name = next(title) if catchment > 4 or line.length > 1800 else None
-        county.add("HYDL", line.difference(towns), GB="210101" if catchment > 2 else "210200", NAME=name and name.zh, PINYIN=name and name.pinyin, HYDC=None,
-                   TYPE="河流", PERIOD="常年" if catchment > 2 else "时令", WIDTH=round(3 + 1.6 * catchment**0.7, 1))
-    canal = LineString(smooth_line([terrain.frame.place(*p) for p in plan.CANAL], 60)).difference(shapely.union_all([terrain.river, terrain.lake]))
+        county.add(
+            "HYDL",
+            line.difference(towns),
+            GB="210101" if catchment > 2 else "210200",
+            NAME=name and name.zh,
+            PINYIN=name and name.pinyin,
+            HYDC=None,
+            TYPE="河流",
+            PERIOD="常年" if catchment > 2 else "时令",
+            WIDTH=round(3 + 1.6 * catchment**0.7, 1),
+        )
+    canal = LineString(smooth_line([terrain.frame.place(*p) for p in plan.CANAL], 60)).difference(
+        shapely.union_all([terrain.river, terrain.lake])
+    )
     county.add("HYDL", canal, GB="220100", NAME="通济渠", PINYIN="Tōngjì Qú", HYDC="SA301", TYPE="运河", PERIOD="常年", WIDTH=22.0)
     dike = terrain.river.buffer(70).boundary.intersection(shapely.box(*terrain.frame.bounds).buffer(-30))
     county.add("HFCL", dike.simplify(4), GB="270101", NAME="青澜江大堤", TYPE="干堤")
@@ -383,7 +477,11 @@ def _ponds(county: County) -> list[Polygon]:
     """Fish ponds in rows by the lake and here and there in the plain."""
     terrain, rng, ponds = county.terrain, np.random.default_rng((plan.SEED, 63)), []
     around = terrain.lake.buffer(900).difference(terrain.lake.buffer(70))
-    busy = shapely.union_all([b.shape.buffer(25) for b in county.blocks] + [g.buffer(a["WIDTH"] / 2 + 9) for g, a in county.lines("LRDL")] + [g.buffer(18) for g, _ in terrain.streams])
+    busy = shapely.union_all(
+        [b.shape.buffer(25) for b in county.blocks]
+        + [g.buffer(a["WIDTH"] / 2 + 9) for g, a in county.lines("LRDL")]
+        + [g.buffer(18) for g, _ in terrain.streams]
+    )
     shapely.prepare(busy)
     for farm_x, farm_y, angle, _ in county.farms:
         by_lake = around.contains(Point(farm_x, farm_y))
@@ -392,8 +490,17 @@ def _ponds(county: County) -> list[Polygon]:
         for i in range(-3, 4) if by_lake else range(-1, 2):
             for j in range(-2, 3) if by_lake else range(-1, 1):
                 box = shapely.box(i * 92 - 41, j * 66 - 28, i * 92 + 41, j * 66 + 28)
-                pond = shapely.affinity.translate(shapely.affinity.rotate(box, angle, origin=(0, 0), use_radians=True), farm_x, farm_y).buffer(-4).buffer(4)
-                if rng.random() < 0.86 and not busy.intersects(pond) and not terrain.lake.buffer(40).intersects(pond) and not terrain.river.buffer(130).intersects(pond):
+                pond = (
+                    shapely.affinity.translate(shapely.affinity.rotate(box, angle, origin=(0, 0), use_radians=True), farm_x, farm_y)
+                    .buffer(-4)
+                    .buffer(4)
+                )
+                if (
+                    rng.random() < 0.86
+                    and not busy.intersects(pond)
+                    and not terrain.lake.buffer(40).intersects(pond)
+                    and not terrain.river.buffer(130).intersects(pond)
+                ):
                     ponds.append(pond)
     return ponds
 
@@ -402,9 +509,19 @@ def _farm_lines(county: County, waters: BaseGeometry) -> None:
     """Ditches and tracks along the limits of the farm quarters."""
     terrain, frame = county.terrain, county.terrain.frame
     cells = shapely.voronoi_polygons(MultiPoint(county.farms[:, :2]), only_edges=True)
-    plain = frame.burn([shapely.box(*frame.bounds)], 60) & (cv2.resize(terrain.heights, frame.shape(60)[::-1], interpolation=cv2.INTER_AREA) < 11)
-    flat = shapely.union_all([shapely.geometry.shape(g) for g, _ in burn.shapes(plain.astype(np.uint8), mask=plain, transform=frame.transform(60))])
-    keep_off = shapely.union_all([waters.buffer(115), *(b.shape.buffer(8) for b in county.blocks), *(g.buffer(6) for g, a in county.lines("HYDA") if a["TYPE"] == "池塘")])
+    plain = frame.burn([shapely.box(*frame.bounds)], 60) & (
+        cv2.resize(terrain.heights, frame.shape(60)[::-1], interpolation=cv2.INTER_AREA) < 11
+    )
+    flat = shapely.union_all(
+        [shapely.geometry.shape(g) for g, _ in burn.shapes(plain.astype(np.uint8), mask=plain, transform=frame.transform(60))]
+    )
+    keep_off = shapely.union_all(
+        [
+            waters.buffer(115),
+            *(b.shape.buffer(8) for b in county.blocks),
+            *(g.buffer(6) for g, a in county.lines("HYDA") if a["TYPE"] == "池塘"),
+        ]
+    )
     shapely.prepare(keep_off)
     rng = np.random.default_rng((plan.SEED, 64))
     number = 0
@@ -427,11 +544,20 @@ def _railway_and_power(county: County) -> None:
     county.add("LRRL", rail, GB="410102", NAME="样例铁路", TYPE="复线", RN="YL")
     station = rail.interpolate(rail.project(Point(frame.place(10.7, 8.0))))
     county.add("LFCP", station, GB="450101", NAME="样例站", TYPE="火车站")
-    county.add("PIPL", LineString([frame.place(*p) for p in plan.POWER_LINE]), GB="510100", NAME="样镜线", TYPE="高压输电线", VOLTAGE="220kV")
+    county.add(
+        "PIPL", LineString([frame.place(*p) for p in plan.POWER_LINE]), GB="510100", NAME="样镜线", TYPE="高压输电线", VOLTAGE="220kV"
+    )
     for geometry, attributes in county.lines("LRDL"):
         bridge = geometry.intersection(county.terrain.river)
         if attributes["TYPE"] == "公路" and bridge.length > 300:
-            county.add("LFCL", bridge, GB="450306", NAME="青澜江大桥" if attributes["RN"] == "S391" else None, TYPE="车行桥", WIDTH=attributes["WIDTH"])
+            county.add(
+                "LFCL",
+                bridge,
+                GB="450306",
+                NAME="青澜江大桥" if attributes["RN"] == "S391" else None,
+                TYPE="车行桥",
+                WIDTH=attributes["WIDTH"],
+            )
     county.add("LFCL", rail.intersection(county.terrain.river), GB="450306", NAME=None, TYPE="铁路桥", WIDTH=12.0)
 
 
@@ -444,12 +570,31 @@ def _settled(county: County, towns: dict[str, Settlement]) -> None:
     for number, village in enumerate(county.villages, 1):
         pac = division_of(county, *village.centre)
         county.add("RESP", Point(village.centre), GB="310300", NAME=village.name.zh, TYPE="村庄")
-        county.add("AGNP", Point(village.centre), GB=None, NAME=village.name.zh, PINYIN=village.name.pinyin, NAME_EN=village.name.en, CLASS="BB", GNID=f"{pac}{number:04d}", PAC=pac)
+        county.add(
+            "AGNP",
+            Point(village.centre),
+            GB=None,
+            NAME=village.name.zh,
+            PINYIN=village.name.pinyin,
+            NAME_EN=village.name.en,
+            CLASS="BB",
+            GNID=f"{pac}{number:04d}",
+            PAC=pac,
+        )
     for number, town in enumerate(plan.TOWNS, 1):
         centre = Point(towns[town.name_zh].centre)
         is_seat = number == 1
-        county.add("AGNP", centre, GB=None, NAME=plan.COUNTY_ZH if is_seat else town.name_zh, PINYIN="Yànglì Xiàn" if is_seat else town.pinyin,
-                   NAME_EN=plan.COUNTY_EN if is_seat else town.name_en, CLASS="AE" if is_seat else "AF", GNID=f"{town.code}0000", PAC=plan.COUNTY_CODE if is_seat else town.code)
+        county.add(
+            "AGNP",
+            centre,
+            GB=None,
+            NAME=plan.COUNTY_ZH if is_seat else town.name_zh,
+            PINYIN="Yànglì Xiàn" if is_seat else town.pinyin,
+            NAME_EN=plan.COUNTY_EN if is_seat else town.name_en,
+            CLASS="AE" if is_seat else "AF",
+            GNID=f"{town.code}0000",
+            PAC=plan.COUNTY_CODE if is_seat else town.code,
+        )
 
 
 def _vegetation(county: County, waters: BaseGeometry) -> None:
@@ -467,9 +612,13 @@ def _relief(county: County) -> None:
     terrain, frame = county.terrain, county.terrain.frame
     wet = shapely.union_all([terrain.river.buffer(120), *(r.shape.buffer(2) for r in terrain.reservoirs)])
     shapely.prepare(wet)
-    for level, line in contours(cv2.GaussianBlur(terrain.heights, (0, 0), 1.0)[::2, ::2], frame.left + 2.5, frame.top - 2.5, 10, 5.0, lowest=10.0):
+    for level, line in contours(
+        cv2.GaussianBlur(terrain.heights, (0, 0), 1.0)[::2, ::2], frame.left + 2.5, frame.top - 2.5, 10, 5.0, lowest=10.0
+    ):
         if not wet.contains(line):
-            county.add("TERL", line, GB="710102" if level % 25 == 0 else "710101", ELEV=level, TYPE="计曲线" if level % 25 == 0 else "首曲线")
+            county.add(
+                "TERL", line, GB="710102" if level % 25 == 0 else "710101", ELEV=level, TYPE="计曲线" if level % 25 == 0 else "首曲线"
+            )
     coarse = cv2.resize(terrain.heights, frame.shape(20)[::-1], interpolation=cv2.INTER_AREA)
     tops = (coarse == cv2.dilate(coarse, np.ones((41, 41), np.uint8))) & (coarse > 45)
     title = names.hill_names()

@@ -1,7 +1,7 @@
 """The orthophoto of the model county: the land of the line map as seen from the air, at 1 m, RGB.
 
 Painted in blocks of 500 m that lie on one grid, each always in the same way: sheets cut from them agree to the pixel where they overlap.
-Sun from the south-east, as on a morning flight. Arrays are (row, col) or (row, col, band), row 0 north; colours are 0..255 floats until the end.
+Sun from the south-east, as on a morning flight. Arrays are (row, col) or (row, col, band), row 0 north; colours are floats until the end.
 """
 
 from collections.abc import Callable
@@ -19,19 +19,46 @@ from geoserver_app.model_county import plan
 from geoserver_app.model_county.features import FOREST_CELL, Block, County
 from geoserver_app.model_county.terrain import CELL, distance, noise, smoothstep
 
-BLOCK, MARGIN = 500, 14             # small enough for the processor's cache
+BLOCK, MARGIN = 500, 14  # small enough for the processor's cache
 SIDE = BLOCK + 2 * MARGIN
-TEXTURE = 1000                      # textures repeat after so many metres
-SUN = np.array([0.55, -0.55, 0.63])                 # towards the sun: east, north, up
-SHADOW = np.array([-0.62, 0.62])                    # metres of shadow, east and north, per metre of height
+TEXTURE = 1000  # textures repeat after so many metres
+SUN = np.array([0.55, -0.55, 0.63])  # towards the sun: east, north, up
+SHADOW = np.array([-0.62, 0.62])  # metres of shadow, east and north, per metre of height
 
-CROPS = np.array([
-    (104, 128, 72), (116, 138, 78), (92, 118, 66), (126, 146, 88), (86, 112, 68), (138, 150, 96), (148, 152, 104), (110, 132, 84),
-    (156, 146, 106), (140, 128, 92), (166, 158, 118), (98, 124, 58), (120, 140, 70), (168, 162, 80), (104, 122, 88), (132, 118, 88),
-], np.float32)
-ROOFS = np.array([(150, 92, 74), (128, 80, 66), (112, 110, 108), (90, 90, 92), (166, 158, 148), (186, 184, 180), (84, 118, 160), (140, 104, 86)], np.float32)
+CROPS = np.array(
+    [
+        (104, 128, 72),
+        (116, 138, 78),
+        (92, 118, 66),
+        (126, 146, 88),
+        (86, 112, 68),
+        (138, 150, 96),
+        (148, 152, 104),
+        (110, 132, 84),
+        (156, 146, 106),
+        (140, 128, 92),
+        (166, 158, 118),
+        (98, 124, 58),
+        (120, 140, 70),
+        (168, 162, 80),
+        (104, 122, 88),
+        (132, 118, 88),
+    ],
+    np.float32,
+)
+ROOFS = np.array(
+    [(150, 92, 74), (128, 80, 66), (112, 110, 108), (90, 90, 92), (166, 158, 148), (186, 184, 180), (84, 118, 160), (140, 104, 86)],
+    np.float32,
+)
 BIG_ROOFS = np.array([(92, 132, 176), (204, 206, 206), (172, 176, 178), (120, 150, 182), (190, 186, 176), (150, 98, 84)], np.float32)
-GROUND = {"住宅": (146, 142, 128), "商业": (164, 160, 152), "学校": (142, 146, 122), "公园": (96, 122, 74), "工业": (158, 154, 144), "农村": (140, 134, 110)}
+GROUND = {
+    "住宅": (146, 142, 128),
+    "商业": (164, 160, 152),
+    "学校": (142, 146, 122),
+    "公园": (96, 122, 74),
+    "工业": (158, 154, 144),
+    "农村": (140, 134, 110),
+}
 ROAD_COLOURS = {"公路": (156, 154, 150), "街道": (136, 136, 134), "机耕路": (172, 160, 130)}
 
 
@@ -56,17 +83,32 @@ class Painting:
         self._shade = _shade(county.terrain.heights)
         self._ground = _ground(frame.shape(FOREST_CELL), height)
         slope = cv2.resize(county.terrain.slope, frame.shape(FOREST_CELL)[::-1], interpolation=cv2.INTER_LINEAR)
-        self._tilled = ((1 - smoothstep(0.06, 0.12, slope)) * (1 - smoothstep(26, 48, height)) * (1 - smoothstep(0.3, 0.45, county.forest))).astype(np.float32)
+        self._tilled = (
+            (1 - smoothstep(0.06, 0.12, slope)) * (1 - smoothstep(26, 48, height)) * (1 - smoothstep(0.3, 0.45, county.forest))
+        ).astype(np.float32)
         waters = [g for g, a in county.lines("HYDA")] + [county.terrain.river, county.terrain.lake]
         self._depth = (1 - np.exp(-distance(~frame.burn(waters, FOREST_CELL), FOREST_CELL) / 110)).astype(np.float32)
         self._silt = noise(frame.shape(FOREST_CELL), 90, 81, 5).astype(np.float32)
-        self._trees = _Index([*(Stroke(shape=b.shape.boundary, colour=(0.62,) * 3, width=26) for b in county.blocks if b.kind == "农村"),
-                              *(Stroke(shape=g, colour=(0.60,) * 3, width=a["WIDTH"] + 13) for g, a in county.lines("LRDL") if a["WIDTH"] > 8),
-                              *(Stroke(shape=g, colour=(0.5,) * 3, width=a["WIDTH"] + 16) for g, a in county.lines("HYDL"))])
-        self._banks = _Index([*(Stroke(shape=g, colour=(122, 128, 92), width=15) for g, a in county.lines("HFCL") if a["TYPE"] == "干堤"),
-                              *(Stroke(shape=g, colour=(176, 170, 156), width=10) for g, a in county.lines("HFCL") if a["TYPE"] != "干堤"),
-                              *(Stroke(shape=g, colour=(170, 162, 140), width=4) for g, a in county.lines("HFCL") if a["TYPE"] == "干堤")])
-        self._waters = _Index([*(Stroke(shape=g, colour=(255,) * 3) for g in waters), *(Stroke(shape=g, colour=(255,) * 3, width=max(a["WIDTH"], 3)) for g, a in county.lines("HYDL"))])
+        self._trees = _Index(
+            [
+                *(Stroke(shape=b.shape.boundary, colour=(0.62,) * 3, width=26) for b in county.blocks if b.kind == "农村"),
+                *(Stroke(shape=g, colour=(0.60,) * 3, width=a["WIDTH"] + 13) for g, a in county.lines("LRDL") if a["WIDTH"] > 8),
+                *(Stroke(shape=g, colour=(0.5,) * 3, width=a["WIDTH"] + 16) for g, a in county.lines("HYDL")),
+            ]
+        )
+        self._banks = _Index(
+            [
+                *(Stroke(shape=g, colour=(122, 128, 92), width=15) for g, a in county.lines("HFCL") if a["TYPE"] == "干堤"),
+                *(Stroke(shape=g, colour=(176, 170, 156), width=10) for g, a in county.lines("HFCL") if a["TYPE"] != "干堤"),
+                *(Stroke(shape=g, colour=(170, 162, 140), width=4) for g, a in county.lines("HFCL") if a["TYPE"] == "干堤"),
+            ]
+        )
+        self._waters = _Index(
+            [
+                *(Stroke(shape=g, colour=(255,) * 3) for g in waters),
+                *(Stroke(shape=g, colour=(255,) * 3, width=max(a["WIDTH"], 3)) for g, a in county.lines("HYDL")),
+            ]
+        )
         self._plots = _Index([Stroke(shape=b.shape, colour=GROUND[b.kind]) for b in county.blocks])
         self._houses = _houses(county.blocks)
         self._house_tree = STRtree(shapely.points(self._houses[:, :2]))
@@ -82,7 +124,9 @@ class Painting:
         def place(block: tuple[int, int]) -> None:
             x, y = block[0] * BLOCK, block[1] * BLOCK
             west, south, east, north = max(x, left), max(y, bottom), min(x + BLOCK, right), min(y + BLOCK, top)
-            image[top - north:top - south, west - left:east - left] = self._block(x, y)[y + BLOCK - north:y + BLOCK - south, west - x:east - x]
+            image[top - north : top - south, west - left : east - left] = self._block(x, y)[
+                y + BLOCK - north : y + BLOCK - south, west - x : east - x
+            ]
             if done:
                 done((east - west) * (north - south))
 
@@ -95,7 +139,7 @@ class Painting:
         """The block whose south-west corner is (x, y), painted from the ground up."""
         left, top = x - MARGIN, y + BLOCK + MARGIN
         row, col = -(y + BLOCK) % TEXTURE, x % TEXTURE
-        canvas = _Canvas(left, top, *(t[row:row + SIDE, col:col + SIDE] for t in self._textures))
+        canvas = _Canvas(left, top, *(t[row : row + SIDE, col : col + SIDE] for t in self._textures))
         forest = self._fine(self._forest, FOREST_CELL, left, top)
         image = self._fine(self._ground, FOREST_CELL, left, top)
         self._plough(image, canvas)
@@ -117,10 +161,12 @@ class Painting:
         rows, cols = grid.shape[:2]
         first_row, first_col = int((self.frame.top - top) // cell) - pad, int((left - self.frame.left) // cell) - pad
         count = SIDE // cell + 2 * pad
-        part = grid[np.clip(np.arange(first_row, first_row + count), 0, rows - 1)][:, np.clip(np.arange(first_col, first_col + count), 0, cols - 1)]
+        part = grid[np.clip(np.arange(first_row, first_row + count), 0, rows - 1)][
+            :, np.clip(np.arange(first_col, first_col + count), 0, cols - 1)
+        ]
         wide = cv2.resize(part, (count * cell, count * cell), interpolation=cv2.INTER_LINEAR)
         row, col = int(self.frame.top - top) - first_row * cell, int(left - self.frame.left) - first_col * cell
-        return np.ascontiguousarray(wide[row:row + SIDE, col:col + SIDE])
+        return np.ascontiguousarray(wide[row : row + SIDE, col : col + SIDE])
 
     def _plough(self, image: np.ndarray, canvas: "_Canvas") -> None:
         """Strips of fields, each quarter in its own direction, with banks between them."""
@@ -130,7 +176,11 @@ class Painting:
             return
         near = self._farms_near(left, top)
         across, down = np.meshgrid(np.arange(SIDE, dtype=np.float32) + 0.5, np.arange(SIDE, dtype=np.float32) + 0.5)
-        nearest, second, label = np.full((SIDE, SIDE), 1e12, np.float32), np.full((SIDE, SIDE), 1e12, np.float32), np.zeros((SIDE, SIDE), np.int32)
+        nearest, second, label = (
+            np.full((SIDE, SIDE), 1e12, np.float32),
+            np.full((SIDE, SIDE), 1e12, np.float32),
+            np.zeros((SIDE, SIDE), np.int32),
+        )
         for i in near:
             away = (across - np.float32(self._farms[i, 0] - left)) ** 2 + (down - np.float32(top - self._farms[i, 1])) ** 2
             closer = away < nearest
@@ -139,7 +189,10 @@ class Painting:
             np.minimum(nearest, away, out=nearest)
         angle, width = self._farms[:, 2].astype(np.float32), self._farms[:, 3].astype(np.float32)
         cos, sin = np.take(np.cos(angle), label), np.take(np.sin(angle), label)
-        dx, dy = across - np.take((self._farms[:, 0] - left).astype(np.float32), label), np.take((top - self._farms[:, 1]).astype(np.float32), label) - down
+        dx, dy = (
+            across - np.take((self._farms[:, 0] - left).astype(np.float32), label),
+            np.take((top - self._farms[:, 1]).astype(np.float32), label) - down,
+        )
         along, aside = dx * cos + dy * sin, dy * cos - dx * sin
         row = np.floor(aside / 88)
         wide = np.take(width, label)
@@ -205,7 +258,9 @@ class Painting:
             cv2.fillConvexPoly(image, canvas.fixed(ring), tuple(colour * 1.06), cv2.LINE_8, 4)
             if house[5] < 12:
                 sunny = (ring[0] + ring[3]) / 2, (ring[1] + ring[2]) / 2
-                cv2.fillConvexPoly(image, canvas.fixed(np.array([sunny[0], sunny[1], ring[2], ring[3]])), tuple(colour * 0.84), cv2.LINE_8, 4)
+                cv2.fillConvexPoly(
+                    image, canvas.fixed(np.array([sunny[0], sunny[1], ring[2], ring[3]])), tuple(colour * 0.84), cv2.LINE_8, 4
+                )
 
 
 class _Index:
@@ -240,7 +295,9 @@ class _Canvas:
                     continue
                 if stroke.width:
                     rings = [part] if part.geom_type == "LineString" else [part.exterior]
-                    cv2.polylines(image, [self.fixed(np.asarray(r.coords)) for r in rings], False, colour, max(1, round(stroke.width)), cv2.LINE_8, 4)
+                    cv2.polylines(
+                        image, [self.fixed(np.asarray(r.coords)) for r in rings], False, colour, max(1, round(stroke.width)), cv2.LINE_8, 4
+                    )
                 else:
                     cv2.fillPoly(image, [self.fixed(np.asarray(r.coords)) for r in (part.exterior, *part.interiors)], colour, cv2.LINE_8, 4)
 
@@ -277,9 +334,19 @@ def _road_strokes(county: County) -> list[Stroke]:
     roads = sorted(county.lines("LRDL"), key=lambda r: r[1]["WIDTH"])
     verges = [Stroke(shape=g, colour=(142, 138, 112), width=a["WIDTH"] + 3) for g, a in roads if a["TYPE"] == "公路"]
     decks = [Stroke(shape=g, colour=(60, 66, 58), width=a["WIDTH"] + 9) for g, a in county.lines("LFCL")]
-    surface = [Stroke(shape=g, colour=(188, 184, 172) if a["MATRL"] == "水泥" else ROAD_COLOURS[a["TYPE"]], width=a["WIDTH"]) for g, a in roads]
-    middle = [Stroke(shape=g, colour=(112, 124, 92) if a["WIDTH"] > 20 else (206, 200, 170), width=3 if a["WIDTH"] > 20 else 1) for g, a in roads if a["WIDTH"] > 14]
-    rails = [Stroke(shape=g, colour=c, width=w) for g, _ in county.lines("LRRL") for c, w in (((126, 128, 100), 22), ((138, 128, 118), 13), ((98, 90, 84), 8), ((150, 142, 134), 2))]
+    surface = [
+        Stroke(shape=g, colour=(188, 184, 172) if a["MATRL"] == "水泥" else ROAD_COLOURS[a["TYPE"]], width=a["WIDTH"]) for g, a in roads
+    ]
+    middle = [
+        Stroke(shape=g, colour=(112, 124, 92) if a["WIDTH"] > 20 else (206, 200, 170), width=3 if a["WIDTH"] > 20 else 1)
+        for g, a in roads
+        if a["WIDTH"] > 14
+    ]
+    rails = [
+        Stroke(shape=g, colour=c, width=w)
+        for g, _ in county.lines("LRRL")
+        for c, w in (((126, 128, 100), 22), ((138, 128, 118), 13), ((98, 90, 84), 8), ((150, 142, 134), 2))
+    ]
     return [*decks, *verges, *surface, *middle, *rails]
 
 
@@ -289,16 +356,27 @@ def _grounds(block: Block) -> list[Stroke]:
     half = 0.5 * np.sqrt(block.shape.area)
     if block.kind == "公园":
         pond = shapely.affinity.scale(centre.buffer(1), half * 0.45, half * 0.3)
-        return [Stroke(shape=block.shape.buffer(-8).boundary, colour=(186, 176, 150), width=3), Stroke(shape=shapely.affinity.rotate(pond, block.angle, use_radians=True), colour=(88, 108, 100))]
+        return [
+            Stroke(shape=block.shape.buffer(-8).boundary, colour=(186, 176, 150), width=3),
+            Stroke(shape=shapely.affinity.rotate(pond, block.angle, use_radians=True), colour=(88, 108, 100)),
+        ]
     size = min(half * 0.8, 62)
-    oval = shapely.affinity.rotate(shapely.LineString([(centre.x - size * 0.55, centre.y), (centre.x + size * 0.55, centre.y)]).buffer(size * 0.5), block.angle, use_radians=True)
+    oval = shapely.affinity.rotate(
+        shapely.LineString([(centre.x - size * 0.55, centre.y), (centre.x + size * 0.55, centre.y)]).buffer(size * 0.5),
+        block.angle,
+        use_radians=True,
+    )
     return [Stroke(shape=oval, colour=(168, 88, 70)), Stroke(shape=oval.buffer(-9), colour=(92, 136, 74))]
 
 
 # Houses are rows of: x, y, length, depth, angle, height, red, green, blue.
-_PATTERNS = {                 # length, depth, spacing along, spacing across, height, share standing
-    "农村": (11, 8.5, 14.5, 23, 7, 0.86), "住宅": (44, 12, 52, 29, 18, 0.95), "商业": (46, 30, 62, 46, 26, 0.85), "学校": (52, 13, 64, 44, 15, 0.55),
-    "工业": (78, 34, 92, 46, 10, 0.82), "公园": (12, 9, 140, 120, 5, 0.5),
+_PATTERNS = {  # length, depth, spacing along, spacing across, height, share standing
+    "农村": (11, 8.5, 14.5, 23, 7, 0.86),
+    "住宅": (44, 12, 52, 29, 18, 0.95),
+    "商业": (46, 30, 62, 46, 26, 0.85),
+    "学校": (52, 13, 64, 44, 15, 0.55),
+    "工业": (78, 34, 92, 46, 10, 0.82),
+    "公园": (12, 9, 140, 120, 5, 0.5),
 }
 
 

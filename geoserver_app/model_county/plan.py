@@ -1,4 +1,4 @@
-"""The hand-drawn part of the model county: where the river runs, where hills rise, where the towns are. Kilometres from the south-west corner."""
+"""What is drawn by hand: where the river runs, where hills rise, where the towns are. Kilometres from the south-west corner."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,14 @@ ISLAND = ((13.0, 9.62), (13.6, 9.98), (14.5, 10.26), (15.0, 10.30), (14.6, 9.96)
 LAKE = (6.5, 3.9, 1.55, 0.95)
 """Centre x, y and half axes of the lake."""
 
-HILLS = ((18.6, 4.3, 4.1, 3.0, 1.0), (22.6, 5.6, 2.0, 2.0, 0.55), (15.4, 2.2, 2.0, 1.6, 0.5), (4.4, 13.2, 2.6, 1.3, 0.5), (15.6, 13.6, 2.2, 0.9, 0.32), (2.3, 1.5, 0.8, 0.7, 0.30))
+HILLS = (
+    (18.6, 4.3, 4.1, 3.0, 1.0),
+    (22.6, 5.6, 2.0, 2.0, 0.55),
+    (15.4, 2.2, 2.0, 1.6, 0.5),
+    (4.4, 13.2, 2.6, 1.3, 0.5),
+    (15.6, 13.6, 2.2, 0.9, 0.32),
+    (2.3, 1.5, 0.8, 0.7, 0.30),
+)
 """Where the ground rises: centre x, y, radii, strength."""
 
 
@@ -65,5 +72,9 @@ ROUTES = (
 RAILWAY = ((-1.0, 8.1), (3.0, 7.75), (7.0, 7.9), (10.6, 8.0), (13.0, 7.6), (15.3, 7.9), (18.0, 8.2), (21.5, 7.9), (26.0, 7.4))
 CANAL = ((9.3, 8.6), (8.6, 7.2), (8.3, 5.6), (7.7, 4.2))
 POWER_LINE = ((-1.0, 4.9), (3.2, 5.0), (8.6, 2.9), (13.0, 3.6), (16.2, 6.3), (20.0, 7.2), (26.0, 6.4))
-RESERVOIRS = (("龙泉水库", "Lóngquán Shuǐkù", 16.4, 4.6, 20.0), ("云岭水库", "Yúnlǐng Shuǐkù", 20.7, 3.1, 24.0), ("望山水库", "Wàngshān Shuǐkù", 4.9, 12.6, 12.0))
+RESERVOIRS = (
+    ("龙泉水库", "Lóngquán Shuǐkù", 16.4, 4.6, 20.0),
+    ("云岭水库", "Yúnlǐng Shuǐkù", 20.7, 3.1, 24.0),
+    ("望山水库", "Wàngshān Shuǐkù", 4.9, 12.6, 12.0),
+)
 """Name, pinyin, a point near the dam, depth at the dam in metres."""

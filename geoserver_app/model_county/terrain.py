@@ -50,7 +50,9 @@ class Frame:
         shapes = [s for s in shapes if not s.is_empty]
         if not shapes:
             return np.zeros(self.shape(cell), bool)
-        return features.rasterize(shapes, self.shape(cell), transform=self.transform(cell), all_touched=shapes[0].geom_type.endswith("LineString")).astype(bool)
+        return features.rasterize(
+            shapes, self.shape(cell), transform=self.transform(cell), all_touched=shapes[0].geom_type.endswith("LineString")
+        ).astype(bool)
 
     def at(self, grid: np.ndarray, x, y, cell: int) -> np.ndarray:
         """Values of `grid` at points, clamped to its edge."""
@@ -75,12 +77,12 @@ class Terrain:
 
     frame: Frame
     heights: np.ndarray
-    slope: np.ndarray            # rise over run, 20 m cells
+    slope: np.ndarray  # rise over run, 20 m cells
     river_line: LineString
     river: Polygon
     lake: Polygon
     reservoirs: tuple[Reservoir, ...]
-    streams: tuple[tuple[LineString, float], ...]   # downstream, with the catchment at their end in km2
+    streams: tuple[tuple[LineString, float], ...]  # downstream, with the catchment at their end in km2
 
 
 def noise(shape: tuple[int, int], cells: float, seed: int, octaves: int = 5, persistence: float = 0.5) -> np.ndarray:
@@ -91,7 +93,7 @@ def noise(shape: tuple[int, int], cells: float, seed: int, octaves: int = 5, per
         rows, cols = int(shape[0] / size) + 4, int(shape[1] / size) + 4
         lattice = np.random.default_rng((plan.SEED, seed, octave)).standard_normal((rows, cols)).astype(np.float32)
         wide = cv2.resize(lattice, (int(round(cols * size)), int(round(rows * size))), interpolation=cv2.INTER_CUBIC)
-        total += amplitude * wide[int(size):int(size) + shape[0], int(size):int(size) + shape[1]]
+        total += amplitude * wide[int(size) : int(size) + shape[0], int(size) : int(size) + shape[1]]
         amplitude *= persistence
     return total * 0.6
 
@@ -140,7 +142,16 @@ def build_terrain(frame: Frame) -> Terrain:
         _fill(frame, heights, reservoir)
     coarse = cv2.resize(heights, frame.shape(20)[::-1], interpolation=cv2.INTER_AREA)
     slope = np.hypot(cv2.Sobel(coarse, cv2.CV_32F, 1, 0) / 160, cv2.Sobel(coarse, cv2.CV_32F, 0, 1) / 160)
-    return Terrain(frame=frame, heights=np.round(heights, 2), slope=slope, river_line=river_line, river=river, lake=lake, reservoirs=reservoirs, streams=streams)
+    return Terrain(
+        frame=frame,
+        heights=np.round(heights, 2),
+        slope=slope,
+        river_line=river_line,
+        river=river,
+        lake=lake,
+        reservoirs=reservoirs,
+        streams=streams,
+    )
 
 
 def _river(frame: Frame) -> tuple[LineString, Polygon]:
@@ -161,7 +172,9 @@ def _lake(frame: Frame) -> Polygon:
     angle = np.linspace(0, 2 * np.pi, 240, endpoint=False)
     rng = np.random.default_rng((plan.SEED, 2))
     radius = 1 + sum(rng.uniform(0.3, 1) * 0.26 / k * np.sin(k * angle + rng.uniform(0, 6.3)) for k in range(2, 14))
-    return Polygon([frame.place(x + a * r * np.cos(t) + 0.15 * np.sin(2 * t), y + b * r * np.sin(t)) for t, r in zip(angle, radius)]).buffer(0)
+    return Polygon(
+        [frame.place(x + a * r * np.cos(t) + 0.15 * np.sin(2 * t), y + b * r * np.sin(t)) for t, r in zip(angle, radius)]
+    ).buffer(0)
 
 
 def _uplift(frame: Frame, cell: int) -> np.ndarray:
@@ -204,7 +217,7 @@ def receivers(heights: np.ndarray, cell: int) -> tuple[np.ndarray, np.ndarray]:
     target, run = index.copy(), np.full((rows, cols), float(cell))
     for dy, dx in NEIGHBOURS:
         step = cell * float(np.hypot(dx, dy))
-        fall = (heights - padded[1 + dy:1 + dy + rows, 1 + dx:1 + dx + cols]) / step
+        fall = (heights - padded[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + cols]) / step
         better = fall > best
         best = np.where(better, fall, best)
         target = np.where(better, index + dy * cols + dx, target)
@@ -230,8 +243,8 @@ class Drainage:
     """What drains where on the coarse grid, hollows filled (priority flood, Barnes 2014, doi:10.1016/j.cageo.2013.04.024)."""
 
     target: np.ndarray
-    area: np.ndarray             # m2
-    order: list[int]             # outlets first
+    area: np.ndarray  # m2
+    order: list[int]  # outlets first
 
     @classmethod
     def of(cls, heights: np.ndarray, outlet: np.ndarray, cell: int) -> "Drainage":
@@ -294,7 +307,9 @@ def _refine(frame: Frame, base: np.ndarray, river: Polygon, lake: Polygon) -> np
     return heights.astype(np.float32)
 
 
-def _dam(frame: Frame, heights: np.ndarray, base: np.ndarray, drainage: Drainage, name: str, pinyin: str, x: float, y: float, depth: float) -> Reservoir:
+def _dam(
+    frame: Frame, heights: np.ndarray, base: np.ndarray, drainage: Drainage, name: str, pinyin: str, x: float, y: float, depth: float
+) -> Reservoir:
     """A dam on a stream near (x, y), where a short one holds much water, and the water behind it as far as its level reaches."""
     px, py = frame.place(x, y)
     rows, cols = np.nonzero((drainage.area > 0.9e6) & (drainage.area < 7e6) & (base > 4))
@@ -319,10 +334,10 @@ def _dam_at(frame: Frame, heights: np.ndarray, drainage: Drainage, row: int, col
     dam = LineString([here + across * ends[0], here - across * ends[1]])
     upstream = cv2.dilate(drainage.upstream(row * cols + col).astype(np.uint8), np.ones((3, 3), np.uint8))
     top, left = max(row - 40, 0), max(col - 40, 0)
-    part = upstream[top:row + 40, left:col + 40]
+    part = upstream[top : row + 40, left : col + 40]
     fine = COARSE // CELL
     wet = np.kron(part, np.ones((fine, fine), np.uint8)).astype(bool)
-    wet &= heights[top * fine:(top + len(part)) * fine, left * fine:(left + part.shape[1]) * fine] < level
+    wet &= heights[top * fine : (top + len(part)) * fine, left * fine : (left + part.shape[1]) * fine] < level
     transform = Affine(CELL, 0, frame.left + left * COARSE, 0, -CELL, frame.top - top * COARSE)
     y, x = np.nonzero(wet)
     beyond = (transform.c + (x + 0.5) * CELL - here[0]) * flow[0] + (transform.f - (y + 0.5) * CELL - here[1]) * flow[1] > -10
@@ -342,7 +357,10 @@ def rounded(polygon: Polygon, times: int = 2) -> Polygon:
     """Corners cut (Chaikin), holes kept."""
     if polygon.is_empty:
         return polygon
-    return Polygon(chaikin(polygon.exterior.coords, times, closed=True), [chaikin(r.coords, times, closed=True) for r in polygon.interiors if len(r.coords) > 4]).buffer(0)
+    return Polygon(
+        chaikin(polygon.exterior.coords, times, closed=True),
+        [chaikin(r.coords, times, closed=True) for r in polygon.interiors if len(r.coords) > 4],
+    ).buffer(0)
 
 
 def chaikin(points, times: int = 2, closed: bool = False) -> np.ndarray:

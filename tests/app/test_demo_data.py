@@ -81,7 +81,9 @@ def test_neighbouring_sheets_agree_to_the_pixel(painting):
 def test_the_same_seed_makes_the_same_county(county):
     again = model_county()
     assert np.array_equal(again.terrain.heights, county.terrain.heights)
-    assert {name: [(g.wkb, a) for g, a in rows] for name, rows in again.tables.items()} == {name: [(g.wkb, a) for g, a in rows] for name, rows in county.tables.items()}
+    assert {name: [(g.wkb, a) for g, a in rows] for name, rows in again.tables.items()} == {
+        name: [(g.wkb, a) for g, a in rows] for name, rows in county.tables.items()
+    }
 
 
 def test_the_orthophoto_shows_water_where_the_line_map_has_it_and_woods_on_the_hills(county, painting):
