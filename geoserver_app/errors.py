@@ -12,7 +12,9 @@ stack, a path, a class or a query is ever told.
 """
 
 import io
+import json
 import logging
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -157,13 +159,20 @@ def answer(error: Exception) -> flask.Response:
     """`error` in the protocol, version and language of the current request."""
     request = flask.request
     language = language_of(request.environ)
-    words = told(error, language, services().settings.contact_name)
+    words = told(error, language, contact(language))
     response = _rendered(words, language)
     response.status_code = words.status
     response.headers.update(words.headers)
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["Content-Language"] = language
     return response
+
+
+def contact(language: str) -> str:
+    """Whom to ask who has no agreement that names somebody."""
+    settings = services().settings
+    named = " ".join(one for one in (settings.contact_name, settings.contact_email) if one)
+    return named or sentence("nobody-named", {}, language)
 
 
 def _rendered(words: Told, language: str) -> flask.Response:
@@ -211,7 +220,7 @@ def _problem(words: Told) -> flask.Response:
         body["locator"] = words.locator
     if words.reasons:
         body["reasons"] = list(words.reasons)
-    return flask.Response(flask.json.dumps(body, ensure_ascii=False), content_type="application/problem+json; charset=utf-8")
+    return flask.Response(json.dumps(body, ensure_ascii=False), content_type="application/problem+json; charset=utf-8")
 
 
 # -- told in the picture
@@ -239,16 +248,18 @@ def _write(picture: Image.Image, text: str) -> None:
 
 
 def _lines(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
-    """Broken wherever a line is full: between any two characters, as Chinese is, but after a space where there is one."""
+    """Broken wherever a line is full: before a word where there is one, between any two characters of Chinese."""
     lines, line = [], ""
-    for character in text:
-        if line and font.getlength(line + character) > width:
-            head, space, tail = line.rpartition(" ")
-            keep = bool(space) and character.isascii() and tail.isascii() and not character.isspace()
-            lines.append(head if keep else line)
-            line = tail if keep else ""
-        line += character
-    return [*lines, line]
+    for piece in WORDS.findall(text):
+        if line and font.getlength(line + piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece
+    return [*lines, line.rstrip()]
+
+
+WORDS = re.compile(r"[\x21-\x7e]+\s*|.[：；，。、）]*\s*")
+"""A word of Latin letters, or one character with the punctuation that must not begin a line."""
 
 
 @lru_cache(maxsize=1)

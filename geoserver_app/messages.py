@@ -16,13 +16,8 @@ LANGUAGE_RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]{1,32})?\s*(?
 def language_of(environ: Mapping) -> str:
     """`zh` or `en`: what `?lang=` says, else what Accept-Language prefers, else English.
 
-    >>> language_of({"QUERY_STRING": "lang=zh"}), language_of({"HTTP_ACCEPT_LANGUAGE": "fr, zh-CN;q=0.9, en;q=0.8"}), language_of({})
-    ('zh', 'en', 'en')
-
-    A header that names a language we don't speak first is no wish for either of ours: the better liked of the two counts.
-
-    >>> language_of({"HTTP_ACCEPT_LANGUAGE": "zh-TW"})
-    'zh'
+    >>> language_of({"QUERY_STRING": "lang=zh"}), language_of({"HTTP_ACCEPT_LANGUAGE": "fr, en;q=0.8, zh-TW;q=0.9"}), language_of({})
+    ('zh', 'zh', 'en')
     """
     if language := _asked(environ.get("QUERY_STRING", "")):
         return language
@@ -101,10 +96,11 @@ SENTENCES = MappingProxyType({
         "the request holds two different keys: send one",
     ),
     "not-shared": (
-        "图层 `{layer}` 不存在或未共享给你单位：可用图层见服务能力文档或 /api/v1/layers；需要时请向共享平台（{contact}）申请",
+        "图层 `{layer}` 不存在或未共享给你单位：可用图层见服务能力文档或 /api/v1/layers；需要时请向{contact}申请",
         "layer `{layer}` is not defined or not shared with you: see the layers shared with you in the capabilities or /api/v1/layers, "
-        "or ask the sharing service ({contact}) for an agreement",
+        "or ask {contact} for an agreement",
     ),
+    "nobody-named": ("测绘主管部门", "the surveying bureau"),
     "refused": ("图层 `{layer}`：{reasons}", "layer `{layer}`: {reasons}"),
     "style-not-defined": (
         "图层 `{layer}` 没有样式 `{style}`：可用 {choices}",

@@ -45,9 +45,10 @@ def described(caller: Caller, visible: tuple[Visible, ...]) -> list[LayerEntry]:
 
 def service_entry(caller: Caller) -> ServiceEntry:
     settings, tongue, most = services().settings, language(), limits()
+    title = sentence("service-title", {}, tongue)
     agency = caller.agency.name_zh if tongue == "zh" else caller.agency.name_en
     return ServiceEntry(
-        title=sentence("service-title", {}, tongue), abstract=sentence("service-abstract", {"agency": agency}, tongue),
-        constraints=sentence("access-constraints", {}, tongue), contact_name=settings.contact_name, contact_email=settings.contact_email,
+        title=title, abstract=sentence("service-abstract", {"agency": agency}, tongue),
+        constraints=sentence("access-constraints", {}, tongue), contact_name=settings.contact_name or title, contact_email=settings.contact_email,
         language=tongue, max_width=most.max_side, max_height=most.max_side, max_layers=most.max_layers,
     )
