@@ -129,8 +129,8 @@ def _tables() -> dict[str, geopandas.GeoDataFrame]:
         "RFCP": _frame([{"NAME": "青石小学", "geometry": _place(0.62, 0.58)}]),
         "AANP": _frame([{"NAME": "凤凰山", "CLASS": "山", "geometry": _place(0.13, 0.9)}, {"NAME": "卧牛岭", "CLASS": "山", "geometry": _place(0.66, 0.93)}]),
         "AGNP": _frame([
-            {"NAME": "青石县", "CLASS": "AD", "geometry": _place(0.6, 0.57)},
-            {"NAME": "柳塘镇", "CLASS": "AK", "geometry": _place(0.25, 0.42)},
+            {"NAME": "青石县", "CLASS": "AE", "geometry": _place(0.6, 0.57)},
+            {"NAME": "柳塘镇", "CLASS": "AF", "geometry": _place(0.25, 0.42)},
             *({"NAME": name, "CLASS": "BB", "geometry": centre} for name, centre in villages),
         ]),
         "CPTP": _frame([{"NAME": "凤凰山三角点", "GRADE": "二等", "geometry": _place(0.125, 0.925)}]),

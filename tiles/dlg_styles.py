@@ -42,6 +42,7 @@ class When:
     table: str                  # regular expression over the table's name
     always: bool
     sample: str                 # a value that fits, for the legend
+    is_fallback: bool = False   # only for features without a GB/T 13923 code
 
     def expression(self, fields: "Fields") -> str:
         """As Mapnik writes it, "true" or "false" where the table decides."""
@@ -51,7 +52,9 @@ class When:
             return ALL if re.fullmatch(self.table, fields.table.lower()) else NOTHING
         found = [name for wanted in self.fields if (name := fields.find(wanted))]
         test = (lambda name: f"[{name}] % {self.step} = 0") if self.step else (lambda name: f"[{name}].match('{self.pattern}')")
-        return " or ".join(test(name) for name in dict.fromkeys(found)) or NOTHING
+        fits = " or ".join(test(name) for name in dict.fromkeys(found)) or NOTHING
+        code = fields.find("GB")
+        return f"(not ([{code}].match('.+')) and ({fits}))" if self.is_fallback and code and fits != NOTHING else fits
 
     def sample_values(self, fields: "Fields") -> dict[str, object] | None:
         """Attributes that make a feature this kind; None where this way does not apply to the table."""
@@ -337,5 +340,5 @@ def _when_of(element: etree._Element) -> When:
         raise ValueError(f"`{pattern}` can't stand in a style: Mapnik eats backslashes and quotes; write [0-9] for a digit")
     return When(
         fields=tuple(element.get("field", "").split()), pattern=pattern, step=element.get("step", ""),
-        table=element.get("table", ""), always=element.get("always") == "yes", sample=element.get("sample", ""),
+        table=element.get("table", ""), always=element.get("always") == "yes", sample=element.get("sample", ""), is_fallback=element.get("fallback") == "yes",
     )

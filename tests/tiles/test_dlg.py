@@ -106,6 +106,20 @@ def test_a_national_road_is_red_whatever_its_field_is_called(tmp_path, config_fo
     assert has_colour(pixels(roads, view(*place(0.5, 0.5), 2)), NATIONAL_RED)
 
 
+@pytest.mark.parametrize(
+    ("code", "grade", "colour"),
+    [("420301", "二级", (255, 255, 255)), ("420201", "三级", (242, 194, 48)), (None, "二级", (242, 194, 48)), ("420101", "高速", (240, 160, 48))],
+)
+def test_the_technical_grade_of_a_road_counts_where_it_has_no_code_or_is_a_motorway(tmp_path, config_folder, code, grade, colour):
+    line, other = LineString([place(0, 0.5), place(1, 0.5)]), LineString([place(0, 0.1), place(1, 0.1)])
+    rows = [{"GB": code, "RTEG": grade, "geometry": line}, {"GB": "420101", "RTEG": "", "geometry": other}]
+    pyogrio.write_dataframe(geopandas.GeoDataFrame(rows, geometry="geometry", crs=CRS), tmp_path / "roads.gpkg", layer="LRDL")
+    roads = LineMapRenderer(tmp_path, edition_of(tmp_path / "roads.gpkg", config_folder), config_folder / "styles")
+    seen = pixels(roads, view(*place(0.5, 0.5), 2))
+    assert has_colour(seen, colour, 4)
+    assert not any(has_colour(seen, other, 4) for other in ((242, 194, 48), (240, 160, 48), NATIONAL_RED) if other != colour)
+
+
 def test_every_class_is_drawn_without_a_single_attribute(tmp_path, config_folder):
     shapes = {"point": Point(place(0.5, 0.5)), "line": LineString([place(0.49, 0.5), place(0.51, 0.5)]), "area": box(*place(0.49, 0.49), *place(0.51, 0.51))}
     edition = None
@@ -154,7 +168,7 @@ def test_names_are_drawn_in_chinese_and_not_as_empty_boxes(tmp_path, config_fold
     def drawn(name: str) -> np.ndarray:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        rows = [{"NAME": name, "CLASS": "AK", "geometry": Point(place(0.5, 0.5))}]
+        rows = [{"NAME": name, "CLASS": "AF", "geometry": Point(place(0.5, 0.5))}]
         pyogrio.write_dataframe(geopandas.GeoDataFrame(rows, geometry="geometry", crs=CRS), folder / "names.gpkg", layer="AGNP")
         edition = edition_of(folder / "names.gpkg", config_folder)
         return pixels(LineMapRenderer(folder, edition, config_folder / "styles"), view(*place(0.5, 0.5), 2, size=128))
