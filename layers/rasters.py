@@ -268,7 +268,7 @@ def _windows(facts: RasterFacts) -> Iterator[Window]:
 def _rough_profile(source: rasterio.DatasetReader, facts: RasterFacts, **others) -> dict:
     return {
         "driver": "GTiff", "width": facts.width, "height": facts.height, "crs": rasterio.crs.CRS.from_user_input(facts.crs),
-        "transform": source.transform, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "ZSTD", "zstd_level": 1,
+        "transform": source.transform, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "NONE",
         "bigtiff": "IF_SAFER", "interleave": "pixel",
     } | others
 
