@@ -30,6 +30,9 @@ TIE = 1e-6
 NOWHERE = -1000.0
 """Place of a pixel that PROJ has no answer for."""
 
+LEAST_WHOLE = 0.9995
+"""OpenCV mixes in steps of 1/32 each way: a neighbour that counts at all counts for 1/1024."""
+
 ALIGNED = 0.01
 """Pixels by which two grids may differ and still be called the same."""
 
@@ -223,9 +226,13 @@ def resample(
     if nearest:
         return cv2.remap(values, cells, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE), kept
     map_x, map_y = (cols - 0.5).astype(np.float32), (rows - 0.5).astype(np.float32)
+    mixed = mix(values, map_x, map_y)
     if valid is not None:
-        return _mixed_by_weight(values, valid, map_x, map_y), kept
-    return mix(values, map_x, map_y), kept
+        share = mix((valid > 0).astype(np.float32), map_x, map_y)
+        beside_a_gap = (share < LEAST_WHOLE) & (kept > 0)
+        if beside_a_gap.any():
+            mixed[beside_a_gap] = _mixed_of_valid(values, valid, cols[beside_a_gap] - 0.5, rows[beside_a_gap] - 0.5)
+    return mixed, kept
 
 
 def mix(values: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
@@ -238,14 +245,18 @@ def _cells(cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return cv2.merge([np.clip(np.floor(places + TIE), -1, 32_767).astype(np.int16) for places in (cols, rows)])
 
 
-def _mixed_by_weight(values: np.ndarray, valid: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
-    weight = (valid > 0).astype(np.float32)
-    weighted = values * (weight if values.ndim == 2 else weight[..., None])
-    total = cv2.remap(weighted.astype(np.float32, copy=False), map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    share = cv2.remap(weight, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    share = np.maximum(share, np.float32(1e-3))
-    mixed = total / (share if values.ndim == 2 else share[..., None])
-    return np.rint(mixed).astype(np.uint8) if values.dtype == np.uint8 else mixed
+def _mixed_of_valid(values: np.ndarray, valid: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Values at the places (x, y), the centre of the first pixel being 0, mixed from those of the four neighbours that are valid."""
+    left, above = np.floor(x).astype(int), np.floor(y).astype(int)
+    right_share, lower_share = x - left, y - above
+    total, weight = 0.0, np.zeros(len(x))
+    for down, across in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        row, col = np.clip(above + down, 0, valid.shape[0] - 1), np.clip(left + across, 0, valid.shape[1] - 1)
+        share = (lower_share if down else 1 - lower_share) * (right_share if across else 1 - right_share) * (valid[row, col] > 0)
+        total = total + values[row, col] * (share if values.ndim == 2 else share[:, None])
+        weight += share
+    mean = total / (weight if values.ndim == 2 else weight[:, None])
+    return np.rint(mean).astype(np.uint8) if values.dtype == np.uint8 else mean.astype(values.dtype)
 
 
 def shrunk(values: np.ndarray, valid: np.ndarray | None, by: int) -> tuple[np.ndarray, np.ndarray | None]:

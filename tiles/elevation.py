@@ -118,10 +118,9 @@ def slope_grey(degrees: np.ndarray) -> np.ndarray:
 def gradients(patch: Patch) -> tuple[np.ndarray, np.ndarray]:
     """Rise per metre toward the east and toward the north, by Horn's operator. (row, col) of float32 each."""
     heights = np.ascontiguousarray(patch.values[0], np.float32)
-    if patch.valid.all():
-        across, down = (cv2.Sobel(heights, cv2.CV_32F, *order, ksize=3, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1)))
-    else:
-        across, down = _differences_with_gaps(heights, patch.valid)
+    across, down = (cv2.Sobel(heights, cv2.CV_32F, *order, ksize=3, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1)))
+    if not patch.valid.all():
+        _mend_beside_gaps(across, down, heights, patch.valid)
     width, height = ground_cell(patch)
     return across / (8 * width), down / (-8 * height)
 
@@ -143,20 +142,19 @@ def ground_cell(patch: Patch) -> tuple[np.ndarray, np.ndarray]:
     return width.astype(np.float32)[:, None], height.astype(np.float32)[:, None]
 
 
-def _differences_with_gaps(heights: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Horn's weighted differences to the right and downward; a neighbour without data counts as the cell itself."""
-    rows, cols = heights.shape
-    padded, known = np.pad(heights, 1, mode="edge"), np.pad(valid, 1, mode="edge")
-    across, down = np.zeros_like(heights), np.zeros_like(heights)
+def _mend_beside_gaps(across: np.ndarray, down: np.ndarray, heights: np.ndarray, valid: np.ndarray) -> None:
+    """Horn's differences anew for cells beside a gap: a neighbour without data counts as the cell itself. In a gap there is no slope."""
+    across[~valid], down[~valid] = 0, 0
+    near_gap = cv2.dilate((~valid).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    rows, cols = np.nonzero(near_gap & valid)
+    own, rise_across, rise_down = heights[rows, cols], np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
-            weight_across, weight_down = dx * (2 - abs(dy)), dy * (2 - abs(dx))
-            if dx or dy:
-                place = slice(1 + dy, 1 + dy + rows), slice(1 + dx, 1 + dx + cols)
-                neighbour = np.where(known[place], padded[place], heights)
-                across += weight_across * neighbour
-                down += weight_down * neighbour
-    return np.where(valid, across, 0), np.where(valid, down, 0)
+            place = np.clip(rows + dy, 0, heights.shape[0] - 1), np.clip(cols + dx, 0, heights.shape[1] - 1)
+            neighbour = np.where(valid[place], heights[place], own)
+            rise_across += dx * (2 - abs(dy)) * neighbour
+            rise_down += dy * (2 - abs(dx)) * neighbour
+    across[rows, cols], down[rows, cols] = rise_across, rise_down
 
 
 def _grey(grey: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from county import write_county
 from mapproxy.cache.tile import Tile
 from mapproxy.config.spec import validate_options
 from PIL import Image
@@ -370,3 +371,36 @@ def test_a_forgotten_edition_leaves_no_tiles(engine, dom):
     engine.tile(dom, "default", tms.id, 16, *middle_tile(dom, tms, 16), permit_for(dom))
     engine.forget(dom.edition_id)
     assert stored_files(engine, dom) == set()
+
+
+# Line maps
+
+@pytest.fixture(scope="module")
+def lines(store, config_folder):
+    """The county of the line map's own tests, in this store."""
+    (store / "dlg").mkdir()
+    return dataclasses.replace(write_county(store / "dlg", config_folder).edition, edition_id=41, folder="dlg")
+
+
+def test_a_line_map_goes_through_the_same_door(engine, lines):
+    tms, style = TILE_MATRIX_SETS["WebMercatorQuad"], STYLES[ProductType.DLG][0]
+    z = level_near(tms, 5.0)
+    row, col = middle_tile(lines, tms, z)
+    tile = engine.tile(lines, style, tms.id, z, row, col, permit_for(lines))
+    assert tile.media_type == "image/png"
+    picture = np.array(decode(tile.data).convert("RGBA"))
+    assert (picture[..., 3] > 0).any()
+    whole = engine.map(lines, style, tms.view(z, row, col), permit_for(lines))
+    assert whole.size == (256, 256)
+    assert whole.mode == "RGBA" or not (picture[..., 3] == 0).any()
+
+
+def test_a_change_of_a_line_map_expires_all_tiles_that_were_drawn_together(engine, lines):
+    tms, style, z = TILE_MATRIX_SETS["WebMercatorQuad"], STYLES[ProductType.DLG][0], 16
+    row, col = middle_tile(lines, tms, z)
+    engine.tile(lines, style, tms.id, z, row, col, permit_for(lines))
+    drawn_together = stored_files(engine, lines)
+    assert len(drawn_together) == 16
+    left, bottom, right, top = crs_room.transform_bounds(tms.bounds(z, row, col), tms.crs, "CRS:84")
+    assert engine.expire(lines, shapely.Point((left + right) / 2, (bottom + top) / 2).buffer(1e-6)) == 16
+    assert stored_files(engine, lines) == set()
