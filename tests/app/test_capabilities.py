@@ -1,11 +1,13 @@
 """Capabilities hold what is granted, where it is granted, and real clients can read them."""
 
+import re
 import time
 
 import pytest
 import shapely
 from lxml import etree
 from made_layers import ALL, JIANGSU, NANJING, caller, edition, layer, line_map, visible
+from ogc_schemas import official, schema
 from owslib.wms import WebMapService
 from owslib.wmts import WebMapTileService
 
@@ -215,6 +217,32 @@ def test_wmts_elements_stand_in_the_order_of_the_schema():
     for one in parsed(wmts()).iterfind("w:Contents/w:Layer", WMTS):
         places = [order.index(etree.QName(child).localname) for child in one]
         assert places == sorted(places)
+
+
+# -- the official schemas, as MapProxy's package holds them
+
+def test_wms_1_1_1_capabilities_hold_to_the_dtd():
+    with official("wms/1.1.1/WMS_MS_Capabilities.dtd").open() as file:
+        dtd = etree.DTD(file)
+    for text in (wms("1.1.1"), wms("1.1.1", [])):
+        assert dtd.validate(parsed(text)), dtd.error_log
+
+
+def test_wms_1_3_0_capabilities_hold_to_the_schema():
+    here = official("wms/1.3.0/capabilities_1_3_0.xsd")
+    both = b"""<schema xmlns="http://www.w3.org/2001/XMLSchema">
+        <import namespace="http://www.opengis.net/wms" schemaLocation="capabilities_1_3_0.xsd"/>
+        <import namespace="http://www.opengis.net/sld" schemaLocation="../../sld/1.1.0/sld_capabilities.xsd"/></schema>"""
+    rules = schema(both, here.with_name("both.xsd"))
+    for text in (wms("1.3.0"), wms("1.3.0", [])):
+        assert rules.validate(parsed(text)), rules.error_log
+
+
+def test_wmts_capabilities_hold_to_the_schema():
+    """The copy at hand says that rows count from 1; OGC's corrigendum (07-057r7, 1.0.1) has since put that right."""
+    here = official("wmts/1.0/wmtsGetCapabilities_response.xsd")
+    rules = schema(re.sub(rb'(name="M(?:in|ax)Tile(?:Row|Col)" type=")positiveInteger', rb"\1nonNegativeInteger", here.read_bytes()), here)
+    assert rules.validate(parsed(wmts())), rules.error_log
 
 
 # -- TileJSON

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 from lxml import etree
+from ogc_schemas import official, schema
 from ows_county import CRS, RIVER, WEST_HALF, ask, click_query, county, exception, map_query, picture  # noqa: F401
 from owslib.wms import WebMapService
 from PIL import Image
@@ -131,6 +132,20 @@ def test_each_version_has_its_own_form_of_exception(county):
     plain = ask(county, {}, path="/tiles/dom/tdt_c/99/0/0.png")
     assert plain.content_type.startswith("application/problem+json")
     assert plain.json["status"] == 400 and plain.json["locator"] == "TileMatrix"
+
+
+def test_exceptions_hold_to_the_schemas_of_their_protocols(county):
+    rules = schema(official("wms/1.3.0/exceptions_1_3_0.xsd").read_bytes(), official("wms/1.3.0/exceptions_1_3_0.xsd"))
+    for query in (map_query("secret"), map_query(BBOX=""), map_query("dem", STYLES="relief"), map_query("<b>")):
+        assert rules.validate(etree.fromstring(ask(county, query).data)), rules.error_log
+    with official("wms/1.1.1/exception_1_1_1.dtd").open() as file:
+        dtd = etree.DTD(file)
+    for query in (map_query("secret", version="1.1.1"), map_query(version="1.1.1", WIDTH="x")):
+        assert dtd.validate(etree.fromstring(ask(county, query).data)), dtd.error_log
+    report = official("ows/1.1.0/owsExceptionReport.xsd")
+    rules = schema(report.read_bytes(), report)
+    for query in ({"REQUEST": "GetTile"}, {"REQUEST": "Nothing"}, {"SERVICE": "WMTS", "REQUEST": "GetTile", "LAYER": "a", "LAYERs": "b", "FORMAT": "x"}):
+        assert rules.validate(etree.fromstring(ask(county, query, path="/wmts").data)), rules.error_log
 
 
 @pytest.mark.parametrize(("form", "has_ink"), [("INIMAGE", True), ("BLANK", False), ("application/vnd.ogc.se_inimage", True)])
