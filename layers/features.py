@@ -76,8 +76,8 @@ def interval(geopackage: Path, table: str, height_field: str) -> float | None:
     """Height between neighbouring contours in metres, the commonest step between the heights that occur; None where there are no two."""
     quoted, source = height_field.replace('"', '""'), table.replace('"', '""')
     _, _, _, (heights,) = pyogrio.raw.read(
-        geopackage, sql=f'SELECT DISTINCT "{quoted}" AS height FROM "{source}" WHERE "{quoted}" IS NOT NULL ORDER BY 1 LIMIT {MOST_CONTOURS}',
-        read_geometry=False,
+        geopackage, read_geometry=False,
+        sql=f'SELECT DISTINCT "{quoted}" AS height FROM "{source}" WHERE "{quoted}" IS NOT NULL ORDER BY 1 LIMIT {MOST_CONTOURS}',
     )
     steps = np.diff(np.sort(_numbers(heights)))
     steps = np.round(steps[steps > 0], 3)
@@ -103,7 +103,8 @@ def _read(geopackage: Path, table: FeatureClass, crs: str, place: BaseGeometry) 
         if geometry is None or geometry.is_empty or not geometry.intersects(place):
             continue
         values = {
-            str(name): _plain(column[row], ogr_type) for name, column, ogr_type in zip(meta["fields"], columns, meta["ogr_types"], strict=True)
+            str(name): _plain(column[row], ogr_type)
+            for name, column, ogr_type in zip(meta["fields"], columns, meta["ogr_types"], strict=True)
         }
         in_order = {name: values[name] for name in table.fields if name in values}
         yield Feature(

@@ -125,9 +125,14 @@ def _tables() -> dict[str, geopandas.GeoDataFrame]:
             {"GB": 4503062, "NAME": "石塘桥", "geometry": _crossing(county, river, 130)},
         ]),
         "PIPL": _frame([{"GB": 510100, "geometry": _along((0, 0.95), (0.5, 0.93), (1, 0.97))}]),
-        "TERP": _frame([{"ELEV": round(_height(a, b), 1), "geometry": _place(a, b)} for a, b in [(0.12, 0.92), (0.5, 0.15), (0.7, 0.6), (0.86, 0.4), (0.22, 0.2)]]),
+        "TERP": _frame([
+            {"ELEV": round(_height(a, b), 1), "geometry": _place(a, b)}
+            for a, b in [(0.12, 0.92), (0.5, 0.15), (0.7, 0.6), (0.86, 0.4), (0.22, 0.2)]
+        ]),
         "RFCP": _frame([{"NAME": "青石小学", "geometry": _place(0.62, 0.58)}]),
-        "AANP": _frame([{"NAME": "凤凰山", "CLASS": "山", "geometry": _place(0.13, 0.9)}, {"NAME": "卧牛岭", "CLASS": "山", "geometry": _place(0.66, 0.93)}]),
+        "AANP": _frame([
+            {"NAME": "凤凰山", "CLASS": "山", "geometry": _place(0.13, 0.9)}, {"NAME": "卧牛岭", "CLASS": "山", "geometry": _place(0.66, 0.93)},
+        ]),
         "AGNP": _frame([
             {"NAME": "青石县", "CLASS": "AE", "geometry": _place(0.6, 0.57)},
             {"NAME": "柳塘镇", "CLASS": "AF", "geometry": _place(0.25, 0.42)},
@@ -144,8 +149,10 @@ def _crossing(road: LineString, river: LineString, half: float) -> LineString:
 
 def _villages() -> list[tuple[str, Point]]:
     names = "石塘 王家村 李家庄 上柳 下柳 东埂 西埂 河湾 前庄 后庄 新丰 永和".split()
-    spots = [(0.34, 0.58), (0.48, 0.6), (0.68, 0.34), (0.2, 0.38), (0.12, 0.2), (0.85, 0.55), (0.86, 0.32), (0.4, 0.2), (0.66, 0.14), (0.25, 0.08),
-             (0.45, 0.75), (0.86, 0.86)]
+    spots = [
+        (0.34, 0.58), (0.48, 0.6), (0.68, 0.34), (0.2, 0.38), (0.12, 0.2), (0.85, 0.55),
+        (0.86, 0.32), (0.4, 0.2), (0.66, 0.14), (0.25, 0.08), (0.45, 0.75), (0.86, 0.86),
+    ]
     return [(name, _place(*spot)) for name, spot in zip(names, spots, strict=True)]
 
 
@@ -175,8 +182,9 @@ def _small_roads(villages: list[tuple[str, Point]]) -> list[tuple[int, str | Non
         roads.append((4401002, None, LineString([centre, (centre.x + 420, centre.y + 260)])))
         roads.append((4403002, None, LineString([centre, (centre.x - 300, centre.y + 340)])))
     town = _place(0.57, 0.52)
-    roads += [(4305032, None, LineString([(town.x - 20, town.y - 10 + 95 * j), (town.x + 830, town.y - 10 + 95 * j)])) for j in range(7) if j != 3]
-    roads += [(4305032, None, LineString([(town.x - 10 + 105 * i, town.y - 20), (town.x - 10 + 105 * i, town.y + 570)])) for i in range(9) if i != 4]
+    across = [LineString([(town.x - 20, town.y - 10 + 95 * j), (town.x + 830, town.y - 10 + 95 * j)]) for j in range(7) if j != 3]
+    along = [LineString([(town.x - 10 + 105 * i, town.y - 20), (town.x - 10 + 105 * i, town.y + 570)]) for i in range(9) if i != 4]
+    roads += [(4305032, None, street) for street in across + along]
     roads.append((4305012, "人民路", LineString([(town.x - 60, town.y + 275), (town.x + 900, town.y + 275)])))
     roads.append((4305012, "中山路", LineString([(town.x + 410, town.y - 60), (town.x + 410, town.y + 640)])))
     return roads
@@ -195,8 +203,9 @@ def _vegetation() -> list[dict]:
 
 def _height(a, b):
     """Metres at fractions of the county: two hills on a plain that slopes to the river."""
-    hills = 78 * np.exp(-(((a - 0.13) / 0.09) ** 2 + ((b - 0.92) / 0.12) ** 2)) + 52 * np.exp(-(((a - 0.66) / 0.12) ** 2 + ((b - 0.96) / 0.1) ** 2))
-    return 6 + 8 * b + hills + 1.2 * np.sin(9 * a) * np.cos(7 * b)
+    west_hill = 78 * np.exp(-(((a - 0.13) / 0.09) ** 2 + ((b - 0.92) / 0.12) ** 2))
+    north_ridge = 52 * np.exp(-(((a - 0.66) / 0.12) ** 2 + ((b - 0.96) / 0.1) ** 2))
+    return 6 + 8 * b + west_hill + north_ridge + 1.2 * np.sin(9 * a) * np.cos(7 * b)
 
 
 def _contours() -> list[dict]:

@@ -100,7 +100,7 @@ def load_map(xml: str) -> mapnik.Map:
 
 
 class LineMapRenderer:
-    """Draws one edition. A renderer belongs to one generation of it: after a change make a new one, the handles of this one see the old files.
+    """Draws one edition, at one generation: after a change make a new renderer, the handles of this one see the old files.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ class LineMapRenderer:
     styles : Path
         config/styles
 
-    Scale: widths and what is shown follow Mapnik's denominator (0.28 mm a pixel; degrees and Web Mercator metres as at the equator), so that
-    all tiles of one zoom level agree, and a 2x picture shows what the plain one shows.
+    Scale: widths and what is shown follow Mapnik's denominator (0.28 mm a pixel; degrees and Web Mercator metres as at the equator), so
+    that all tiles of one zoom level agree, and a 2x picture shows what the plain one shows.
     """
 
     def __init__(self, folder: Path, edition: Edition, styles: Path):
@@ -166,7 +166,8 @@ def _layers(tables: list[TableStyles], edition: Edition, source: Path | None) ->
         for order in sorted({style.order for style in table.styles}):
             elements = [style.element for style in table.styles if style.order == order]
             layers.append((order, table.feature_class.name, elements, datasource))
-    return [(f"{name} {order}", mapnik_srs(edition.crs), datasource, elements) for order, name, elements, datasource in sorted(layers, key=lambda l: l[:2])]
+    layers.sort(key=lambda layer: layer[:2])
+    return [(f"{name} {order}", mapnik_srs(edition.crs), datasource, elements) for order, name, elements, datasource in layers]
 
 
 def _datasource(source: Path | None, table: TableStyles) -> Mapping[str, str]:

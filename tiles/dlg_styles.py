@@ -329,8 +329,8 @@ def _kleene(node: ast.expr) -> bool | None:
 
 def _kind_of(element: etree._Element) -> Kind:
     return Kind(
-        name=element.get("name"), title_zh=element.get("zh"), title_en=element.get("en"), ways=tuple(map(_when_of, element.iterfind("When"))),
-        in_legend=element.get("legend") != "no", sample_zh=element.get("sample_zh", ""), sample_en=element.get("sample_en", ""),
+        name=element.get("name"), title_zh=element.get("zh"), title_en=element.get("en"),
+        ways=tuple(map(_when_of, element.iterfind("When"))), in_legend=element.get("legend") != "no", sample_zh=element.get("sample_zh", ""), sample_en=element.get("sample_en", ""),
     )
 
 
@@ -340,5 +340,6 @@ def _when_of(element: etree._Element) -> When:
         raise ValueError(f"`{pattern}` can't stand in a style: Mapnik eats backslashes and quotes; write [0-9] for a digit")
     return When(
         fields=tuple(element.get("field", "").split()), pattern=pattern, step=element.get("step", ""),
-        table=element.get("table", ""), always=element.get("always") == "yes", sample=element.get("sample", ""), is_fallback=element.get("fallback") == "yes",
+        table=element.get("table", ""), always=element.get("always") == "yes", sample=element.get("sample", ""),
+        is_fallback=element.get("fallback") == "yes",
     )

@@ -121,7 +121,8 @@ def _samples(rows: list[Row], chinese: bool) -> Image.Image:
     layers = []
     for number, row in enumerate(rows):
         if row.table:
-            feature = {"type": "Feature", "properties": _attributes(row, chinese), "geometry": _shape(row.table.feature_class.geometry, number)}
+            shape = _shape(row.table.feature_class.geometry, number)
+            feature = {"type": "Feature", "properties": _attributes(row, chinese), "geometry": shape}
             source = {"type": "geojson", "inline": json.dumps({"type": "FeatureCollection", "features": [feature]}, ensure_ascii=False)}
             for order in sorted({style.order for style in row.table.styles}):
                 elements = [style.element for style in row.table.styles if style.order == order]
@@ -162,7 +163,8 @@ def _shape(geometry: str, number: int) -> dict:
 def _elevation(style: str, ramp: Ramp, chinese: bool) -> Image.Image:
     if style == "hillshade":
         shades = np.linspace(0, 255, 200).astype(np.uint8)
-        return _bar(_word("hillshade", chinese), np.repeat(shades[:, None, None], 3, axis=2), [(0.0, _word("shadow", chinese)), (1.0, _word("lit", chinese))])
+        marks = [(0.0, _word("shadow", chinese)), (1.0, _word("lit", chinese))]
+        return _bar(_word("hillshade", chinese), np.repeat(shades[:, None, None], 3, axis=2), marks)
     if style == "slope":
         degrees = np.linspace(0, STEEPEST, 200)
         greys = slope_grey(degrees.astype(np.float32)).astype(np.uint8)
@@ -176,11 +178,12 @@ def _relief(ramp: Ramp, title: str, note: str) -> Image.Image:
     stops = len(ramp.heights)
     heights = np.interp(np.linspace(0, stops - 1, (stops - 1) * ROW), np.arange(stops), ramp.heights)
     colours = ramp.paint(heights[:, None].astype(np.float32))
-    return _bar(title, colours, [(i / (stops - 1), f"{height:g}") for i, height in enumerate(ramp.heights)], length=(stops - 1) * ROW, note=note)
+    marks = [(number / (stops - 1), f"{height:g}") for number, height in enumerate(ramp.heights)]
+    return _bar(title, colours, marks, length=(stops - 1) * ROW, note=note)
 
 
 def _bar(title: str, colours: np.ndarray, marks: list[tuple[float, str]], *, length: int = 5 * ROW, note: str = "") -> Image.Image:
-    """A standing bar with its title above and marks beside it. `colours` is (n, 1, 3) from the foot of the bar up; a mark's share is 0 at its foot."""
+    """A standing bar, its title above, marks beside it. `colours` is (n, 1, 3) from the foot up; a mark stands at its share of the height."""
     letters, heading = _letters(LETTERS), _letters(HEADING)
     if not marks:
         length = ROW

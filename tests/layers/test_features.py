@@ -22,7 +22,8 @@ def county(tmp_path_factory, config_folder):
 
 
 def near(county, a, b, tolerance=5.0, limit=50, **more):
-    return features_near(county.folder, county.edition, WEST + a * (EAST - WEST), SOUTH + b * (NORTH - SOUTH), CRS, tolerance, limit, **more)
+    x, y = WEST + a * (EAST - WEST), SOUTH + b * (NORTH - SOUTH)
+    return features_near(county.folder, county.edition, x, y, CRS, tolerance, limit, **more)
 
 
 def written(folder, config, frame, name="sites"):
@@ -120,7 +121,9 @@ def test_nothing_near_is_no_feature(county):
     assert features_near(county.folder, replace(county.edition, vectors=None, classes=()), WEST, SOUTH, CRS, 5.0, 5) == []
 
 
-@pytest.mark.parametrize(("heights", "expected"), [([10, 12.5, 15, 20, 22.5], 2.5), ([5], None), ([], None), (["100", "105", "110", "x"], 5.0)])
+@pytest.mark.parametrize(
+    ("heights", "expected"), [([10, 12.5, 15, 20, 22.5], 2.5), ([5], None), ([], None), (["100", "105", "110", "x"], 5.0)],
+)
 def test_the_contour_interval_is_the_commonest_step(tmp_path, heights, expected):
     rows = heights or [None]
     frame = geopandas.GeoDataFrame({"ELEV": rows}, geometry=[LineString([(0, 0), (1, 1)])] * len(rows), crs=CRS)

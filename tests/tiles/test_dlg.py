@@ -98,7 +98,9 @@ def test_roads_are_told_by_the_first_six_digits_of_their_code(county, config_fol
         assert has_colour(pixels(roads, view(at.x, at.y, 0.5, size=64)), colour), number
 
 
-@pytest.mark.parametrize(("field", "value"), [("highway", "trunk"), ("fclass", "trunk_link"), ("GBCODE", "420101"), ("gb", 420101), ("TYPE", "trunk")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("highway", "trunk"), ("fclass", "trunk_link"), ("GBCODE", "420101"), ("gb", 420101), ("TYPE", "trunk")],
+)
 def test_a_national_road_is_red_whatever_its_field_is_called(tmp_path, config_folder, field, value):
     rows = [{field: value, "geometry": LineString([place(0, 0.5), place(1, 0.5)])}]
     pyogrio.write_dataframe(geopandas.GeoDataFrame(rows, geometry="geometry", crs=CRS), tmp_path / "roads.gpkg", layer="roads")
@@ -121,7 +123,10 @@ def test_the_technical_grade_of_a_road_counts_where_it_has_no_code_or_is_a_motor
 
 
 def test_every_class_is_drawn_without_a_single_attribute(tmp_path, config_folder):
-    shapes = {"point": Point(place(0.5, 0.5)), "line": LineString([place(0.49, 0.5), place(0.51, 0.5)]), "area": box(*place(0.49, 0.49), *place(0.51, 0.51))}
+    shapes = {
+        "point": Point(place(0.5, 0.5)), "line": LineString([place(0.49, 0.5), place(0.51, 0.5)]),
+        "area": box(*place(0.49, 0.49), *place(0.51, 0.51)),
+    }
     edition = None
     for path in sorted((config_folder / "styles" / "dlg").glob("*.xml")):
         geometry = {"P": "point", "L": "line", "A": "area"}[path.stem[-1]]
@@ -148,7 +153,8 @@ def test_a_known_point_is_drawn_at_its_pixel_in_every_served_crs(tmp_path, confi
     points = LineMapRenderer(tmp_path, overlay(tmp_path, config_folder, [{"geometry": frame.iloc[0]}], stored), config_folder / "styles")
     x, y = crs_room.transformer("CRS:84", asked).transform(lon, lat)
     resolution = 2e-5 if crs_room.is_geographic(asked) else 2.0
-    where = View(crs=asked, bounds=Bounds(x - 40 * resolution, y - 90 * resolution, x + 160 * resolution, y + 30 * resolution), width=200, height=120)
+    bounds = Bounds(x - 40 * resolution, y - 90 * resolution, x + 160 * resolution, y + 30 * resolution)
+    where = View(crs=asked, bounds=bounds, width=200, height=120)
     rows, cols = np.nonzero(pixels(points, where)[..., 3] > 128)
     assert len(rows) > 20
     assert abs(cols.mean() + 0.5 - 40) < 1 and abs(rows.mean() + 0.5 - 30) < 1
@@ -184,7 +190,8 @@ def test_a_river_bears_its_name_in_blue_along_the_line(county, config_folder):
     nameless = replace(table, fields=tuple(f for f in table.fields if f != "NAME"))
     where = view(*place(0.5, 0.3), 4, size=900)
     named_picture, nameless_picture = (
-        pixels(LineMapRenderer(county.folder, replace(county.edition, classes=(t,)), config_folder / "styles"), where) for t in (table, nameless)
+        pixels(LineMapRenderer(county.folder, replace(county.edition, classes=(t,)), config_folder / "styles"), where)
+        for t in (table, nameless)
     )
     letters = np.abs(named_picture - nameless_picture).max(axis=2) > 60
     assert letters.sum() > 400
@@ -200,7 +207,8 @@ def test_a_name_on_the_seam_of_two_metatiles_is_drawn_alike_in_both(renderer):
     def metatile(number: int) -> np.ndarray:
         left = west + number * size * resolution - buffer * resolution
         side = (size + 2 * buffer) * resolution
-        return pixels(renderer, View(crs=CRS, bounds=Bounds(left, south, left + side, south + side), width=size + 2 * buffer, height=size + 2 * buffer))
+        bounds = Bounds(left, south, left + side, south + side)
+        return pixels(renderer, View(crs=CRS, bounds=bounds, width=size + 2 * buffer, height=size + 2 * buffer))
 
     for number in range(2):
         here, there = metatile(number)[:, size:], metatile(number + 1)[:, :2 * buffer]
@@ -255,7 +263,8 @@ def test_a_picture_of_twice_the_pixels_shows_the_same_map(renderer):
 def test_a_picture_of_a_few_pixels_is_a_cutting_of_the_large_one(county, config_folder, width, height):
     water = LineMapRenderer(county.folder, only(county, "HYDA"), config_folder / "styles")
     whole = view(*place(0.2, 0.66), 4)
-    part = View(crs=CRS, bounds=Bounds(whole.bounds.left, whole.bounds.top - height * 4, whole.bounds.left + width * 4, whole.bounds.top), width=width, height=height)
+    left, _, _, top = whole.bounds
+    part = View(crs=CRS, bounds=Bounds(left, top - height * 4, left + width * 4, top), width=width, height=height)
     assert (pixels(water, part) == pixels(water, whole)[:height, :width]).all()
 
 

@@ -39,7 +39,8 @@ def only(county: County, *tables: str):
 def test_the_commonest_colours_of_the_map_are_in_its_legend(county, config_folder, table, most):
     edition = only(county, table)
     bounds = edition.classes[0].bounds
-    plain = replace(edition, classes=(replace(edition.classes[0], fields=tuple(f for f in edition.classes[0].fields if f not in ("NAME", "RN"))),))
+    fields = tuple(f for f in edition.classes[0].fields if f not in ("NAME", "RN"))
+    plain = replace(edition, classes=(replace(edition.classes[0], fields=fields),))
     side = max(bounds.width, bounds.height)
     view = View(crs=CRS, bounds=Bounds(bounds.left, bounds.bottom, bounds.left + side, bounds.bottom + side), width=2500, height=2500)
     picture = np.asarray(LineMapRenderer(county.folder, plain, config_folder / "styles").render(view))
