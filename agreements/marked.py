@@ -16,7 +16,7 @@ from ruamel.yaml.events import (
 )
 
 MOST_BYTES = 4 * 1024 * 1024
-MOST_VALUES = 100_000
+MOST_VALUES = 50_000
 DEEPEST = 32
 
 Tell = Callable[[int | None, str, str], None]

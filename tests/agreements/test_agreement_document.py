@@ -1,0 +1,291 @@
+"""Documents: read as they were meant, refused with every fault at its line, written so that they read the same."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_world import BOTH, EAST, SHANGHAI, WEST, SmallGazetteer, agreement, at, box, grant
+
+from agreements.areas import WORDS, area_of
+from agreements.document import AGREEMENT, GRANT, SUSPENSION, read_document, write_document
+from agreements.errors import DocumentInvalid
+from agreements.marked import MOST_BYTES
+from agreements.model import GRANTABLE, Operation, ScaleWindow, Suspension, Term
+from agreements.terms import REASON_CODES
+
+DOCUMENT = """\
+agreement: 苏测共享〔2026〕003号
+version: 1
+title: 与省水利厅地理信息共建共享协议
+parties: {grantor: bureau, grantee: water}
+term: {from: 2026-01-01, until: 2028-12-31}
+contact: 省测绘局共享处
+grants:
+  - clause: 3.10
+    layers: [dom, dem@2011]
+    operations: [GetMap, GetTile]
+    area: {divisions: [320104]}
+"""
+
+
+def read(text):
+    return read_document(text, "water.yaml", SmallGazetteer())
+
+
+def faults_of(text):
+    with pytest.raises(DocumentInvalid) as caught:
+        read(text)
+    return caught.value.faults
+
+
+def with_grant_field(line):
+    return f"{DOCUMENT}    {line}\n"
+
+
+# Reading
+
+def test_a_short_document_is_read_as_it_was_meant():
+    read_one = read(DOCUMENT)
+    assert (read_one.agreement_id, read_one.version, read_one.grantor, read_one.grantee) == ("苏测共享〔2026〕003号", 1, "bureau", "water")
+    assert read_one.term == Term(start=at(2026, 1, 1), end=at(2029, 1, 1))
+    one = read_one.grants[0]
+    assert (one.clause, one.layers, one.operations) == ("3.10", {"dom", "dem@2011"}, {Operation.GET_MAP, Operation.GET_TILE})
+    assert (one.area.digest, one.scale, one.formats, one.crs, one.styles, one.attributes) == (
+        area_of({"divisions": ["320104"]}, SmallGazetteer()).digest, ScaleWindow(), None, None, None, frozenset(),
+    )
+
+
+MOMENTS = {
+    "2026-12-31": at(2027, 1, 1), "2026年12月31日": at(2027, 1, 1), "2026-12-31T18:00": at(2026, 12, 31, 18), "2026-12-31 18:00:30": at(2026, 12, 31, 18, 0, 30),
+    "２０２６-12-31": at(2027, 1, 1), "2026-12-31T10:00:00Z": at(2026, 12, 31, 18), "2026-12-31T10:00+00:00": at(2026, 12, 31, 18),
+    "2026-12-31T23:59:59.999": at(2026, 12, 31, 23, 59, 59, 999_000),
+}
+
+
+@pytest.mark.parametrize("said", MOMENTS)
+def test_a_day_ends_with_its_end_and_a_moment_without_offset_is_of_shanghai(said):
+    assert read(DOCUMENT.replace("2028-12-31", said)).term.end == MOMENTS[said]
+
+
+FIELDS_READ = {
+    "formats: [png, JPG, image/webp]": ("formats", {"image/png", "image/jpeg", "image/webp"}),
+    "formats: png": ("formats", {"image/png"}),
+    "crs: [epsg:4549, 4490, CRS:84, OGC:CRS84]": ("crs", {"EPSG:4549", "EPSG:4490", "CRS:84"}),
+    "styles: [hillshade]": ("styles", {"hillshade"}),
+    "attributes: all": ("attributes", None),
+    "attributes: none": ("attributes", frozenset()),
+    "attributes: []": ("attributes", frozenset()),
+    "attributes: [NAME, HYDL.WIDTH, 名称]": ("attributes", {"NAME", "HYDL.WIDTH", "名称"}),
+    "scale: {finest: '1:5,000', coarsest: 250000}": ("scale", ScaleWindow(finest=5000, coarsest=250_000)),
+    "scale: {finest: 1：5000}": ("scale", ScaleWindow(finest=5000)),
+    "term: {until: 2027-06-30}": ("term", Term(end=at(2027, 7, 1))),
+}
+
+
+@pytest.mark.parametrize("line", FIELDS_READ)
+def test_a_field_of_a_grant_is_read_as_it_was_meant(line):
+    name, expected = FIELDS_READ[line]
+    assert getattr(read(with_grant_field(line)).grants[0], name) == expected
+
+
+def test_values_stay_the_text_they_are():
+    text = DOCUMENT.replace("320104", "0320104").replace("title: 与省水利厅地理信息共建共享协议", "title: no").replace("3.10", "0x10")
+    assert [fault.message for fault in faults_of(text)] == ["division `0320104` is not known: see `geoshare division list`"]
+    held = read(text.replace("0320104", "320104"))
+    assert (held.title, held.grants[0].clause) == ("no", "0x10")
+
+
+def test_contributions_are_kept_as_they_are():
+    text = DOCUMENT + "contributions:\n  - {dataset: 水闸, due: 2026-11-30, count: 3, share: 0.5, free: true, note: '3', spec: [a, {b: null}]}\n"
+    assert read(text).contributions == (
+        {"dataset": "水闸", "due": "2026-11-30", "count": 3, "share": 0.5, "free": True, "note": "3", "spec": ["a", {"b": None}]},
+    )
+
+
+def test_geojson_is_read_as_fields_and_as_json_text():
+    ring = [[118.1, 32.1], [118.4, 32.1], [118.4, 32.4], [118.1, 32.1]]
+    shape = {"type": "Polygon", "coordinates": [ring]}
+    as_text, as_fields = (
+        read(DOCUMENT.replace("{divisions: [320104]}", said)) for said in
+        (f"\n      geojson: |\n        {json.dumps(shape)}", f"{{geojson: {{type: Polygon, coordinates: {json.dumps([ring])}}}}}")
+    )
+    assert as_text.grants[0].area.digest == as_fields.grants[0].area.digest
+    assert as_text.grants[0].area.geometry.area == pytest.approx(0.045)
+
+
+# Faults
+
+def test_every_fault_is_told_at_once_in_the_order_of_lines():
+    text = """\
+agreement: AG-1
+versoin: 1
+title:
+parties: {grantor: bureau, grantee: Water Department}
+term: {from: 2026-13-01, until: 2028-12-31}
+grants:
+  - clause: 3.1
+    layers: []
+    operations: [GetMap, getmap, GetLegendGraphic, GetCoverage]
+    area: {divisions: ["320104", "999999"]}
+    scale: {finest: 50000, coarsest: 5000}
+  - clause: 3.2
+    layers: [DOM]
+    operations: [GetMap]
+    area: {division: ["320104"]}
+    formats: [pgn]
+    crs: [Beijing]
+    attributes: [all, NAME]
+"""
+    assert [(fault.line, fault.field) for fault in faults_of(text)] == [
+        (1, "version"), (1, "contact"), (2, "versoin"), (3, "title"), (4, "parties.grantee"), (5, "term.from"),
+        (8, "grants[0].layers"), (9, "grants[0].operations[1]"), (9, "grants[0].operations[2]"), (9, "grants[0].operations[3]"),
+        (10, "grants[0].area.divisions[1]"), (11, "grants[0].scale"), (13, "grants[1].layers[0]"), (15, "grants[1].area.division"),
+        (16, "grants[1].formats[0]"), (17, "grants[1].crs[0]"), (18, "grants[1].attributes"),
+    ]
+
+
+FAULTY = {
+    "": (None, "document", "the document is empty"),
+    "- a\n": (1, "document", "must be fields"),
+    "just words": (1, "document", "must be fields"),
+    DOCUMENT.replace("version: 1", "versoin: 1\nversion: 1"): (2, "versoin", "did you mean `version`?"),
+    DOCUMENT.replace("version: 1", "version: 1\nversion: 2"): (3, "version", "given twice, first on line 2"),
+    DOCUMENT.replace("version: 1", "version: 1.0"): (2, "version", "is not a version"),
+    DOCUMENT.replace("version: 1", "version: [1]"): (2, "version", "must be a single value"),
+    DOCUMENT.replace("contact: 省测绘局共享处", "contact: ~"): (6, "contact", "is empty: fill it in"),
+    DOCUMENT.replace("grantee: water", "grantee: bureau"): (4, "parties.grantee", "is the grantor itself"),
+    DOCUMENT.replace(", grantee: water", ""): (4, "parties.grantee", "missing"),
+    DOCUMENT.replace("from: 2026-01-01, ", ""): (5, "term.from", "missing"),
+    DOCUMENT.replace("2028-12-31", "2025-12-30"): (5, "term.until", "ends before it begins"),
+    DOCUMENT.replace("2028-12-31", "2028-02-30"): (5, "term.until", "is not a date"),
+    DOCUMENT.replace("2028-12-31", "end of 2028"): (5, "term.until", "is not a date"),
+    DOCUMENT.replace("2028-12-31", "20281-12-31"): (5, "term.until", "is not a date"),
+    DOCUMENT.replace("2028-12-31", "9999-12-31"): (5, "term.until", "is not a date"),
+    DOCUMENT.replace("2028-12-31", "2028-12-31T25:00"): (5, "term.until", "is not a date"),
+    DOCUMENT.replace("[GetMap, GetTile]", "[GetMpa]"): (10, "grants[0].operations[0]", "did you mean `GetMap`?"),
+    DOCUMENT.replace("[GetMap, GetTile]", "[]"): (10, "grants[0].operations", "the list is empty"),
+    DOCUMENT.replace("[dom, dem@2011]", "[../dom]"): (9, "grants[0].layers[0]", "is not the name of a layer"),
+    DOCUMENT.replace("{divisions: [320104]}", "{}"): (11, "grants[0].area", "names nothing"),
+    DOCUMENT.replace("{divisions: [320104]}", "here"): (11, "grants[0].area", "an area is fields"),
+    DOCUMENT.replace("{divisions: [320104]}", "{geojson: '{'}"): (11, "grants[0].area.geojson", "is not JSON"),
+    DOCUMENT.replace("{divisions: [320104]}", "{geojson: {type: Point, coordinates: [1, 2]}}"): (11, "grants[0].area.geojson", "covers no ground"),
+    DOCUMENT.replace("{divisions: [320104]}", "[{sheets: I50G095077}, {sheets: [Q9]}]"): (11, "grants[0].area[1].sheets[0]", "`Q9` is not"),
+    with_grant_field("term: {from: 2025-01-01}"): (12, "grants[0].term", "reaches beyond the term of the agreement"),
+    with_grant_field("scale: {finest: -5}"): (12, "grants[0].scale.finest", "is not a scale"),
+    with_grant_field("scale: fine"): (12, "grants[0].scale", "must be fields (finest, coarsest)"),
+    with_grant_field("quota: 5"): (12, "grants[0].quota", "there is no such field"),
+    with_grant_field("attributes: ['NAME; DROP']"): (12, "grants[0].attributes[0]", "is not an attribute"),
+    DOCUMENT.replace("grants:\n", "grants:\n  - {clause: 3.10, layers: dlg, operations: GetMap, area: everywhere}\n"):
+        (9, "grants[1].clause", "is also on line 8"),
+    DOCUMENT + "suspensions: [{reason: flood, since: 2026-06-01, until: 2026-05-01}]\n": (12, "suspensions[0].until", "ends before it begins"),
+    DOCUMENT + "suspensions: [{reason: flood}]\n": (12, "suspensions[0].since", "missing"),
+    DOCUMENT + "contributions: [roads]\n": (12, "contributions[0]", "must be fields"),
+    DOCUMENT.replace("version: 1", "version：1"): (3, "document", "a full-width colon"),
+    DOCUMENT.replace("    layers", "\tlayers"): (9, "document", "never with a tab"),
+    DOCUMENT + "basis: &a [x]\npurpose: *a\n": (13, "document", "aliases are not accepted"),
+    DOCUMENT + "purpose: !!python/object:os.system x\n": (12, "document", "tags are not accepted"),
+    DOCUMENT + "---\nversion: 2\n": (12, "document", "a second document begins"),
+    DOCUMENT + "? [a, b]\n: c\n": (12, "document", "no plain word"),
+    DOCUMENT + "purpose: \x07\n": (12, "document", "can't be printed"),
+    DOCUMENT + "purpose: 'open\n": (13, "document", "not YAML"),
+    DOCUMENT + f"purpose: {'x' * 5000}\n": (12, "purpose", "longer than 4000"),
+}
+
+
+@pytest.mark.parametrize("text", FAULTY, ids=[f"{told[1]}: {told[2]}" for told in FAULTY.values()])
+def test_a_fault_is_told_with_its_line_its_field_and_the_mend(text):
+    line, field, message = FAULTY[text]
+    faults = faults_of(text)
+    assert [(fault.line, fault.field) for fault in faults] == [(line, field)], faults
+    assert message in faults[0].message
+    assert "\n" not in faults[0].message
+
+
+def test_a_document_that_would_grow_when_read_is_refused_before_it_does():
+    laughs = "a: &a [x, x]\n" + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20))
+    deep, many, twice = "[" * 100_000, "a: [" + "1," * 60_000 + "1]", "a: 1\n" * 2000
+    assert "aliases" in faults_of(laughs)[-1].message
+    assert "nested more than 32 deep" in faults_of(deep)[0].message
+    assert "more than 50000 values" in faults_of(many)[0].message
+    assert len(faults_of(twice)) <= 200
+    assert "more than 4 MiB" in faults_of("#" * (MOST_BYTES + 1))[0].message
+    assert "more than 4 MiB" in faults_of("#" + "水" * (MOST_BYTES // 3 + 1))[0].message
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_document_with_any_damage_is_read_or_refused_but_never_breaks_the_reader(data):
+    start = data.draw(st.integers(0, len(DOCUMENT)))
+    end = data.draw(st.integers(start, min(len(DOCUMENT), start + 20)))
+    damage = data.draw(st.text(alphabet=" :-{}[]\"'&*!|>%@`\n\t#a1：null,", max_size=8))
+    text = DOCUMENT[:start] + damage + DOCUMENT[end:]
+    try:
+        read(text)
+    except DocumentInvalid as error:
+        assert error.faults and all(fault.line is None or 1 <= fault.line <= text.count("\n") + 1 for fault in error.faults)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm():
+    assert read("\ufeff" + DOCUMENT.replace("\n", "\r\n")) == read(DOCUMENT)
+
+
+# Writing
+
+words = st.sampled_from([{"divisions": ["320104"]}, {"sheets": ["I50G095077"]}, {"everywhere": True}, [{"divisions": ["320104"]}, {"divisions": ["320105"]}]])
+areas = words.map(lambda spec: area_of(spec, SmallGazetteer()))
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=20)
+moments = st.datetimes(datetime(2026, 1, 2), datetime(2028, 1, 1), timezones=st.just(SHANGHAI))
+names = st.sets(st.sampled_from(["a", "b-1", "x.y"]), min_size=1).map(frozenset)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    title=texts, contact=texts, purpose=st.just("") | texts, clause=texts, end=st.none() | moments, area=areas, styles=st.none() | names,
+    attributes=st.none() | st.just(frozenset()) | st.sets(st.sampled_from(["NAME", "HYDL.NAME", "名称"]), min_size=1).map(frozenset),
+    scale=st.builds(ScaleWindow, finest=st.none() | st.just(5000.0) | st.just(0.5), coarsest=st.none() | st.just(1e6)),
+    operations=st.sets(st.sampled_from(sorted(GRANTABLE)), min_size=1).map(frozenset),
+    free=st.dictionaries(texts, st.integers() | st.booleans() | texts | st.none() | st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=3),
+)
+def test_a_document_that_was_written_reads_as_the_same_agreement(
+    title, contact, purpose, clause, end, area, styles, attributes, scale, operations, free,
+):
+    one = grant(clause="3", area=area, styles=styles, attributes=attributes, scale=scale, operations=operations, term=Term(end=end))
+    stop = Suspension(reason=title, since=at(2026, 6, 1), until=end and at(2029, 1, 1), layers=frozenset({"dom"}), area=area)
+    held = agreement(one, title=title, contact=contact, purpose=purpose, contributions=(free,), suspensions=(stop,), basis=(contact,))
+    assert read(write_document(held)) == held
+
+
+def test_an_area_without_words_is_written_as_its_shape():
+    held = agreement(grant(area=replace(box(118.123456789, 32.1, 118.3, 32.4), words="")))
+    again = read(write_document(held))
+    assert again.grants[0].area.digest == held.grants[0].area.digest
+
+
+# The page that describes it
+
+PAGE = Path(__file__).parents[2] / "docs" / "agreement-document.md"
+
+
+def test_the_example_of_the_page_is_a_document_without_faults():
+    example = re.search(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL).group(1)
+    held = read(example)
+    assert [one.clause for one in held.grants] == ["3.1", "3.2"]
+    first, second = (one.area.geometry for one in held.grants)
+    assert (first ^ BOTH.geometry).area == 0
+    assert shapely.contains_xy(second, 118.15, 32.15) and shapely.contains_xy(second, 118.79, 32.01)
+    assert set(AGREEMENT) <= {line.split(":")[0] for line in example.splitlines()}
+
+
+def test_the_page_has_a_row_for_every_field_and_every_code():
+    rows = set(re.findall(r"^\| `([a-z-]+)`", PAGE.read_text("utf-8"), re.MULTILINE))
+    assert {*AGREEMENT, *GRANT, *SUSPENSION, *WORDS, *REASON_CODES} == rows
+
+
+def test_the_small_world_is_what_these_tests_take_it_for():
+    assert (WEST.geometry | EAST.geometry).equals(BOTH.geometry)
