@@ -307,7 +307,9 @@ class SqlCatalogue:
                     _begin_sqlite(connection, "BEGIN")
                     yield connection
         except (SQLAlchemyError, shapely.errors.ShapelyError, KeyError, ValueError, TypeError) as error:
-            raise CatalogueUnavailable(f"the catalogue can't be read ({type(error).__name__}): see that its database is there and migrated") from error
+            raise CatalogueUnavailable(
+                f"the catalogue can't be read ({type(error).__name__}): see that its database is there and migrated"
+            ) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

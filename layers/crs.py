@@ -293,7 +293,7 @@ def _operation_steps(crs: str) -> tuple[tuple[str, ...], float]:
     known = to_pyproj(crs)
     area = AreaOfInterest(*known.area_of_use.bounds) if known.area_of_use else None
     with _warning_filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)        # a finer operation needs a grid that is not installed: the next one states its accuracy
+        warnings.simplefilter("ignore", UserWarning)        # a finer operation lacks its grid: the next one states its accuracy
         group = TransformerGroup(known, to_pyproj("EPSG:4326"), always_xy=True, area_of_interest=area, allow_ballpark=False)
     stated = [operation for operation in group.transformers if operation.accuracy >= 0]
     if not stated:

@@ -62,7 +62,8 @@ def _tables(path: Path) -> list[str]:
 
 
 def _divisions_of(
-    source: str, table: str, frame: geopandas.GeoDataFrame, vintage: str, code_field: str | None, name_field: str | None, declared: str | None,
+    source: str, table: str, frame: geopandas.GeoDataFrame, vintage: str, code_field: str | None, name_field: str | None,
+    declared: str | None,
 ) -> list[Division]:
     code_column = _field(source, table, frame, code_field, CODE_FIELDS, "--code-field")
     name_column = _field(source, table, frame, name_field, NAME_FIELDS, "--name-field")
@@ -89,7 +90,8 @@ def _codes(source: str, values: Sequence) -> list[str]:
     codes = [str(int(value)) if isinstance(value, float) and value == value else str(value).strip() for value in values]
     wrong = next((code for code in codes if not CODE.fullmatch(code)), None)
     if wrong is not None:
-        raise LayerRejected(source, f"`{wrong[:40]}` is not a division code of 2 to 12 digits", "say which field holds the codes with `--code-field`")
+        raise LayerRejected(source, f"`{wrong[:40]}` is not a division code of 2 to 12 digits",
+                            "say which field holds the codes with `--code-field`")
     return codes
 
 

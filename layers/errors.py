@@ -91,7 +91,9 @@ class IngestBusy(LayersError):
 
 class AboveCeiling(LayersError):
     def __init__(self, name: str, classification: str, ceiling: str):
-        super().__init__(f"layer `{name}` is {classification}, but this instance holds nothing above {ceiling}: register it on an instance that may")
+        super().__init__(
+            f"layer `{name}` is {classification}, but this instance holds nothing above {ceiling}: register it on an instance that may"
+        )
 
 
 class LayerMismatch(LayersError):

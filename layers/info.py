@@ -1,4 +1,4 @@
-"""What is known of a file, or of a layer in the catalogue: as gdalinfo and ogrinfo would tell it, and nothing about where it lies on this machine."""
+"""What is known of a file, or of a layer in the catalogue: as gdalinfo and ogrinfo would tell it, but for where it lies on this machine."""
 
 import warnings
 from dataclasses import dataclass

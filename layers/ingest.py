@@ -122,7 +122,8 @@ def add_layer(
         job = catalogue.begin_job(request.name, request.edition, len(sources))
         try:
             with _executor(workers, len(sources)) as executor:
-                edition = _run(catalogue, store, request, folder, sources, executor, _Reporter(catalogue, job, len(sources), progress), config)
+                reporter = _Reporter(catalogue, job, len(sources), progress)
+                edition = _run(catalogue, request, folder, sources, executor, reporter, config)
         except IngestFailed as error:
             catalogue.end_job(job, JobState.FAILED, [str(each) for each in error.rejected])
             raise
@@ -170,7 +171,8 @@ def find_sources(paths: Iterable[Path], product: ProductType) -> list[Path]:
         if path.is_dir():
             inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in suffixes and f.is_file() and not f.name.startswith("."))
             if not inside:
-                faults.append(LayerRejected(path.name, f"the folder holds no file of the kind {', '.join(suffixes)}", "name the right folder"))
+                kinds = ", ".join(suffixes)
+                faults.append(LayerRejected(path.name, f"the folder holds no file of the kind {kinds}", "name the right folder"))
             found += inside
         elif path.is_file():
             found.append(path)
@@ -196,9 +198,16 @@ def _check_request(catalogue: Catalogue, request: AddLayer, ceiling: Classificat
         raise LayerMismatch(f"layer `{request.name}` holds {layer.product.value}, not {request.product.value}: choose another name")
     if layer.owner != request.owner:
         raise LayerMismatch(f"layer `{request.name}` belongs to `{layer.owner}`, not to `{request.owner}`: choose another name")
+    if request.classification < layer.classification:
+        raise LayerMismatch(
+            f"layer `{request.name}` is {layer.classification.name.lower()}, not {request.classification.name.lower()}: "
+            "say so, or remove the layer before it is added under a lower classification"
+        )
     edition = layer.edition(request.edition)
     if edition and (edition.nearest, edition.lossless) != (request.nearest, request.lossless):
-        raise LayerMismatch(f"edition `{request.name}@{request.edition}` was added with other `--nearest` or `--lossless`: give the same, or remove it first")
+        raise LayerMismatch(
+            f"edition `{request.name}@{request.edition}` was added with other `--nearest` or `--lossless`: give the same, or remove it first"
+        )
 
 
 def _check_names(request: AddLayer) -> None:
@@ -252,8 +261,7 @@ class _Reporter:
 
 
 def _run(
-    catalogue: Catalogue, store: Path, request: AddLayer, folder: Path, sources: list[Path], executor: Executor, reporter: _Reporter,
-    config: Path,
+    catalogue: Catalogue, request: AddLayer, folder: Path, sources: list[Path], executor: Executor, reporter: _Reporter, config: Path,
 ) -> Edition:
     published = _published(catalogue, request)
     live = catalogue.sheets(published.edition_id) if published else ()
@@ -327,7 +335,7 @@ def _rivals(surveys: list[Survey]) -> list[LayerRejected]:
         number = survey.facts.number if survey.facts else None
         claims.setdefault(number or survey.path.name, []).append(survey)
     return [
-        LayerRejected(second.path.name, f"`{claim}` was given twice with different content (`{rivals[0].path.name}`)", "keep one of the two")
+        LayerRejected(second.path.name, f"`{claim}` was given twice with different content (`{rivals[0].path.name}`)", "keep one of them")
         for claim, rivals in claims.items() for second in rivals[1:]
     ]
 
@@ -339,8 +347,8 @@ def _options(request: AddLayer, counts: np.ndarray | None, live: Sequence[Sheet]
     if stretch is None and counts is not None:
         stretch = rasters.recorded_stretch(live) or rasters.stretch_of(counts)
     return RasterOptions(
-        product=request.product, crs=request.crs, nodata=request.nodata, stretch=stretch, lossless=request.lossless, nearest=request.nearest,
-        unusual_heights=request.unusual_heights,
+        product=request.product, crs=request.crs, nodata=request.nodata, stretch=stretch, lossless=request.lossless,
+        nearest=request.nearest, unusual_heights=request.unusual_heights,
     )
 
 
@@ -464,6 +472,8 @@ def _publish(
         return published
     sheets = _numbered([*(sheet for sheet in live if not any(_replaces(fresh, sheet) for fresh in new)), *new])
     generation = max(published.generation if published else 0, catalogue.epoch()) + 1
+    if published and request.currency == (None, None):
+        request = replace(request, currency=published.currency)
     edition = _edition(request, folder, sheets, generation, config)
     return catalogue.publish(layer, edition, [sheet if sheet.path in here else replace(sheet, sheet_id=0) for sheet in sheets])
 

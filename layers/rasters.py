@@ -158,7 +158,7 @@ def _check_grid(source: rasterio.DatasetReader, name: str) -> None:
     grid = source.transform
     if grid.is_identity:
         if source.gcps[0]:
-            raise LayerRejected(name, "it is placed by ground control points, not by a grid", "rectify it first, for instance by `gdalwarp`")
+            raise LayerRejected(name, "it is placed by ground control points, not by a grid", "rectify it, for instance by `gdalwarp`")
         raise LayerRejected(name, "it has no georeferencing", "put its world file (.tfw) beside it, or deliver a GeoTIFF with a grid")
     if grid.b or grid.d:
         raise LayerRejected(name, "its grid is rotated", "make it north-up, for instance by `gdalwarp`")
@@ -175,7 +175,8 @@ def _check_bands(source: rasterio.DatasetReader, name: str, product: ProductType
         raise LayerRejected(name, f"its cells are complex numbers ({dtype})", "deliver real numbers")
     if product is ProductType.DEM:
         if count != 1:
-            raise LayerRejected(name, f"a DEM has 1 band, this file has {count}", "give `--product DOM` if it is imagery, or pick the band of heights")
+            raise LayerRejected(name, f"a DEM has 1 band, this file has {count}",
+                                "give `--product DOM` if it is imagery, or pick the band of heights")
         if source.colorinterp[0] == ColorInterp.palette:
             raise LayerRejected(name, "it is a picture with a palette, not a DEM", "give `--product DOM`")
         if (source.units[0] or "").lower() in FEET:
@@ -435,7 +436,8 @@ class _Heights:
             likely = self._likely_nodata()
             raise LayerRejected(
                 self.facts.name,
-                f"{self.odd} of {cells} cells are no heights ({self.lowest:g} to {self.highest:g} m), and the file declares no nodata for them",
+                f"{self.odd} of {cells} cells are no heights ({self.lowest:g} to {self.highest:g} m), "
+                "and the file declares no nodata for them",
                 f"say `--nodata {likely:g}`, or `--unusual-heights` if they are meant",
             )
 

@@ -45,7 +45,8 @@ def approved_crs(stated: str | None, declared: str | None, name: str) -> str:
     try:
         found = reference.crs_name(stated or declared)
         if stated and declared and reference.crs_name(declared) != found:
-            raise LayerRejected(name, f"it says that it is in `{short(found)}`, you say `{declared}`", "leave `--crs` out, or correct the file")
+            raise LayerRejected(name, f"it says that it is in `{short(found)}`, you say `{declared}`",
+                                "leave `--crs` out, or correct the file")
         reference.check_datum(found)
     except (CrsNotServed, DatumShiftRefused) as error:
         fault, _, mend = str(error).rpartition(": ")

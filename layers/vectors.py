@@ -81,7 +81,8 @@ def take_in(path: Path, options: VectorOptions, checksum: str, target: Path, rel
     Raises
     ------
     LayerRejected
-        Not a vector file that is taken, damaged, no or refused CRS, no features, text in an unknown encoding, not where its sheet number says.
+        Not a vector file that is taken, damaged, no or refused CRS, no features, text in an unknown encoding, not where its sheet
+        number says.
     """
     driver = driver_of(path)
     lineage: list[str] = [f"taken from `{path.name}`: {driver}, sha256 {checksum}"]
@@ -104,8 +105,8 @@ def take_in(path: Path, options: VectorOptions, checksum: str, target: Path, rel
         check_frame(path.name, number, bounds, crs, fills=False)
     write_tables(tables, crs, target)
     return Sheet(
-        sheet_id=0, number=number, source_name=path.name, path=relative, crs=crs, bounds=bounds, footprint=_box_in_crs84(path.name, bounds, crs),
-        width=0, height=0, resolution=(0.0, 0.0), band_count=0, dtype="vector", nodata=None, checksum=checksum,
+        sheet_id=0, number=number, source_name=path.name, path=relative, crs=crs, bounds=bounds,
+        footprint=_box_in_crs84(path.name, bounds, crs), width=0, height=0, resolution=(0.0, 0.0), band_count=0, dtype="vector", nodata=None, checksum=checksum,
         lineage=(*lineage, "written as GeoPackage, a table per class, with a spatial index"),
     )
 
@@ -124,7 +125,8 @@ def merge(parts: Sequence[Path], crs: str, target: Path) -> None:
 def _stored_table(path: Path, name: str, crs: str) -> Table:
     kind = _kind_of_type(pyogrio.read_info(path, layer=name)["geometry_type"])
     frame = pyogrio.read_dataframe(path, layer=name)
-    return Table(name=name, kind=kind, features=_into(frame, reference.crs_name(frame.crs.to_wkt()), crs, name, []).set_crs(None, allow_override=True))
+    features = _into(frame, reference.crs_name(frame.crs.to_wkt()), crs, name, [])
+    return Table(name=name, kind=kind, features=features.set_crs(None, allow_override=True))
 
 
 def _joined(first: Table, second: Table) -> Table:
@@ -196,7 +198,8 @@ def read_faults(name: str) -> Iterator[None]:
         try:
             yield
         except UnicodeDecodeError as error:
-            raise LayerRejected(name, "its attribute text is not in the encoding that it states", "say which with `--encoding`, for instance GB18030") from error
+            raise LayerRejected(name, "its attribute text is not in the encoding that it states",
+                                "say which with `--encoding`, for instance GB18030") from error
         except (DataSourceError, FieldError, GeometryError, shapely.errors.ShapelyError, sqlite3.Error) as error:
             raise LayerRejected(name, "it can't be read: it is truncated or damaged", "deliver it again") from error
 
@@ -245,7 +248,7 @@ def _table_name(path: Path, driver: str, layer: str) -> str:
 # Encoding of shapefiles
 
 def _shapefile_encoding(path: Path, declared: str | None, lineage: list[str]) -> str | None:
-    """None: GDAL knows it by the .cpg or the language byte. Else what strict decoding of the bytes says (domain rule: UTF-8, GB18030, ask)."""
+    """None where GDAL knows it by the .cpg or the language byte; else what strict decoding says: UTF-8, then GB18030, then ask."""
     table = next((part for part in parts_of(path) if part.suffix.lower() == ".dbf"), None)
     if table is None:
         lineage.append("warning: the shapefile has no .dbf, so its features have no attributes")
@@ -345,7 +348,8 @@ def _cleaned(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> li
     kinds = shapely.get_dimensions(frame.geometry.values)
     present = [kind for kind in range(3) if (kinds == kind).any()]
     if len(present) > 1:
-        lineage.append(f"`{name}` mixes geometries and was split: " + ", ".join(f"{np.count_nonzero(kinds == k)} {KINDS[k]}" for k in present))
+        counts = ", ".join(f"{np.count_nonzero(kinds == kind)} {KINDS[kind]}" for kind in present)
+        lineage.append(f"`{name}` mixes geometries and was split: {counts}")
     return [
         Table(name=name if len(present) == 1 else f"{name}_{KINDS[kind]}", kind=KINDS[kind],
               features=frame[kinds == kind].reset_index(drop=True))
@@ -472,7 +476,8 @@ def write_tables(tables: Sequence[Table], crs: str, target: Path) -> None:
             several = bool((shapely.get_type_id(features.geometry.values) > 3).any())
             pyogrio.write_dataframe(
                 features, unfinished, layer=table.name, driver="GPKG", promote_to_multi=several,
-                geometry_type=_geometry_type(features, table.kind, several), layer_options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom", "FID": ROW_ID},
+                geometry_type=_geometry_type(features, table.kind, several),
+                layer_options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom", "FID": ROW_ID},
             )
         settle(unfinished, target)
     finally:
@@ -506,8 +511,9 @@ def _bounds_of(tables: Sequence[Table]) -> Bounds:
 def _box_in_crs84(name: str, bounds: Bounds, crs: str) -> shapely.Geometry:
     """The box of the features in CRS84; a hair wider where they lie on one line or point, so that it has an area."""
     hair = 1e-6 if reference.is_geographic(crs) else 0.1
-    box = Bounds(bounds.left - hair, bounds.bottom - hair, bounds.right + hair, bounds.top + hair) if 0 in (bounds.width, bounds.height) else bounds
+    if 0 in (bounds.width, bounds.height):
+        bounds = Bounds(bounds.left - hair, bounds.bottom - hair, bounds.right + hair, bounds.top + hair)
     try:
-        return footprint_of(box, crs)
+        return footprint_of(bounds, crs)
     except OutsideAreaOfUse as error:
         raise LayerRejected(name, "its features reach beyond what its CRS can express", "correct the stray coordinates") from error

@@ -112,7 +112,8 @@ def memory():
 def add(memory, store):
     """Adds files to the layer of a catalogue in memory, in this process."""
     def run(product, *paths, name="layer", edition="2011", **options):
-        return add_layer(memory, store, AddLayer(product=ProductType(product), name=name, edition=edition, paths=paths, **options), workers=0)
+        request = AddLayer(product=ProductType(product), name=name, edition=edition, paths=paths, **options)
+        return add_layer(memory, store, request, workers=0)
     return run
 
 

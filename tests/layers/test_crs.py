@@ -36,7 +36,8 @@ def test_every_spelling_of_a_served_crs_is_understood(spelling, name):
     assert crs.parse_crs(spelling) == name
 
 
-@pytest.mark.parametrize("text", ["", "EPSG:4610", "EPSG:900913", "4326", "EPSG:4326 ", "EPSG:04326", "AUTO:42001", "EPSG:４３２６", "<script>"])
+@pytest.mark.parametrize("text", ["", "EPSG:4610", "EPSG:900913", "4326", "EPSG:4326 ", "EPSG:04326", "AUTO:42001", "EPSG:４３２６",
+                                  "<script>"])
 def test_a_crs_outside_the_closed_list_is_not_served(text):
     with pytest.raises(CrsNotServed):
         crs.parse_crs(text)
@@ -92,7 +93,8 @@ def test_bare_pyproj_tears_beijing_1954_apart_and_we_refuse_it():
 
 @pytest.mark.parametrize("wkt", [
     'LOCAL_CS["Nanjing 92",UNIT["m",1]]',
-    'GEOGCS["city",DATUM["D_Suzhou_Independent",SPHEROID["IAG_1975",6378140,298.257]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]',
+    'GEOGCS["city",DATUM["D_Suzhou_Independent",SPHEROID["IAG_1975",6378140,298.257]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433]]',
     "+proj=tmerc +lat_0=0 +lon_0=118.83 +k=1 +x_0=500000 +ellps=GRS80 +units=m",
 ])
 def test_a_datum_that_nobody_knows_is_refused(wkt):

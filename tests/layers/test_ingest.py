@@ -27,7 +27,9 @@ def files_in(store):
 
 @pytest.fixture
 def three_sheets(write_raster):
-    return [write_raster(f"{name}.tif", np.full((3, 80, 100), 40 + 60 * n, np.uint8), left=382000.0 + 1000 * n) for n, name in enumerate("abc")]
+    return [
+        write_raster(f"{name}.tif", np.full((3, 80, 100), 40 + 60 * n, np.uint8), left=382000.0 + 1000 * n) for n, name in enumerate("abc")
+    ]
 
 
 def test_a_folder_of_sheets_becomes_an_edition(add, memory, three_sheets, store):
@@ -56,8 +58,9 @@ def test_worker_processes_do_the_same_as_this_one(memory, store, three_sheets):
 
 def test_faults_of_workers_come_back_as_they_are(memory, store, three_sheets, tmp_path):
     (tmp_path / "bad.tif").write_text("no")
+    request = AddLayer(product=ProductType.DOM, name="dom", edition="1", paths=(*three_sheets, tmp_path / "bad.tif"))
     with pytest.raises(IngestFailed) as caught:
-        add_layer(memory, store, AddLayer(product=ProductType.DOM, name="dom", edition="1", paths=(*three_sheets, tmp_path / "bad.tif")), workers=1)
+        add_layer(memory, store, request, workers=1)
     assert [(fault.source, fault.fault) for fault in caught.value.rejected] == [("bad.tif", "it is not a GeoTIFF")]
 
 
@@ -178,7 +181,8 @@ def test_the_height_range_spans_all_sheets(add, write_raster, heights):
 
 
 def test_a_layer_above_the_ceiling_of_the_instance_is_refused(memory, store, three_sheets):
-    request = AddLayer(product=ProductType.DOM, name="dom", edition="1", paths=tuple(three_sheets), classification=Classification.CONFIDENTIAL)
+    request = AddLayer(product=ProductType.DOM, name="dom", edition="1", paths=tuple(three_sheets),
+                       classification=Classification.CONFIDENTIAL)
     with pytest.raises(AboveCeiling, match="layer `dom` is confidential, but this instance holds nothing above internal"):
         add_layer(memory, store, request, workers=0, ceiling=Classification.INTERNAL)
     assert not store.exists() and memory.jobs() == ()
@@ -192,6 +196,18 @@ def test_an_edition_never_mixes_products_or_owners(add, three_sheets, write_rast
         add("DOM", *three_sheets, owner="police")
     with pytest.raises(LayerMismatch, match="--lossless"):
         add("DOM", *three_sheets, lossless=True)
+
+
+def test_adding_a_sheet_never_lowers_the_classification(add, memory, three_sheets):
+    add("DOM", three_sheets[0], classification=Classification.SECRET)
+    with pytest.raises(LayerMismatch, match="layer `layer` is secret, not public"):
+        add("DOM", three_sheets[1])
+    assert memory.snapshot().layers["layer"].classification is Classification.SECRET
+
+
+def test_adding_a_sheet_keeps_the_currency_of_the_edition(add, three_sheets):
+    first = add("DOM", three_sheets[0], currency=(date(2009, 1, 1), date(2011, 12, 31)))
+    assert add("DOM", three_sheets[1]).currency == first.currency
 
 
 @pytest.mark.parametrize("name, edition", [("../dom", "1"), ("Dom", "1"), ("dom", ".."), ("dom", "a/b"), ("dom", "")])
@@ -264,7 +280,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("killed_after", [0, 1, 4])
 def test_a_job_killed_at_any_moment_is_resumed_with_nothing_half_visible(tmp_path, write_raster, killed_after, store):
     rng = np.random.default_rng(3)
-    paths = [write_raster(f"s{n}.tif", rng.integers(1, 255, (3, 700, 700)).astype(np.uint8), left=382000.0 + 700 * n, cell=1.0) for n in range(6)]
+    pixels = [rng.integers(1, 255, (3, 700, 700)).astype(np.uint8) for _ in range(6)]
+    paths = [write_raster(f"s{n}.tif", values, left=382000.0 + 700 * n, cell=1.0) for n, values in enumerate(pixels)]
     script, database = tmp_path / "ingest.py", tmp_path / "c.sqlite"
     script.write_text(INGEST)
     engine = sqlalchemy.create_engine(f"sqlite:///{database}")

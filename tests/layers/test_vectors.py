@@ -265,7 +265,8 @@ def test_geojson_is_in_degrees_unless_it_says_otherwise(refusal, taken, tmp_path
 
 
 @pytest.mark.parametrize("content, words", [
-    ("", "the file is empty"), ("just text", "it is not a GeoPackage, Shapefile or GeoJSON"), ('{"type": "FeatureCollection", "feat', "truncated"),
+    ("", "the file is empty"), ("just text", "it is not a GeoPackage, Shapefile or GeoJSON"),
+    ('{"type": "FeatureCollection", "feat', "truncated"),
     ("HeadBegin\nDataMark: LANDUSE-VCT", "VCT"), ("<OGRVRTDataSource/>", "it is not a GeoPackage"), ('{"type": "Topology"}', "TopoJSON"),
 ])
 def test_what_is_no_vector_file_is_told_so(refusal, tmp_path, content, words):
