@@ -330,7 +330,9 @@ def _kleene(node: ast.expr) -> bool | None:
 def _kind_of(element: etree._Element) -> Kind:
     return Kind(
         name=element.get("name"), title_zh=element.get("zh"), title_en=element.get("en"),
-        ways=tuple(map(_when_of, element.iterfind("When"))), in_legend=element.get("legend") != "no", sample_zh=element.get("sample_zh", ""), sample_en=element.get("sample_en", ""),
+        ways=tuple(map(_when_of, element.iterfind("When"))),
+        in_legend=element.get("legend") != "no",
+        sample_zh=element.get("sample_zh", ""), sample_en=element.get("sample_en", ""),
     )
 
 

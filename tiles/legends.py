@@ -183,7 +183,7 @@ def _relief(ramp: Ramp, title: str, note: str) -> Image.Image:
 
 
 def _bar(title: str, colours: np.ndarray, marks: list[tuple[float, str]], *, length: int = 5 * ROW, note: str = "") -> Image.Image:
-    """A standing bar, its title above, marks beside it. `colours` is (n, 1, 3) from the foot up; a mark stands at its share of the height."""
+    """A standing bar, its title above, marks beside it. `colours` is (n, 1, 3) from the foot up; a mark stands at its share."""
     letters, heading = _letters(LETTERS), _letters(HEADING)
     if not marks:
         length = ROW
