@@ -1,5 +1,6 @@
 """XML documents out of templates: values go in, text comes out, everything escaped. No request, no Flask."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,8 +36,8 @@ def plain_number(value: float) -> str:
     return "0" if text in ("-0", "0", "0.", "-0.") else text
 
 
-CONTROLS = {code: None for code in range(32) if code not in (9, 10, 13)} | {0xFFFE: None, 0xFFFF: None}
+CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 def _without_controls(text: str) -> str:
-    return text.translate(CONTROLS)
+    return CONTROLS.sub("", text) if CONTROLS.search(text) else text
