@@ -10,7 +10,8 @@ import rasterio
 import shapely
 from rasterio.transform import from_origin
 
-from agreements.model import BUREAU, GRANTABLE, Agency, Agreement, Area, Grant, Term
+from agreements.areas import area_of, area_on_the_ground
+from agreements.model import BUREAU, GRANTABLE, Agency, Agreement, Grant, Term
 from geoserver_app import create_app
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.database import migrate
@@ -54,10 +55,10 @@ class House:
 
     @staticmethod
     def clause(*layers: str, area=None, operations=GRANTABLE, clause: str = "3.1", **terms) -> Grant:
-        geometry = shapely.box(-180, -90, 180, 90) if area is None else area
+        ground = area_of({"everywhere": True}, None) if area is None else area_on_the_ground(shapely.normalize(area), "test")
         return Grant(
             clause=clause, layers=frozenset(layers), operations=frozenset(operations),
-            area=Area(geometry=geometry, digest=shapely.to_wkb(shapely.normalize(geometry)).hex()[-64:], title="test"), **terms,
+            area=ground, **terms,
         )
 
     def agree(self, agency: str, *grants: Grant, grantor: str = BUREAU) -> Agreement:
