@@ -45,6 +45,7 @@ const map = new ol.Map({
   target: "map",
   layers: [graticule],
   controls: ol.control.defaults.defaults({ attribution: false, rotate: false }).extend([new ol.control.ScaleLine({ minWidth: 90 })]),
+  interactions: ol.interaction.defaults.defaults({ onFocusOnly: false, altShiftDragRotate: false, pinchRotate: false }),      // the page itself never scrolls
   view: new ol.View({ center: ol.proj.fromLonLat([118.875, 32.104]), zoom: 11, minZoom: 4, maxZoom: 20, enableRotation: false }),
 });
 
@@ -200,10 +201,11 @@ function showMessage(name) {
 function entryOf(layer) {
   const set = layer.tile_matrix_sets.find((one) => one.id === TILES);
   const extent = ol.proj.transformExtent(layer.bounds, "EPSG:4326", "EPSG:3857");
-  const style = (layer.styles.find((one) => one.default) || layer.styles[0])?.name || null;
+  const style = (layer.styles.find((one) => one.name === "shaded-relief") || layer.styles.find((one) => one.default) || layer.styles[0])?.name || null;
+  const reach = ["DLG", "OVERLAY"].includes(layer.product) ? ol.extent.buffer(extent, 800) : extent;      // symbols are wider than what they stand for
   const entry = { layer, extent, style, minZoom: set.min_zoom, maxZoom: set.max_zoom };
   // Half a level of grace: a view between two levels asks for the nearest, which must be one that the agreement covers.
-  entry.drawn = new ol.layer.Tile({ extent, source: sourceOf(entry), minZoom: Math.max(0, set.min_zoom - 0.5), preload: 0 });
+  entry.drawn = new ol.layer.Tile({ extent: reach, source: sourceOf(entry), minZoom: Math.max(0, set.min_zoom - 0.5), preload: 0 });
   entry.drawn.on("prerender", (event) => swipeBefore(entry, event));
   entry.drawn.on("postrender", (event) => swipeAfter(entry, event));
   return entry;
@@ -360,7 +362,7 @@ async function infoOf(entry, place) {
   try {
     const answer = await fetch(withQuery(entry.layer.addresses.wms, query), { headers: { "Accept-Language": state.language } });
     if (!answer.ok) return [];
-    return (await answer.json()).features.map((feature) => factsOf(entry, feature));
+    return (await answer.json()).features.map((feature) => factsOf(entry, feature)).filter(Boolean);
   } catch {
     return [];
   }
@@ -369,6 +371,7 @@ async function infoOf(entry, place) {
 function factsOf(entry, feature) {
   const rows = Object.entries(feature.properties || {}).filter(([, value]) => value !== null && value !== "")
     .map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, fieldName(name)), make("td", {}, typeof value === "number" ? String(Math.round(value * 100) / 100) : String(value))));
+  if (!rows.length) return null;                        // a shape of which the agreement tells nothing
   const title = feature.feature_class ? `${inLanguage(entry.layer.title)} · ${feature.feature_class}` : inLanguage(entry.layer.title);
   return make("div", {}, make("h3", {}, title), make("table", {}, make("tbody", {}, ...rows)));
 }
