@@ -119,7 +119,6 @@ SENTENCES = MappingProxyType({
         "the register of agreements or the catalogue can't be verified now, so nothing is served: try again shortly",
     ),
     "render-failed": ("数据源暂时无法读取：请稍后再试", "a data source can't be read now: try again shortly"),
-    "busy": ("服务繁忙：请稍后再试", "the service is busy: try again shortly"),
     "no-route": ("此地址没有服务：服务入口见 /ows、/wmts、/tiles 和 /api/v1/layers", "nothing is served at this address: see /ows, /wmts, /tiles and /api/v1/layers"),
     "no-method": ("此地址只接受 {allowed}", "this address takes {allowed} only"),
     "http": ("请求无法处理：{name}", "the request can't be handled: {name}"),
@@ -135,9 +134,6 @@ SENTENCES = MappingProxyType({
     "synthetic": ("合成演示数据，不代表真实地物", "Synthetic demonstration data: it shows nothing real"),
     "nothing-here": ("此处没有可告知的内容", "Nothing to tell here"),
     "height": ("高程（米）", "Height (m)"),
-    "pixel": ("像素值", "Pixel values"),
-    "position": ("位置", "Position"),
-    "layer": ("图层", "Layer"),
 })
 """Chinese, English."""
 

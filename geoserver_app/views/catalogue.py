@@ -2,7 +2,7 @@
 
 import flask
 
-from geoserver_app.capabilities import LayerEntry, describe, kvp
+from geoserver_app.capabilities import EXTENSIONS, LayerEntry, describe, kvp, tile_format
 from geoserver_app.gate import Visible
 from geoserver_app.identity import Caller
 from geoserver_app.messages import CHINESE, ENGLISH, style_title
@@ -10,6 +10,7 @@ from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, language
 from geoserver_app.wiring import services
 from layers.crs import is_north_first
+from layers.model import Bounds
 from tiles.grids import TILE_MATRIX_SETS
 
 bp = flask.Blueprint("catalogue", __name__)
@@ -50,7 +51,7 @@ def _described(one: Visible, entry: LayerEntry, caller: Caller) -> dict:
     }
 
 
-def _crs(crs: str, bounds) -> dict:
+def _crs(crs: str, bounds: Bounds) -> dict:
     return {"name": crs, "bounds": list(bounds), "north_first_in_wms_1_3_0": is_north_first(crs)}
 
 
@@ -64,8 +65,9 @@ def _attributes(one: Visible) -> dict[str, list[str]]:
 
 def _addresses(entry: LayerEntry, caller: Caller) -> dict:
     addresses: dict = {"wms": kvp(caller.address("/ows")), "wmts": caller.address("/wmts/1.0.0/WMTSCapabilities.xml")}
+    extension = EXTENSIONS[tile_format(entry)]
     addresses["tiles"] = {
-        link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.png") for link in entry.tile_sets
+        link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.{extension}") for link in entry.tile_sets
     }
     addresses["tilejson"] = {link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}.json") for link in entry.tile_sets}
     addresses["legend"] = {style.name: style.legend for style in entry.styles}

@@ -8,14 +8,14 @@ import flask
 from PIL import Image
 
 from agreements.model import Operation
-from geoserver_app.capabilities import wms_capabilities, wmts_capabilities
+from geoserver_app.capabilities import wms_capabilities
 from geoserver_app.feature_info import find, render
 from geoserver_app.gate import Asked
 from geoserver_app.identity import Caller
 from geoserver_app.messages import ENGLISH, sentence
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, service_entry
-from geoserver_app.views.tiles import answer_tile
+from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.wiring import services
 from layers.model import STYLES, Bounds, View
 from tiles.compose import cut, lay_over
@@ -72,11 +72,6 @@ def _wms_document(caller: Caller, request: GetCapabilities) -> flask.Response:
     entries = described(caller, services().gate.visible(caller))
     text = wms_capabilities(request.version, entries, service_entry(caller), caller.address)
     return flask.Response(text, content_type=WMS_CONTENT_TYPE[request.version])
-
-
-def wmts_document(caller: Caller) -> flask.Response:
-    entries = described(caller, services().gate.visible(caller))
-    return flask.Response(wmts_capabilities(entries, service_entry(caller), caller.address), content_type="text/xml; charset=utf-8")
 
 
 # -- maps

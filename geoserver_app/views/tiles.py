@@ -3,11 +3,11 @@
 import flask
 
 from agreements.model import Operation
-from geoserver_app.capabilities import describe, tile_json
+from geoserver_app.capabilities import tile_json, wmts_capabilities
 from geoserver_app.gate import Asked
 from geoserver_app.identity import Caller
 from geoserver_app.routes import governed
-from geoserver_app.views.access import caller_of, language, limits, raw_query
+from geoserver_app.views.access import caller_of, described, limits, raw_query, service_entry
 from geoserver_app.wiring import services
 from layers.model import STYLES
 from tiles.errors import RequestInvalid
@@ -35,11 +35,14 @@ def tile(**_):
     return answer_tile(caller, asked)
 
 
+def wmts_document(caller: Caller) -> flask.Response:
+    entries = described(caller, services().gate.visible(caller))
+    return flask.Response(wmts_capabilities(entries, service_entry(caller), caller.address), content_type="text/xml; charset=utf-8")
+
+
 @bp.get("/wmts/1.0.0/WMTSCapabilities.xml")
 @governed("GetCapabilities")
 def rest_capabilities():
-    from geoserver_app.views.ows import wmts_document
-
     return wmts_document(caller_of("GetCapabilities"))
 
 
@@ -51,8 +54,8 @@ def tile_json_document(layer: str, tms: str = DEFAULT_MATRIX_SET):
     caller = caller_of("TileJSON")
     name, matrix_set, style = layer_name(layer, "Layer"), tile_matrix_set(tms), parse_tile_json_style(pairs_of(raw_query()), limits())
     (permit,) = services().gate.permits(caller, [Asked(layer=name, operation=Operation.GET_TILE, style=style, crs=matrix_set.crs)])
-    visible = [one for one in services().gate.visible(caller, record=None) if one.edition.edition_id == permit.edition.edition_id]
-    for entry in describe(visible, language(), caller.address):
+    visible = tuple(one for one in services().gate.visible(caller, record=None) if one.edition.edition_id == permit.edition.edition_id)
+    for entry in described(caller, visible):
         link = next((one for one in entry.tile_sets if one.tms.id == matrix_set.id), None)
         if link and (style is None or style in STYLES[permit.edition.product]):
             return flask.jsonify(tile_json(entry, link, style, caller.address))

@@ -1,0 +1,27 @@
+"""The page of errors has a heading for every name that an answer may bear."""
+
+import re
+from pathlib import Path
+
+from agreements.terms import REASON_CODES
+from geoserver_app.errors import SILENT
+from tiles.requests import FAULTS
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text("utf-8")
+HEADINGS = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))
+OF_THE_SERVICE = {
+    "key-missing", "key-unknown", "key-ambiguous", "no-agreement", "style-not-defined", "outside-crs", "datum-refused", "request-invalid", "no-route", "no-method",
+    "http", "not-trusted", "render-failed", "unexpected",
+}
+
+
+def test_every_fault_of_a_request_has_its_heading():
+    assert FAULTS.keys() <= HEADINGS
+
+
+def test_every_reason_of_an_agreement_has_its_heading():
+    assert set(REASON_CODES) - SILENT <= HEADINGS
+
+
+def test_no_heading_is_of_a_name_that_no_answer_bears():
+    assert HEADINGS == FAULTS.keys() | OF_THE_SERVICE | (set(REASON_CODES) - SILENT)
