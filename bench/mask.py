@@ -1,0 +1,123 @@
+"""What the exact mask and the decision cost in process: the mask against `rasterio.features.geometry_mask` on the clipped polygon,
+the decision against its own bar (design 8).
+
+    .venv/bin/python bench/mask.py [--quick] [--json]
+"""
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import shapely
+from rasterio.features import geometry_mask
+from rasterio.transform import from_bounds
+
+from harness import CannotMeasure, machine, main, say, table
+from layers.model import View
+from shapes import county
+from tiles.area import ServedArea
+from tiles.clip import Rings
+from tiles.grids import TILE_MATRIX_SETS
+
+VERTICES = (500, 5_000, 50_000)
+ZOOMS = (9, 11, 13, 15, 17)
+GRID = TILE_MATRIX_SETS["WebMercatorQuad"]
+CENTRE, RADIUS = (119.0, 32.0), 0.25                      # degrees: a county of some 50 km
+
+
+def edge_tiles(area: ServedArea, zooms: tuple[int, ...], wanted: int) -> list[tuple[int, int, int]]:
+    """Tiles through which the border goes, some of each zoom, spread along the border."""
+    border = shapely.get_exterior_ring(area.geometry_in(GRID.crs))
+    found = []
+    for z in zooms:
+        points = shapely.get_coordinates(shapely.line_interpolate_point(border, np.linspace(0, 1, 4 * wanted, endpoint=False), normalized=True))
+        span = GRID.resolutions[z] * GRID.tile_size
+        left, top = GRID.origin
+        tiles = dict.fromkeys((z, int((top - y) // span), int((x - left) // span)) for x, y in points)
+        on_edge = [tile for tile in tiles if area.classify(GRID, *tile) == "edge"]
+        found += on_edge[:: max(1, len(on_edge) // wanted)][:wanted]
+    return found
+
+
+def milliseconds(work: Callable[[View], np.ndarray], views: list[View]) -> np.ndarray:
+    """Of each view, the better of two tries: a busy neighbour is not the mask's fault."""
+    return np.array([min(_timed(work, view), _timed(work, view)) for view in views])
+
+
+def _timed(work: Callable[[View], np.ndarray], view: View) -> float:
+    began = time.perf_counter()
+    work(view)
+    return 1000 * (time.perf_counter() - began)
+
+
+def by_rasterio(geometry: shapely.Geometry) -> Callable[[View], np.ndarray]:
+    """The usual way, at its best: geometry kept and prepared, cut to the tile before it is burnt."""
+    def mask(view: View) -> np.ndarray:
+        part = shapely.clip_by_rect(geometry, *view.bounds)
+        transform = from_bounds(*view.bounds, view.width, view.height)
+        if part.is_empty:
+            return np.zeros((view.height, view.width), bool)
+        return geometry_mask([part], (view.height, view.width), transform, invert=True)
+    return mask
+
+
+def wrong_pixels(work: Callable[[View], np.ndarray], geometry: shapely.Geometry, view: View) -> int:
+    """Pixels that disagree with asking GEOS about the centre of each."""
+    step_x, step_y = view.resolution
+    x = view.bounds.left + (np.arange(view.width) + 0.5) * step_x
+    y = view.bounds.top - (np.arange(view.height) + 0.5) * step_y
+    truth = shapely.contains_xy(geometry, *(grid.ravel() for grid in np.meshgrid(x, y))).reshape(view.height, view.width)
+    return int((work(view) != truth).sum())
+
+
+def measure_masks(quick: bool) -> dict[str, float]:
+    wanted = 30 if quick else 120
+    ratios, rows = {}, []
+    for vertices in VERTICES:
+        area = ServedArea(county(CENTRE, RADIUS, vertices), f"bench-{vertices}")
+        geometry = area.geometry_in(GRID.crs)
+        views = [GRID.view(*tile) for tile in edge_tiles(area, ZOOMS, wanted)]
+        rings = Rings(geometry)
+        ours, theirs = milliseconds(rings.mask, views), milliseconds(by_rasterio(geometry), views)
+        whole = milliseconds(area.mask, views)
+        checked = views[:: max(1, len(views) // 20)]
+        wrong = sum(wrong_pixels(rings.mask, geometry, view) for view in checked)
+        if wrong:
+            raise CannotMeasure(f"the mask is wrong in {wrong} pixels: its speed means nothing")
+        ratios[f"mask_{vertices}_vs_geometry_mask"] = float(np.median(theirs) / np.median(ours))
+        ratios[f"mask_{vertices}_p95_vs_geometry_mask"] = float(np.percentile(theirs, 95) / np.percentile(ours, 95))
+        wrong_theirs = sum(wrong_pixels(by_rasterio(geometry), geometry, view) for view in checked)
+        rows.append([
+            f"{vertices} vertices", len(views), *np.percentile(ours, (50, 95, 99)), np.percentile(whole, 95), *np.percentile(theirs, (50, 95, 99)),
+            wrong, wrong_theirs,
+        ])
+    say("mask of one 256 px edge tile, ms (z 9 to 17)")
+    table(
+        ["border", "tiles", "ours p50", "p95", "p99", "with classify p95", "geometry_mask p50", "p95", "p99", "wrong px ours", "theirs"], rows,
+    )
+    return ratios
+
+
+def measure_decisions(quick: bool) -> dict[str, float]:
+    from deciding import decision_times
+
+    rows = decision_times(20_000 if not quick else 4_000)
+    say()
+    say("decision in process, microseconds")
+    table(["what", "times", "p50", "p99"], rows)
+    bar = 1000.0
+    return {"decision_p99_within_1_ms": bar / rows[0][3]}
+
+
+def measure(chosen: Namespace) -> dict[str, float]:
+    say(machine())
+    return measure_masks(chosen.quick)
+
+
+if __name__ == "__main__":
+    main(measure, __doc__.splitlines()[0])
