@@ -87,7 +87,8 @@ class _Granted(NamedTuple):
     def piece(self) -> Piece:
         agreement, grant = self.agreement, self.grant
         return Piece(
-            area=self.area, attributes=grant.attributes, agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause,
+            area=self.area, attributes=grant.attributes,
+            agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause,
         )
 
 
@@ -106,7 +107,9 @@ def _permitted(request: OverlayRequest, granted: list[_Granted], reasons: list[R
         reasons += [reason_for(one.agreement, one.grant, request, "outside-area") for one in granted if one not in seen]
     if effect is Effect.DENY:
         return _denied(reasons, holds_until)
-    reasons += [_granting(one.agreement.agreement_id, one.agreement.version, one.grant.clause, one.area.title, one.agreement.contact) for one in seen]
+    reasons += [
+        _granting(held.agreement_id, held.version, grant.clause, area.title, held.contact) for held, grant, area in seen
+    ]
     return Decision(
         effect=effect, area=area, pieces=tuple(one.piece() for one in granted), reasons=_told(reasons),
         credits=tuple(sorted({one.agreement.credit for one in seen if one.agreement.credit})), holds_until=holds_until,
@@ -193,7 +196,8 @@ def _suspending(agreement: Agreement, suspension: Suspension) -> Reason:
 def _stopped(agreement: Agreement, grant: Grant) -> Reason:
     case = {"case": "agreement" if agreement.state == "suspended" else "grant"}
     return Reason(
-        agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause, code=STOPPED, detail=case, contact=agreement.contact,
+        agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause, code=STOPPED, detail=case,
+        contact=agreement.contact,
     )
 
 

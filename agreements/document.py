@@ -25,7 +25,8 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 FORMATS = {
     "png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp",
-    "json": "application/json", "geojson": "application/geo+json", "html": "text/html", "text": "text/plain", "gml": "application/vnd.ogc.gml",
+    "json": "application/json", "geojson": "application/geo+json", "html": "text/html", "text": "text/plain",
+    "gml": "application/vnd.ogc.gml",
 }
 """Short names of media types: pictures, and answers to GetFeatureInfo."""
 
@@ -518,7 +519,8 @@ def _check_grants(reading: _Reading, node: marked.Mapping, grants: Sequence[Gran
     for position, (grant, one) in enumerate(zip(grants, nodes, strict=True)):
         path = f"grants[{position}]"
         if grant.clause in lines:
-            reading.fault(one.lines["clause"], f"{path}.clause", f"`{grant.clause}` is also on line {lines[grant.clause]}: give each grant its own")
+            message = f"`{grant.clause}` is also on line {lines[grant.clause]}: give each grant its own"
+            reading.fault(one.lines["clause"], f"{path}.clause", message)
         lines.setdefault(grant.clause, one.lines["clause"])
         is_early = term.start and grant.term.start and grant.term.start < term.start
         is_late = term.end and grant.term.end and grant.term.end > term.end

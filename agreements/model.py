@@ -73,8 +73,8 @@ class ScaleWindow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
     """What is granted on the ground: one geometry in CRS84 (lon lat degrees), edges already densified to <= 0.01 degree in the CRS
-    in which they were drawn. `digest` names the geometry, so that equal areas share what is compiled from them; `words` is what the document
-    said, as JSON text: a boundary that is issued anew can be compared with it."""
+    in which they were drawn. `digest` names the geometry, so that equal areas share what is compiled from them; `words` is what the
+    document said, as JSON text: a boundary that is issued anew can be compared with it."""
 
     geometry: BaseGeometry
     digest: str

@@ -140,7 +140,8 @@ def _check_parties(agreement: Agreement, known: Callable[[str], bool]) -> None:
 def _check_newer(agreement: Agreement, newest: int | None) -> None:
     if newest is not None and agreement.version < newest:
         raise AlreadyRegistered(
-            f"agreement `{agreement.agreement_id}` is registered in version {newest}: number an amendment {newest + 1}, not {agreement.version}"
+            f"agreement `{agreement.agreement_id}` is registered in version {newest}: "
+            f"number an amendment {newest + 1}, not {agreement.version}"
         )
 
 
@@ -420,8 +421,9 @@ class SqlRegister:
         with self._writing() as connection:
             _lock_epoch(connection)
             _check_agreement(connection, agreement_id)
-            open_ones = (columns.agreement_id == agreement_id) & columns.lifted.is_(None) & (columns.until.is_(None) | (columns.until > now))
-            ended = connection.execute(sa.update(suspensions_table).where(open_ones).values(lifted=now)).rowcount
+            is_open = columns.lifted.is_(None) & (columns.until.is_(None) | (columns.until > now))
+            held = columns.agreement_id == agreement_id
+            ended = connection.execute(sa.update(suspensions_table).where(held & is_open).values(lifted=now)).rowcount
             if ended:
                 _raise_epoch(connection)
             return ended
@@ -488,7 +490,9 @@ class SqlRegister:
                     _begin_sqlite(connection, "BEGIN")
                     yield connection
         except (SQLAlchemyError, shapely.errors.ShapelyError, KeyError, ValueError, TypeError) as error:
-            raise RegisterUnavailable(f"the register can't be read ({type(error).__name__}): see that its database is there and migrated") from error
+            raise RegisterUnavailable(
+                f"the register can't be read ({type(error).__name__}): see that its database is there and migrated"
+            ) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:

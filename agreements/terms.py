@@ -110,7 +110,8 @@ def reason_for(agreement: Agreement, grant: Grant, request: OverlayRequest, code
     """Why `grant` did not count, with what its sentence needs."""
     detail = DETAILS[code](agreement, grant, request) if code in DETAILS else {}
     return Reason(
-        agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause, code=code, detail=detail, contact=agreement.contact,
+        agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause, code=code, detail=detail,
+        contact=agreement.contact,
     )
 
 

@@ -45,7 +45,8 @@ def test_a_division_is_named_by_its_code(gazetteer):
 
 def test_everything_that_is_named_is_one_area(gazetteer):
     area = area_of({"divisions": ["320105"], "sheets": ["I50G095077", "I50G095078"], "geojson": polygon(SQUARE)}, gazetteer)
-    assert is_same_ground(area, shapely.union_all([EAST.geometry, shapely.box(118.1, 32.1, 118.4, 32.4), shapely.box(118.1, 32.1, 118.3, 32.2)]))
+    drawn, sheets = shapely.box(118.1, 32.1, 118.4, 32.4), shapely.box(118.1, 32.1, 118.3, 32.2)
+    assert is_same_ground(area, shapely.union_all([EAST.geometry, drawn, sheets]))
     assert area.title == "建邺区 (320105), sheet I50G095077, sheet I50G095078, a drawn area"
 
 
@@ -125,7 +126,8 @@ DEGENERATE = {
     "a feature without geometry": ({"geojson": {"type": "Feature", "geometry": None}}, "not a GeoJSON type"),
     "an empty collection": ({"geojson": {"type": "FeatureCollection", "features": []}}, "holds nothing"),
     "a point among polygons": (
-        {"geojson": {"type": "GeometryCollection", "geometries": [polygon(SQUARE), {"type": "Point", "coordinates": [0, 0]}]}}, "covers no ground",
+        {"geojson": {"type": "GeometryCollection", "geometries": [polygon(SQUARE), {"type": "Point", "coordinates": [0, 0]}]}},
+        "covers no ground",
     ),
     "no rings": ({"geojson": {"type": "Polygon", "coordinates": []}}, "has no coordinates"),
     "an empty ring": ({"geojson": {"type": "Polygon", "coordinates": [[]]}}, "has no coordinates"),
@@ -141,7 +143,7 @@ DEGENERATE = {
     "a ring there and back": ({"geojson": polygon([(118, 32), (119, 32), (118, 32), (118, 32)])}, "without breadth"),
     "a sliver": ({"geojson": polygon([(118, 32), (119, 32), (119, 32 + 1e-12), (118, 32)])}, "without breadth"),
     "latitude before longitude": ({"geojson": polygon([(y, x) for x, y in SQUARE])}, "give x (longitude, easting) before y"),
-    "metres called degrees": ({"geojson": polygon([(384589, 3547340), (385589, 3547340), (385589, 3548340), (384589, 3547340)])}, "off the globe"),
+    "metres called degrees": ({"geojson": polygon([(x * 1000, y * 1000) for x, y in SQUARE])}, "off the globe"),
     "beyond the antimeridian": ({"geojson": polygon([(179, 32), (181, 32), (181, 33), (179, 32)])}, "off the globe"),
     "beyond the pole": ({"geojson": polygon([(118, 89), (119, 91), (119, 89), (118, 89)])}, "off the globe"),
 }
@@ -162,7 +164,9 @@ MENDED = {
     "a hole outside": polygon(SQUARE, [(120, 32), (120.1, 32), (120.1, 32.1), (120, 32)]),
     "polygons that overlap": {"type": "MultiPolygon", "coordinates": [[SQUARE], [[(x + 0.1, y) for x, y in SQUARE]]]},
     "heights": polygon([(*position, 12.5) for position in SQUARE]),
-    "a collection of features": {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": polygon(SQUARE)}]},
+    "a collection of features": {
+        "type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": polygon(SQUARE)}],
+    },
 }
 
 

@@ -180,7 +180,9 @@ def test_a_suspension_of_an_area_cuts_it_out_of_every_grant():
     assert is_same_ground(decision, BOTH.geometry - hole.geometry)
     assert all((piece.area.geometry & hole.geometry).area == 0 for piece in decision.pieces)
     told = [sentence(reason, "en") for reason in decision.reasons if reason.code == "suspended"]
-    assert told == ["agreement `AG-1` (version 1) is suspended in 118.4,32.1,118.6,32.2: a reservoir is being rebuilt; ask the sharing office"]
+    assert told == [
+        "agreement `AG-1` (version 1) is suspended in 118.4,32.1,118.6,32.2: a reservoir is being rebuilt; ask the sharing office",
+    ]
 
 
 def test_an_area_that_is_wholly_suspended_denies():
@@ -266,12 +268,14 @@ suspensions = st.builds(
 )
 agreements = st.builds(
     lambda grants, **terms: agreement(*grants, **terms), grants=st.lists(grants, min_size=1, max_size=3),
-    agreement_id=st.sampled_from(["AG-1", "AG-2", "AG-3"]), state=st.sampled_from([State.ACTIVE, State.ACTIVE, State.SUSPENDED, State.DRAFT]),
+    agreement_id=st.sampled_from(["AG-1", "AG-2", "AG-3"]),
+    state=st.sampled_from([State.ACTIVE, State.ACTIVE, State.SUSPENDED, State.DRAFT]),
     grantor=st.sampled_from([BUREAU, BUREAU, "police"]), grantee=st.sampled_from(["water", "water", "water", "transport"]),
     suspensions=st.lists(suspensions, max_size=1).map(tuple),
 )
 requests = st.builds(
-    lambda **terms: request(**terms), layer=st.sampled_from(["dom", "dem"]), operation=st.sampled_from([Operation.GET_MAP, Operation.GET_TILE]),
+    lambda **terms: request(**terms), layer=st.sampled_from(["dom", "dem"]),
+    operation=st.sampled_from([Operation.GET_MAP, Operation.GET_TILE]),
     scale_denominator=st.sampled_from([None, 5000, 50_000]), attributes=st.sampled_from([frozenset(), frozenset({"a"}), frozenset({"b"})]),
     extent=st.none() | areas.map(lambda area: area.geometry), edition=st.sampled_from(["2006", "2011"]),
 )
@@ -288,7 +292,8 @@ def test_the_order_of_agreements_and_grants_never_matters(asked, held, chance):
     shuffled = [replace(one, grants=tuple(chance.sample(one.grants, len(one.grants)))) for one in held]
     chance.shuffle(shuffled)
     first, second = decide(asked, held), decide(asked, shuffled)
-    assert (first.effect, first.reasons, first.credits, first.holds_until) == (second.effect, second.reasons, second.credits, second.holds_until)
+    assert (first.effect, first.reasons, first.credits) == (second.effect, second.reasons, second.credits)
+    assert first.holds_until == second.holds_until
     assert (first.area and first.area.digest) == (second.area and second.area.digest)
     assert sorted(map(repr, first.pieces)) == sorted(map(repr, second.pieces))
 
@@ -340,7 +345,8 @@ def is_seen(cell, asked, held):
 def toy_grant(chance):
     finest = chance.choice([1, 1000, 10_000])
     return {
-        "layers": set(chance.sample(["dom", "dem"], chance.randint(1, 2))), "operations": set(chance.sample(["GetMap", "GetTile"], chance.randint(1, 2))),
+        "layers": set(chance.sample(["dom", "dem"], chance.randint(1, 2))),
+        "operations": set(chance.sample(["GetMap", "GetTile"], chance.randint(1, 2))),
         "cells": set(chance.sample(CELLS, chance.randint(1, 6))), "finest": finest, "coarsest": finest * chance.choice([1, 10, 1000]),
         "attributes": set(chance.sample(["a", "b"], chance.randint(0, 2))),
     }
@@ -348,7 +354,8 @@ def toy_grant(chance):
 
 def toy_agreement(chance):
     stops = [{
-        "layers": chance.choice([None, {"dom"}, {"dem"}]), "cells": chance.choice([None, set(chance.sample(CELLS, 3)), set(chance.sample(CELLS, 3))]),
+        "layers": chance.choice([None, {"dom"}, {"dem"}]),
+        "cells": chance.choice([None, set(chance.sample(CELLS, 3)), set(chance.sample(CELLS, 3))]),
     }] if chance.random() < 0.25 else []
     return {"active": chance.random() < 0.8, "suspensions": stops, "grants": [toy_grant(chance) for _ in range(chance.randint(1, 2))]}
 
@@ -356,7 +363,8 @@ def toy_agreement(chance):
 def in_earnest(number, toy):
     made = [
         grant(
-            clause=str(position), layers=frozenset(g["layers"]), operations=frozenset(map(Operation, g["operations"])), area=ground(g["cells"]),
+            clause=str(position), layers=frozenset(g["layers"]), operations=frozenset(map(Operation, g["operations"])),
+            area=ground(g["cells"]),
             scale=ScaleWindow(finest=g["finest"], coarsest=g["coarsest"]), attributes=frozenset(g["attributes"]),
         )
         for position, g in enumerate(toy["grants"])

@@ -1,6 +1,7 @@
 """The register, in memory and in a database: one contract, the same tests."""
 
 import hashlib
+import os
 import re
 import threading
 from dataclasses import replace
@@ -36,27 +37,33 @@ def clock():
     return Clock()
 
 
+OTHER_DATABASE = "GEOSHARE_TEST_DATABASE_URL"
+"""In the environment: an empty database to run these tests on instead of SQLite, such as postgresql+psycopg:///test."""
+
+
 @pytest.fixture
 def database(tmp_path):
-    """A migrated SQLite database in WAL mode, as the service opens it."""
-    url = f"sqlite:///{tmp_path / 'register.sqlite'}"
+    """A migrated database, SQLite as the service opens it unless another is given: call it for an engine."""
+    url = os.environ.get(OTHER_DATABASE) or f"sqlite:///{tmp_path / 'register.sqlite'}"
     engines = []
 
     def connect():
         engine = sa.create_engine(url)
-
-        @sa.event.listens_for(engine, "connect")
-        def prepare(connection, _record):
-            for pragma in ("journal_mode = WAL", "busy_timeout = 10000", "foreign_keys = ON"):
-                connection.execute(f"PRAGMA {pragma}")
-
+        if engine.dialect.name == "sqlite":
+            sa.event.listen(engine, "connect", prepare_sqlite)
         engines.append(engine)
         return engine
 
     metadata.create_all(connect())
     yield connect
+    metadata.drop_all(engines[0])
     for engine in engines:
         engine.dispose()
+
+
+def prepare_sqlite(connection, _record):
+    for pragma in ("journal_mode = WAL", "busy_timeout = 10000", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 @pytest.fixture(params=["memory", "sql"])
@@ -375,10 +382,9 @@ def test_an_area_whose_digest_is_not_that_of_its_geometry_is_not_stored(database
 
 
 BREAKAGES = {
-    "a table is gone": "drop table agencies",
-    "an area was altered": "update agreement_areas set geometry = x'00'",
+    "a table is gone": "drop table suspensions",
     "an area is gone": "delete from agreement_areas",
-    "an agreement is no JSON": "update agreements set compiled = 'x'",
+    "an agreement is a list": "update agreements set compiled = '[]'",
     "an agreement lacks a field": "update agreements set compiled = '{}'",
     "a state is unknown": "update agreements set state = 'happy'",
 }
@@ -390,18 +396,18 @@ def test_a_register_that_cannot_be_trusted_answers_nothing(database, breakage):
     register.add_agency(WATER)
     register.register(RICH, "text")
     with register._engine.begin() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.exec_driver_sql(BREAKAGES[breakage])
     with pytest.raises(RegisterUnavailable, match="can't be read"):
         SqlRegister(database()).snapshot()
 
 
-def test_an_altered_boundary_is_noticed_even_where_it_is_a_valid_one(database):
+@pytest.mark.parametrize("stored", [b"\0", shapely.to_wkb(BOTH.geometry)])
+def test_an_altered_boundary_is_noticed_even_where_it_is_a_valid_one(database, stored):
     register = SqlRegister(database())
     register.add_agency(WATER)
     register.register(agreement(), "text")
     with register._engine.begin() as connection:
-        connection.execute(sa.text("update agreement_areas set geometry = :wkb"), {"wkb": shapely.to_wkb(BOTH.geometry)})
+        connection.execute(sa.text("update agreement_areas set geometry = :wkb"), {"wkb": stored})
     with pytest.raises(RegisterUnavailable):
         SqlRegister(database()).snapshot()
 

@@ -86,7 +86,9 @@ MILLISECOND = timedelta(milliseconds=1)
 LAST_MOMENT = at(2027, 1, 1)      # what `until: 2026-12-31` means
 
 
-@pytest.mark.parametrize(("moment", "counts"), [(LAST_MOMENT - MILLISECOND, True), (LAST_MOMENT, False), (LAST_MOMENT + MILLISECOND, False)])
+@pytest.mark.parametrize(
+    ("moment", "counts"), [(LAST_MOMENT - MILLISECOND, True), (LAST_MOMENT, False), (LAST_MOMENT + MILLISECOND, False)],
+)
 @pytest.mark.parametrize("of", ["agreement", "grant"])
 def test_a_term_ends_with_its_last_day_to_the_millisecond(moment, counts, of):
     term = Term(start=at(2026, 1, 1), end=LAST_MOMENT)
