@@ -1,7 +1,7 @@
-"""What a caller may see, as documents: WMS 1.1.1 and 1.3.0, WMTS 1.0.0, TileJSON. Built from the grants alone (design R8); pure functions of values.
+"""What a caller may see, as documents: WMS 1.1.1 and 1.3.0, WMTS 1.0.0, TileJSON. Built from the grants alone (design R8).
 
-`describe` turns what the gate calls visible into `LayerEntry` values, once for all documents; the rest is spelling. Boxes are those of the granted
-part of a layer, never of the layer. Scale denominators are true ground scale at 0.28 mm a pixel.
+Pure functions of values: `describe` turns what the gate calls visible into `LayerEntry` values, once for all documents; the rest is
+spelling. Boxes are those of the granted part of a layer, never of the layer. Scale denominators are true ground scale at 0.28 mm a pixel.
 """
 
 import math
@@ -90,7 +90,8 @@ def public_name(one: Visible) -> str:
 def _entry(one: Visible, language: str, address: Address) -> LayerEntry:
     name, bounds = public_name(one), one.bounds
     return LayerEntry(
-        name=name, title=_title(one, language), abstract=_abstract(one, language), product=str(one.layer.product), bounds=_outward(bounds, 7),
+        name=name, title=_title(one, language), abstract=_abstract(one, language), product=str(one.layer.product),
+        bounds=_outward(bounds, 7),
         crs_bounds=tuple((crs, box) for crs in SERVED if (one.crs is None or crs in one.crs) and (box := bounds_in(bounds, crs))),
         styles=_styles(one, name, language, address), formats=tuple(f for f in MAP_FORMATS if one.formats is None or f in one.formats),
         operations=one.operations, finest=one.finest, coarsest=one.coarsest,
@@ -223,9 +224,11 @@ def wmts_capabilities(entries: Sequence[LayerEntry], service: ServiceEntry, addr
     shown = [entry for entry in entries if entry.tile_sets]
     used = {link.tms.id for entry in shown for link in entry.tile_sets}
     return document(
-        "capabilities_wmts.xml", service=service, layers=shown, here=kvp(address("/wmts")), document_address=address("/wmts/1.0.0/WMTSCapabilities.xml"),
+        "capabilities_wmts.xml", service=service, layers=shown, here=kvp(address("/wmts")),
+        document_address=address("/wmts/1.0.0/WMTSCapabilities.xml"),
         rest=address("/wmts/1.0.0/"), template=lambda entry, media_type: _rest_template(entry, media_type, address),
-        limits=lambda link: _limits_document(link.limits), matrix_sets=[_matrix_set(tms) for tms in TILE_MATRIX_SETS.values() if tms.id in used],
+        limits=lambda link: _limits_document(link.limits),
+        matrix_sets=[_matrix_set(tms) for tms in TILE_MATRIX_SETS.values() if tms.id in used],
     )
 
 
@@ -263,7 +266,8 @@ def _matrix_set(tms: TileMatrixSet) -> MatrixSetEntry:
         x, y = f"{float(x):.1f}", f"{float(y):.1f}"
     corner = f"{y} {x}" if is_north_first(tms.crs) else f"{x} {y}"
     return MatrixSetEntry(
-        id=tms.id, title=tms.title, crs=f"urn:ogc:def:crs:EPSG::{tms.crs.removeprefix('EPSG:')}", well_known=WELL_KNOWN_SCALE_SETS.get(tms.id, ""),
+        id=tms.id, title=tms.title, crs=f"urn:ogc:def:crs:EPSG::{tms.crs.removeprefix('EPSG:')}",
+        well_known=WELL_KNOWN_SCALE_SETS.get(tms.id, ""),
         matrices=tuple((tms.identifier(z), plain_number(tms.scale_denominator(z)), corner, tms.tile_size, *tms.size(z)) for z in tms.zooms),
     )
 
@@ -274,11 +278,12 @@ def tile_json(entry: LayerEntry, link: TileSetEntry, style: str | None, address:
     """TileJSON 3.0.0. Outside WebMercatorQuad `tileMatrixSet` and `crs` say what the numbers mean, which plain TileJSON can't."""
     extension = EXTENSIONS[tile_format(entry)]
     query = {"style": style} if style else {}
+    west, south, east, north = entry.bounds
     return {
         "tilejson": "3.0.0", "name": entry.title, "description": entry.abstract, "attribution": entry.credit, "scheme": "xyz",
         "tiles": [address(f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.{extension}", **query)],
         "minzoom": link.min_zoom, "maxzoom": link.max_zoom, "bounds": list(entry.bounds),
-        "center": [round((entry.bounds.left + entry.bounds.right) / 2, 7), round((entry.bounds.bottom + entry.bounds.top) / 2, 7), link.min_zoom],
+        "center": [round((west + east) / 2, 7), round((south + north) / 2, 7), link.min_zoom],
         "legend": next((s.legend for s in entry.styles if s.name == style or (style is None and s.is_default)), ""),
         "tileMatrixSet": link.tms.id, "crs": link.tms.crs, "format": extension,
     }

@@ -83,7 +83,8 @@ def told(error: Exception, language: str, contact: str) -> Told:
             detail = sentence("crs-not-served", {"value": error.crs[:80], "choices": "/api/v1/layers"}, language)
             return Told(status=400, slug="crs-not-served", detail=detail, code="InvalidCRS", locator="CRS")
         case OutsideAreaOfUse():
-            return Told(status=400, slug="outside-crs", detail=sentence("outside-crs", {}, language), code="InvalidParameterValue", locator="BBOX")
+            detail = sentence("outside-crs", {}, language)
+            return Told(status=400, slug="outside-crs", detail=detail, code="InvalidParameterValue", locator="BBOX")
         case DatumShiftRefused():
             return Told(status=400, slug="datum-refused", detail=sentence("datum-refused", {}, language), code="InvalidCRS", locator="CRS")
         case RenderFailed():
@@ -97,7 +98,8 @@ def told(error: Exception, language: str, contact: str) -> Told:
 
 
 def _told_later(code: str, language: str) -> Told:
-    return Told(status=503, slug=code, detail=sentence(code, {}, language), code="NoApplicableCode", headers={"Retry-After": str(RETRY_SECONDS)})
+    later = {"Retry-After": str(RETRY_SECONDS)}
+    return Told(status=503, slug=code, detail=sentence(code, {}, language), code="NoApplicableCode", headers=later)
 
 
 def _told_http(error: HTTPException, language: str) -> Told:
@@ -106,8 +108,8 @@ def _told_http(error: HTTPException, language: str) -> Told:
             return Told(status=404, slug="no-route", detail=sentence("no-route", {}, language), code="NoApplicableCode")
         case MethodNotAllowed():
             allowed = ", ".join(sorted(error.valid_methods or ()))
-            return Told(status=405, slug="no-method", detail=sentence("no-method", {"allowed": allowed}, language), code="OperationNotSupported",
-                        headers={"Allow": allowed})
+            detail = sentence("no-method", {"allowed": allowed}, language)
+            return Told(status=405, slug="no-method", detail=detail, code="OperationNotSupported", headers={"Allow": allowed})
         case RequestEntityTooLarge():
             return Told(status=413, slug="http", detail=sentence("http", {"name": error.name}, language), code="NoApplicableCode")
     return Told(status=error.code or 500, slug="http", detail=sentence("http", {"name": error.name}, language), code="NoApplicableCode")

@@ -1,10 +1,10 @@
 """What may be told of a place: heights, pixel values, and features cut to what is granted - then worded as GeoJSON, HTML, text or GML.
 
-A feature is told piece by piece: its geometry is what lies in a piece of the grant, its attributes are those that this piece tells, and only
-pieces that hold the very place that was asked count. A place outside the area gets the answer of a place where nothing is.
+A feature is told piece by piece: its geometry is what lies in a piece of the grant, its attributes are those that this piece tells, and
+only pieces that hold the very place that was asked count. A place outside the area gets the answer of a place where nothing is.
 
-GeoJSON answer: a FeatureCollection in CRS84; each feature has `layer`, for line maps `feature_class`, and `properties`: `height` in metres for
-elevation, `red` `green` `blue` (or `band_n`) for imagery, the granted attributes for features. Its `id` numbers it within this one answer.
+GeoJSON answer: a FeatureCollection in CRS84; each feature has `layer`, for line maps `feature_class`, and `properties`: `height` in metres
+for elevation, `red` `green` `blue` (or `band_n`) for imagery, the granted attributes for features. Its `id` numbers it within this answer.
 """
 
 import html
@@ -50,7 +50,9 @@ class Finding:
 
 # -- looking
 
-def find(request: GetFeatureInfo, layer: str, permit: Permit, *, store: Path, reader_of: Callable[[Edition], MosaicReader]) -> list[Finding]:
+def find(
+    request: GetFeatureInfo, layer: str, permit: Permit, *, store: Path, reader_of: Callable[[Edition], MosaicReader],
+) -> list[Finding]:
     """What the permit lets be told of the point of `request`; nothing for a point outside its area.
 
     Parameters
@@ -140,7 +142,8 @@ def render(findings: Sequence[Finding], request: GetFeatureInfo, language: str) 
 def as_geojson(findings: Iterable[Finding], language: str) -> str:
     features = [
         {
-            "type": "Feature", "id": f"{one.layer}.{number}", "layer": one.layer, **({"feature_class": one.feature_class} if one.feature_class else {}),
+            "type": "Feature", "id": f"{one.layer}.{number}", "layer": one.layer,
+            **({"feature_class": one.feature_class} if one.feature_class else {}),
             "geometry": json.loads(shapely.to_geojson(_rounded(one.geometry))), "properties": one.properties,
         }
         for number, one in enumerate(findings, 1)

@@ -119,10 +119,12 @@ SENTENCES = MappingProxyType({
         "the register of agreements or the catalogue can't be verified now, so nothing is served: try again shortly",
     ),
     "render-failed": ("数据源暂时无法读取：请稍后再试", "a data source can't be read now: try again shortly"),
-    "no-route": ("此地址没有服务：服务入口见 /ows、/wmts、/tiles 和 /api/v1/layers", "nothing is served at this address: see /ows, /wmts, /tiles and /api/v1/layers"),
+    "no-route": ("此地址没有服务：服务入口见 /ows、/wmts、/tiles 和 /api/v1/layers",
+                 "nothing is served at this address: see /ows, /wmts, /tiles and /api/v1/layers"),
     "no-method": ("此地址只接受 {allowed}", "this address takes {allowed} only"),
     "http": ("请求无法处理：{name}", "the request can't be handled: {name}"),
-    "unexpected": ("服务出错，已记录为 `{incident}`：请告知平台运维", "the service failed and has noted it as `{incident}`: tell the operator of the service"),
+    "unexpected": ("服务出错，已记录为 `{incident}`：请告知平台运维",
+                   "the service failed and has noted it as `{incident}`: tell the operator of the service"),
     # words of pages and documents
     "service-title": ("地理空间信息共享服务", "Geospatial sharing service"),
     "service-abstract": (

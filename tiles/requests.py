@@ -84,7 +84,10 @@ class GetMap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetFeatureInfo:
-    """`layers` is the map that was clicked on, `query_layers` those asked of, each one of `layers`; `column` and `row` from the top left."""
+    """`layers` is the map that was clicked on, `query_layers` those asked of, each one of `layers`.
+
+    `column` and `row` count from 0 at the top left.
+    """
 
     version: str
     layers: tuple[LayerName, ...]
@@ -160,7 +163,8 @@ FAULTS = MappingProxyType({
     "too-many-pixels": "{width} x {height} pixels are more than this service draws at once: ask for at most {most} pixels, {side} a side",
     "too-many-layers": "{count} layers are more than this service draws at once: ask for at most {most}",
     "no-such-matrix": "`{value}` is not a tile matrix of {tms}: it has {least} to {most}",
-    "no-such-tile": "row {row}, column {col} is not in tile matrix {z} of {tms}: it has {rows} rows and {cols} columns, counted from 0 at the top left",
+    "no-such-tile":
+        "row {row}, column {col} is not in tile matrix {z} of {tms}: it has {rows} rows and {cols} columns, counted from 0 at the top left",
 })
 """Every sentence this module can say, by name; the values between braces are `RequestInvalid.detail`."""
 
@@ -187,17 +191,20 @@ COLOUR = re.compile(r"0[xX]([0-9A-Fa-f]{6})")
 
 DIMENSIONS = frozenset({"TIME", "ELEVATION"})
 REFUSED = frozenset({
-    "SLD", "SLD_BODY", "REMOTE_OWS_TYPE", "REMOTE_OWS_URL", "WFS", "FILTER", "CQL_FILTER", "EXP_FILTER", "FILTER_GEOM", "FEATUREID", "FEATURE_ID",
+    "SLD", "SLD_BODY", "REMOTE_OWS_TYPE", "REMOTE_OWS_URL", "WFS", "FILTER", "CQL_FILTER", "EXP_FILTER", "FILTER_GEOM", "FEATUREID",
+    "FEATURE_ID",
     "PROPERTYNAME", "SORTBY", "SELECTION", "VIEWPARAMS", "ENV", "STYLE_BODY",
 })
 """Client styles, filters and attribute lists (leaks of other services): refused by name where they hold anything."""
 
 WMS_PARAMETERS = frozenset({
-    "SERVICE", "REQUEST", "VERSION", "WMTVER", "LAYERS", "STYLES", "CRS", "SRS", "BBOX", "WIDTH", "HEIGHT", "FORMAT", "TRANSPARENT", "BGCOLOR", "EXCEPTIONS",
+    "SERVICE", "REQUEST", "VERSION", "WMTVER", "LAYERS", "STYLES", "CRS", "SRS", "BBOX", "WIDTH", "HEIGHT", "FORMAT", "TRANSPARENT",
+    "BGCOLOR", "EXCEPTIONS",
     "QUERY_LAYERS", "INFO_FORMAT", "FEATURE_COUNT", "I", "J", "X", "Y", "LAYER", "STYLE", "DPI", "MAP_RESOLUTION", "FORMAT_OPTIONS", "LANG",
 }) | REFUSED | DIMENSIONS
 WMTS_PARAMETERS = frozenset({
-    "SERVICE", "REQUEST", "VERSION", "ACCEPTVERSIONS", "LAYER", "STYLE", "FORMAT", "TILEMATRIXSET", "TILEMATRIX", "TILEROW", "TILECOL", "LANG",
+    "SERVICE", "REQUEST", "VERSION", "ACCEPTVERSIONS", "LAYER", "STYLE", "FORMAT", "TILEMATRIXSET", "TILEMATRIX", "TILEROW", "TILECOL",
+    "LANG",
 }) | REFUSED | DIMENSIONS
 XYZ_PARAMETERS = frozenset({"STYLE", "LANG"}) | REFUSED | DIMENSIONS
 
@@ -218,7 +225,8 @@ class _Parameters:
             if count > 1:
                 raise _fault("InvalidParameterValue", name, "repeated", name=name, count=count)
             if len(self._values[name]) > limits.max_value:
-                raise _fault("InvalidParameterValue", name, "too-long", RequestTooLarge, name=name, count=len(self._values[name]), most=limits.max_value)
+                raise _fault("InvalidParameterValue", name, "too-long", RequestTooLarge, name=name, count=len(self._values[name]),
+                             most=limits.max_value)
 
     def refuse_what_clients_may_not_choose(self) -> None:
         for name, value in self._values.items():
@@ -269,7 +277,8 @@ INFO_FORMATS = ("application/json", "application/geo+json", "text/html", "text/p
 MAP_FORMATS = (PNG, JPEG, WEBP)
 EXCEPTION_FORMS = MappingProxyType({
     "XML": Exceptions.XML, "INIMAGE": Exceptions.INIMAGE, "BLANK": Exceptions.BLANK,
-    "APPLICATION/VND.OGC.SE_XML": Exceptions.XML, "APPLICATION/VND.OGC.SE_INIMAGE": Exceptions.INIMAGE, "APPLICATION/VND.OGC.SE_BLANK": Exceptions.BLANK,
+    "APPLICATION/VND.OGC.SE_XML": Exceptions.XML, "APPLICATION/VND.OGC.SE_INIMAGE": Exceptions.INIMAGE,
+    "APPLICATION/VND.OGC.SE_BLANK": Exceptions.BLANK,
     "TEXT/XML": Exceptions.XML,
 })
 TRUTH = MappingProxyType({"TRUE": True, "FALSE": False})
@@ -288,8 +297,8 @@ def service_of(pairs: Pairs) -> str:
 def parse_wms(pairs: Pairs, limits: Limits = Limits()) -> WmsRequest:
     """The WMS request that `pairs` spell.
 
-    Without VERSION it is 1.3.0. GetCapabilities negotiates the version (OGC 06-042, 6.2.4); the others take 1.1.1 and 1.3.0 only, since the order
-    of the axes depends on it.
+    Without VERSION it is 1.3.0. GetCapabilities negotiates the version (OGC 06-042, 6.2.4); the others take 1.1.1 and 1.3.0 only, since the
+    order of the axes depends on it.
 
     >>> one = parse_wms([("REQUEST", "GetMap"), ("VERSION", "1.3.0"), ("LAYERS", "dom"), ("CRS", "EPSG:4490"), ("BBOX", "32,118,33,119"),
     ...                  ("WIDTH", "256"), ("HEIGHT", "256"), ("FORMAT", "image/png")])
@@ -362,7 +371,8 @@ def _get_feature_info(parameters: _Parameters, limits: Limits) -> GetFeatureInfo
     column, row = ("I", "J") if version == "1.3.0" else ("X", "Y")
     return GetFeatureInfo(
         version=version, layers=layers, styles=_styles(parameters, layers), query_layers=tuple(dict.fromkeys(query_layers)), view=view,
-        column=parameters.whole(column, 0, view.width - 1, code="InvalidPoint"), row=parameters.whole(row, 0, view.height - 1, code="InvalidPoint"),
+        column=parameters.whole(column, 0, view.width - 1, code="InvalidPoint"),
+        row=parameters.whole(row, 0, view.height - 1, code="InvalidPoint"),
         media_type=_info_format(parameters),
         feature_count=min(parameters.whole("FEATURE_COUNT", 1, 10**9 - 1, default=1), limits.max_features),
     )
@@ -481,7 +491,8 @@ def _crs(parameters: _Parameters, version: str) -> str:
     try:
         return parse_crs(text)
     except CrsNotServed:
-        raise _fault("InvalidCRS" if name == "CRS" else "InvalidSRS", name, "crs-not-served", value=text, choices=", ".join(SERVED)) from None
+        raise _fault("InvalidCRS" if name == "CRS" else "InvalidSRS", name, "crs-not-served", value=text,
+                     choices=", ".join(SERVED)) from None
 
 
 def _bounds(parameters: _Parameters, crs: str, *, north_first: bool) -> Bounds:
@@ -501,7 +512,7 @@ def _bounds(parameters: _Parameters, crs: str, *, north_first: bool) -> Bounds:
 
 @lru_cache(maxsize=len(SERVED))
 def expressible_bounds(crs: str) -> Bounds:
-    """Where coordinates of `crs` mean something, in its own units: the globe, the Mercator square, or 6 degrees to each side of a zone's meridian."""
+    """Where coordinates of `crs` mean something, in its own units: globe, Mercator square, or 6 degrees to each side of a zone's meridian."""
     if is_geographic(crs) or crs == "EPSG:3857":
         return world_bounds(crs)
     return transform_bounds(reach(crs), "CRS:84", crs)
@@ -640,7 +651,8 @@ def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, media
         locator = "TileRow" if at[0] >= rows else "TileCol"
         raise _fault("TileOutOfRange", locator, "no-such-tile", row=at[0], col=at[1], z=level, tms=matrix_set.id, rows=rows, cols=cols)
     return GetTile(
-        layer=layer_name(layer, "Layer"), style=style_name(style, "Style"), tms=matrix_set, z=level, row=at[0], col=at[1], media_type=media_type,
+        layer=layer_name(layer, "Layer"), style=style_name(style, "Style"), tms=matrix_set, z=level, row=at[0], col=at[1],
+        media_type=media_type,
     )
 
 

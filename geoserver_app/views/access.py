@@ -49,6 +49,7 @@ def service_entry(caller: Caller) -> ServiceEntry:
     agency = caller.agency.name_zh if tongue == "zh" else caller.agency.name_en
     return ServiceEntry(
         title=title, abstract=sentence("service-abstract", {"agency": agency}, tongue),
-        constraints=sentence("access-constraints", {}, tongue), contact_name=settings.contact_name or title, contact_email=settings.contact_email,
+        constraints=sentence("access-constraints", {}, tongue), contact_name=settings.contact_name or title,
+        contact_email=settings.contact_email,
         language=tongue, max_width=most.max_side, max_height=most.max_side, max_layers=most.max_layers,
     )

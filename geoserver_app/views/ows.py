@@ -1,7 +1,7 @@
 """WMS 1.1.1 and 1.3.0 at /ows and /wms; WMTS 1.0.0 by KVP at /wmts, and at /ows with SERVICE=WMTS.
 
-Reading order of a map: who asks, what is asked, one permit for each layer, each layer drawn whole and cut by its own area, then laid over the
-one below. No permit, no pixels; a layer whose area the view doesn't touch is not even drawn.
+Reading order of a map: who asks, what is asked, one permit for each layer, each layer drawn whole and cut by its own area, then laid over
+the one below. No permit, no pixels; a layer whose area the view doesn't touch is not even drawn.
 """
 
 import flask
@@ -85,7 +85,8 @@ def _map(caller: Caller, request: GetMap) -> flask.Response:
     pictures = [_drawn(permit, style, request.view) for permit, style in zip(permits, styles, strict=True)]
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))
     data = encode(
-        picture, request.media_type, transparent=request.transparent, background=request.background, lossless=any(p.edition.lossless for p in permits),
+        picture, request.media_type, transparent=request.transparent, background=request.background,
+        lossless=any(p.edition.lossless for p in permits),
     )
     return flask.Response(data, content_type=request.media_type)
 
@@ -140,7 +141,8 @@ def style_of(permit: Permit, locator: str) -> str:
     style = permit.style or offered[0]
     if style not in offered:
         detail = {"layer": edition.layer, "style": style, "choices": ", ".join(offered)}
-        raise RequestInvalid("StyleNotDefined", locator, sentence("style-not-defined", detail, ENGLISH), fault="style-not-defined", detail=detail)
+        message = sentence("style-not-defined", detail, ENGLISH)
+        raise RequestInvalid("StyleNotDefined", locator, message, fault="style-not-defined", detail=detail)
     return style
 
 

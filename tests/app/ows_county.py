@@ -61,7 +61,8 @@ def box_in(crs: str, version: str, bounds: Bounds = WHOLE) -> str:
 
 def map_query(layers: str = "dom", crs: str = CRS, version: str = "1.3.0", bounds: Bounds = WHOLE, **changes) -> dict:
     return {
-        "SERVICE": "WMS", "VERSION": version, "REQUEST": "GetMap", "LAYERS": layers, "STYLES": "", "CRS" if version == "1.3.0" else "SRS": crs,
+        "SERVICE": "WMS", "VERSION": version, "REQUEST": "GetMap", "LAYERS": layers, "STYLES": "",
+        "CRS" if version == "1.3.0" else "SRS": crs,
         "BBOX": box_in(crs, version, bounds), "WIDTH": "100", "HEIGHT": "100", "FORMAT": "image/png", "TRANSPARENT": "TRUE",
     } | changes
 
@@ -69,7 +70,8 @@ def map_query(layers: str = "dom", crs: str = CRS, version: str = "1.3.0", bound
 def click_query(layers: str, column: int, row: int, info: str = "application/json", version: str = "1.3.0", **changes) -> dict:
     column_name, row_name = ("I", "J") if version == "1.3.0" else ("X", "Y")
     return map_query(layers, version=version) | {
-        "REQUEST": "GetFeatureInfo", "QUERY_LAYERS": layers, "INFO_FORMAT": info, column_name: str(column), row_name: str(row), "FEATURE_COUNT": "10",
+        "REQUEST": "GetFeatureInfo", "QUERY_LAYERS": layers, "INFO_FORMAT": info, column_name: str(column), row_name: str(row),
+        "FEATURE_COUNT": "10",
     } | changes
 
 

@@ -17,7 +17,8 @@ from tiles.requests import GetFeatureInfo
 
 CRS = "EPSG:4549"
 ROAD = shapely.LineString([(384000, 3547500), (385000, 3547500)])
-LAKE = shapely.Polygon([(384000, 3547000), (385000, 3547000), (385000, 3547400), (384000, 3547400)], [[(384400, 3547100), (384600, 3547100), (384600, 3547300), (384400, 3547300)]])
+LAKE = shapely.Polygon([(384000, 3547000), (385000, 3547000), (385000, 3547400), (384000, 3547400)],
+                       [[(384400, 3547100), (384600, 3547100), (384600, 3547300), (384400, 3547300)]])
 GATE = shapely.Point(384510, 3547700)
 
 
@@ -35,7 +36,8 @@ class County:
 
     def click(self, by: Permit, view: View, column: int, row: int, count: int) -> list[Finding]:
         request = GetFeatureInfo(
-            version="1.3.0", layers=(LayerName("dlg"),), styles=(None,), query_layers=(LayerName("dlg"),), view=view, column=column, row=row,
+            version="1.3.0", layers=(LayerName("dlg"),), styles=(None,), query_layers=(LayerName("dlg"),), view=view, column=column,
+            row=row,
             media_type="application/json", feature_count=count,
         )
         return find(request, "dlg", by, store=self.store, reader_of=None)
@@ -43,7 +45,8 @@ class County:
     def permit(self, *pieces: tuple[ServedArea | None, frozenset | None]) -> Permit:
         areas = [one for one, _ in pieces]
         union = None if None in areas else ServedArea(shapely.union_all([one.geometry for one in areas]), "union")
-        return Permit(edition=self.edition, area=union, pieces=tuple(PermitPiece(area=a, attributes=names) for a, names in pieces), mark="m")
+        return Permit(edition=self.edition, area=union, pieces=tuple(PermitPiece(area=a, attributes=names) for a, names in pieces),
+                      mark="m")
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +54,12 @@ def county(tmp_path_factory) -> County:
     folder = tmp_path_factory.mktemp("store") / "dlg"
     folder.mkdir()
     for name, geometry in (("LRDL", ROAD), ("HYDA", LAKE), ("RESP", GATE)):
-        frame = geopandas.GeoDataFrame({"NAME": [name.lower()], "TYPE": ["t"], "AREA": [1.0], "NOTE": ["canary"]}, geometry=[geometry], crs=CRS)
+        frame = geopandas.GeoDataFrame({"NAME": [name.lower()], "TYPE": ["t"], "AREA": [1.0], "NOTE": ["canary"]}, geometry=[geometry],
+                                       crs=CRS)
         frame.to_file(folder / "v.gpkg", layer=name, driver="GPKG")
     classes = tuple(
-        FeatureClass(name=name, kind=name, title_zh=name, title_en=name, geometry=kind, fields=("NAME", "TYPE", "AREA", "NOTE"), count=1, bounds=Bounds(384000, 3547000, 385000, 3548000))
+        FeatureClass(name=name, kind=name, title_zh=name, title_en=name, geometry=kind, fields=("NAME", "TYPE", "AREA", "NOTE"), count=1,
+                     bounds=Bounds(384000, 3547000, 385000, 3548000))
         for name, kind in (("LRDL", "line"), ("HYDA", "area"), ("RESP", "point"))
     )
     return County(folder.parent, Edition(

@@ -35,7 +35,8 @@ def test_a_map_is_cut_to_the_area_and_nothing_is_left_under_the_transparency(cou
     assert (shown[:, 50:] == 0).all()
 
 
-@pytest.mark.parametrize(("media_type", "kind"), [("image/png", "PNG"), ("image/jpeg", "JPEG"), ("image/webp", "WEBP"), ("image/png; mode=8bit", "PNG")])
+@pytest.mark.parametrize(("media_type", "kind"),
+                         [("image/png", "PNG"), ("image/jpeg", "JPEG"), ("image/webp", "WEBP"), ("image/png; mode=8bit", "PNG")])
 def test_maps_come_in_the_format_asked(county, media_type, kind):
     response = ask(county, map_query(FORMAT=media_type))
     assert response.content_type == media_type.split(";")[0]
@@ -87,7 +88,8 @@ EVERYWHERE = {
     "feature info": ("/ows", lambda name: click_query(name, 10, 10)),
     "a legend": ("/ows", lambda name: {"REQUEST": "GetLegendGraphic", "LAYER": name, "FORMAT": "image/png"}),
     "a KVP tile": ("/wmts", lambda name: {
-        "REQUEST": "GetTile", "LAYER": name, "STYLE": "", "FORMAT": "image/png", "TILEMATRIXSET": "tdt_c", "TILEMATRIX": "10", "TILEROW": "164", "TILECOL": "849"}),
+        "REQUEST": "GetTile", "LAYER": name, "STYLE": "", "FORMAT": "image/png", "TILEMATRIXSET": "tdt_c", "TILEMATRIX": "10",
+        "TILEROW": "164", "TILECOL": "849"}),
     "a REST tile": (lambda name: f"/wmts/1.0.0/{name}/default/tdt_c/10/164/849.png", lambda name: {}),
     "an XYZ tile": (lambda name: f"/tiles/{name}/tdt_c/10/849/164.png", lambda name: {}),
     "TileJSON": (lambda name: f"/tiles/{name}.json", lambda name: {}),
@@ -144,7 +146,8 @@ def test_exceptions_hold_to_the_schemas_of_their_protocols(county):
         assert dtd.validate(etree.fromstring(ask(county, query).data)), dtd.error_log
     report = official("ows/1.1.0/owsExceptionReport.xsd")
     rules = schema(report.read_bytes(), report)
-    for query in ({"REQUEST": "GetTile"}, {"REQUEST": "Nothing"}, {"SERVICE": "WMTS", "REQUEST": "GetTile", "LAYER": "a", "LAYERs": "b", "FORMAT": "x"}):
+    for query in ({"REQUEST": "GetTile"}, {"REQUEST": "Nothing"},
+                  {"SERVICE": "WMTS", "REQUEST": "GetTile", "LAYER": "a", "LAYERs": "b", "FORMAT": "x"}):
         assert rules.validate(etree.fromstring(ask(county, query, path="/wmts").data)), rules.error_log
 
 
@@ -181,7 +184,8 @@ def test_other_methods_and_addresses_are_refused(county):
 
 
 def test_head_says_what_get_would(county):
-    for path, query in (("/ows", map_query()), ("/ows", {"REQUEST": "GetCapabilities", "SERVICE": "WMS"}), ("/tiles/dom/tdt_c/10/849/164.png", {})):
+    for path, query in (("/ows", map_query()), ("/ows", {"REQUEST": "GetCapabilities", "SERVICE": "WMS"}),
+                        ("/tiles/dom/tdt_c/10/849/164.png", {})):
         got = ask(county, query, path=path)
         head = county.client().head(path, query_string=query, headers={"X-API-Key": county.keys["water"]})
         assert (head.status_code, head.content_type, head.data) == (200, got.content_type, b"")
@@ -205,7 +209,8 @@ def test_what_cannot_be_served_now_is_asked_to_come_back(county, monkeypatch, fa
     def fail(*_, **__):
         raise failure
 
-    monkeypatch.setattr(county.services.engine if isinstance(failure, RenderFailed) else county.services.gate, "map" if isinstance(failure, RenderFailed) else "permits", fail)
+    monkeypatch.setattr(county.services.engine if isinstance(failure, RenderFailed) else county.services.gate,
+                        "map" if isinstance(failure, RenderFailed) else "permits", fail)
     response = ask(county, map_query())
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
@@ -246,7 +251,8 @@ def test_a_feature_is_cut_and_tells_only_the_attributes_granted(county):
 
 
 @pytest.mark.parametrize(("info", "begins"), [
-    ("text/plain", "dlg"), ("text/html", "<!DOCTYPE html>"), ("application/vnd.ogc.gml", "<?xml"), ("application/geo+json", "{"), ("application/json", "{"),
+    ("text/plain", "dlg"), ("text/html", "<!DOCTYPE html>"), ("application/vnd.ogc.gml", "<?xml"), ("application/geo+json", "{"),
+    ("application/json", "{"),
 ])
 def test_no_form_of_feature_info_tells_a_hidden_attribute_or_unescaped_markup(county, info, begins):
     response = ask(county, click_query("dlg", 30, 30, info))
@@ -280,7 +286,9 @@ def test_layers_and_query_layers_are_decided_together(county):
 
 def test_a_legend_is_a_picture_for_those_who_may_see_the_layer(county):
     for name, style in (("dem", "slope"), ("dlg", ""), ("dom", "")):
-        response = ask(county, {"SERVICE": "WMS", "VERSION": "1.1.1", "REQUEST": "GetLegendGraphic", "LAYER": name, "STYLE": style, "FORMAT": "image/png"})
+        response = ask(county,
+                       {"SERVICE": "WMS", "VERSION": "1.1.1", "REQUEST": "GetLegendGraphic", "LAYER": name, "STYLE": style,
+                        "FORMAT": "image/png"})
         assert response.content_type == "image/png", response.text
         assert Image.open(io.BytesIO(response.data)).width > 20
 
@@ -325,5 +333,6 @@ def test_the_catalogue_tells_what_the_caller_may_see(county):
 
 
 def test_every_answer_is_private(county):
-    for path, query in (("/ows", map_query()), ("/ows", map_query("secret")), ("/api/v1/layers", {}), ("/tiles/dom/tdt_c/10/849/164.png", {})):
+    for path, query in (("/ows", map_query()), ("/ows", map_query("secret")), ("/api/v1/layers", {}),
+                        ("/tiles/dom/tdt_c/10/849/164.png", {})):
         assert ask(county, query, path=path).headers["Cache-Control"].startswith("private")

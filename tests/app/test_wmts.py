@@ -15,7 +15,8 @@ Z, ROW, COL = 15, 5275, 27194
 
 def kvp(**changes) -> dict:
     return {
-        "SERVICE": "WMTS", "VERSION": "1.0.0", "REQUEST": "GetTile", "LAYER": "dom", "STYLE": "default", "FORMAT": "image/png", "TILEMATRIXSET": "tdt_c",
+        "SERVICE": "WMTS", "VERSION": "1.0.0", "REQUEST": "GetTile", "LAYER": "dom", "STYLE": "default", "FORMAT": "image/png",
+        "TILEMATRIXSET": "tdt_c",
         "TILEMATRIX": str(Z), "TILEROW": str(ROW), "TILECOL": str(COL),
     } | changes
 

@@ -11,7 +11,8 @@ from layers.model import Bounds, LayerName
 from tiles.errors import RequestInvalid, RequestTooLarge
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.requests import (
-    FAULTS, ExceptionForm, Exceptions, GetCapabilities, GetFeatureInfo, GetLegendGraphic, GetMap, GetTile, Limits, expressible_bounds, exception_form,
+    FAULTS, ExceptionForm, Exceptions, GetCapabilities, GetFeatureInfo, GetLegendGraphic, GetMap, GetTile, Limits, expressible_bounds,
+    exception_form,
     negotiated, pairs_of, parse_tile_json_style, parse_tile_path, parse_wms, parse_wmts_kvp, service_of,
 )
 
@@ -21,7 +22,8 @@ MAP = {
 }
 CLICK = MAP | {"REQUEST": "GetFeatureInfo", "QUERY_LAYERS": "dom", "INFO_FORMAT": "application/json", "I": "10", "J": "20"}
 TILE = {
-    "SERVICE": "WMTS", "VERSION": "1.0.0", "REQUEST": "GetTile", "LAYER": "dom", "STYLE": "default", "FORMAT": "image/png", "TILEMATRIXSET": "tdt_c",
+    "SERVICE": "WMTS", "VERSION": "1.0.0", "REQUEST": "GetTile", "LAYER": "dom", "STYLE": "default", "FORMAT": "image/png",
+    "TILEMATRIXSET": "tdt_c",
     "TILEMATRIX": "10", "TILEROW": "164", "TILECOL": "849",
 }
 
@@ -94,10 +96,13 @@ def test_a_tile_parameter_given_twice_is_refused(name):
 
 
 def test_unknown_parameters_and_keys_are_ignored():
-    assert parse_wms([*MAP.items(), ("key", "secret"), ("tk", "x"), ("_ts", "1"), ("_ts", "2"), ("TILED", "true"), ("map", "/etc/passwd")]) == wms(MAP)
+    assert parse_wms([*MAP.items(), ("key", "secret"), ("tk", "x"), ("_ts", "1"), ("_ts", "2"), ("TILED", "true"),
+                      ("map", "/etc/passwd")]) == wms(MAP)
 
 
-@pytest.mark.parametrize("name", ["SLD", "SLD_BODY", "CQL_FILTER", "FILTER", "exp_filter", "PropertyName", "ENV", "VIEWPARAMS", "SORTBY", "TIME", "ELEVATION",
+@pytest.mark.parametrize("name",
+                         ["SLD", "SLD_BODY", "CQL_FILTER", "FILTER", "exp_filter", "PropertyName", "ENV", "VIEWPARAMS", "SORTBY", "TIME",
+                          "ELEVATION",
                                   "DIM_EDITION"])
 def test_client_styles_filters_and_dimensions_are_refused_by_name(name):
     fault = refused(wms, MAP, **{name: "x"})
@@ -121,7 +126,8 @@ def test_a_client_without_version_gets_1_3_0():
 
 
 @pytest.mark.parametrize(("asked", "answered"), [
-    ("1.1.1", "1.1.1"), ("1.3.0", "1.3.0"), ("1.3", "1.3.0"), ("1.1.0", "1.1.1"), ("1.0.0", "1.1.1"), ("1.2.0", "1.1.1"), ("1.4.0", "1.3.0"), ("2", "1.3.0"),
+    ("1.1.1", "1.1.1"), ("1.3.0", "1.3.0"), ("1.3", "1.3.0"), ("1.1.0", "1.1.1"), ("1.0.0", "1.1.1"), ("1.2.0", "1.1.1"),
+    ("1.4.0", "1.3.0"), ("2", "1.3.0"),
 ])
 def test_versions_are_negotiated_downwards(asked, answered):
     assert negotiated(asked) == answered
@@ -149,7 +155,8 @@ def test_srs_in_1_3_0_and_crs_in_1_1_1_are_refused_with_the_right_spelling():
 
 # -- numbers
 
-@pytest.mark.parametrize("number", ["inf", "nan", "-inf", "1e999", "0x20", "3_2", "+32", "٣٢", "３２", "32d", "1e", "", "--32", "1e308", "32 .0"])
+@pytest.mark.parametrize("number",
+                         ["inf", "nan", "-inf", "1e999", "0x20", "3_2", "+32", "٣٢", "３２", "32d", "1e", "", "--32", "1e308", "32 .0"])
 def test_only_plain_decimal_numbers_are_numbers(number):
     assert refused(wms, MAP, BBOX=f"{number},118,33,119").locator == "BBOX"
 
@@ -159,7 +166,9 @@ def test_decimal_numbers_may_be_short_or_have_an_exponent(text, value):
     assert wms(MAP, BBOX=f"{text},118,33,119").view.bounds.bottom == value
 
 
-@pytest.mark.parametrize("box", ["33,118,32,119", "32,119,33,118", "32,118,32,119", "32,118,33", "32,118,33,119,0", "32,118,33,119,", "32;118;33;119"])
+@pytest.mark.parametrize("box",
+                         ["33,118,32,119", "32,119,33,118", "32,118,32,119", "32,118,33", "32,118,33,119,0", "32,118,33,119,",
+                          "32;118;33;119"])
 def test_a_box_needs_four_numbers_each_minimum_below_its_maximum(box):
     assert refused(wms, MAP, BBOX=box).locator == "BBOX"
 
@@ -172,7 +181,9 @@ def test_a_box_beyond_what_the_crs_expresses_is_refused(crs, box):
     assert refused(wms, MAP, CRS=crs, BBOX=box).fault == "bbox-far"
 
 
-@pytest.mark.parametrize(("crs", "box"), [("EPSG:4490", "-120,-260,120,260"), ("EPSG:3857", "-3e7,-3e7,3e7,3e7"), ("EPSG:4549", "3000000,-400000,4500000,1400000")])
+@pytest.mark.parametrize(("crs", "box"),
+                         [("EPSG:4490", "-120,-260,120,260"), ("EPSG:3857", "-3e7,-3e7,3e7,3e7"),
+                          ("EPSG:4549", "3000000,-400000,4500000,1400000")])
 def test_a_box_may_overhang_the_world_as_clients_do_when_zoomed_out(crs, box):
     assert wms(MAP, CRS=crs, BBOX=box).view.bounds.intersects(expressible_bounds(crs))
 
@@ -214,7 +225,9 @@ def test_a_style_for_some_layers_only_is_refused(styles):
     assert refused(wms, MAP, LAYERS="a,b,c", STYLES=styles).fault == "styles-count"
 
 
-@pytest.mark.parametrize("name", ["../etc/passwd", "DOM", "dom@", "dom@../x", "d m", "dom%00", "dom\x00", "層", "ｄｏｍ", "a" * 64, "<b>", "dom,", ",", "dom@2011@2006"])
+@pytest.mark.parametrize("name",
+                         ["../etc/passwd", "DOM", "dom@", "dom@../x", "d m", "dom%00", "dom\x00", "層", "ｄｏｍ", "a" * 64, "<b>", "dom,", ",",
+                          "dom@2011@2006"])
 def test_a_name_that_can_be_no_layer_is_told_so(name):
     fault = refused(wms, MAP, LAYERS=name)
     assert fault.code == "LayerNotDefined"
@@ -237,7 +250,8 @@ def test_a_long_value_is_too_long():
 
 
 @pytest.mark.parametrize(("asked", "given"), [
-    ("image/png", "image/png"), ("image/jpeg", "image/jpeg"), ("IMAGE/WEBP", "image/webp"), ("image/png; mode=8bit", "image/png"), ("image/png;mode=24bit", "image/png"),
+    ("image/png", "image/png"), ("image/jpeg", "image/jpeg"), ("IMAGE/WEBP", "image/webp"), ("image/png; mode=8bit", "image/png"),
+    ("image/png;mode=24bit", "image/png"),
 ])
 def test_pictures_come_in_three_formats(asked, given):
     assert wms(MAP, FORMAT=asked).media_type == given
@@ -254,13 +268,16 @@ def test_transparency_and_background_are_read():
     assert (wms(MAP).transparent, wms(MAP).background) == (False, (255, 255, 255))
 
 
-@pytest.mark.parametrize("changes", [{"TRANSPARENT": "yes"}, {"BGCOLOR": "336699"}, {"BGCOLOR": "0x33669"}, {"BGCOLOR": "0xGGGGGG"}, {"EXCEPTIONS": "JSON"}])
+@pytest.mark.parametrize("changes",
+                         [{"TRANSPARENT": "yes"}, {"BGCOLOR": "336699"}, {"BGCOLOR": "0x33669"}, {"BGCOLOR": "0xGGGGGG"},
+                          {"EXCEPTIONS": "JSON"}])
 def test_wrong_values_of_drawing_parameters_are_refused(changes):
     assert refused(wms, MAP, **changes).locator == next(iter(changes))
 
 
 @pytest.mark.parametrize(("given", "dpi"), [
-    ({}, 90.714), ({"DPI": "192"}, 192.0), ({"MAP_RESOLUTION": "96"}, 96.0), ({"FORMAT_OPTIONS": "antialias:full;dpi:300"}, 300.0), ({"DPI": "20"}, 72.0), ({"DPI": "9600"}, 400.0),
+    ({}, 90.714), ({"DPI": "192"}, 192.0), ({"MAP_RESOLUTION": "96"}, 96.0), ({"FORMAT_OPTIONS": "antialias:full;dpi:300"}, 300.0),
+    ({"DPI": "20"}, 72.0), ({"DPI": "9600"}, 400.0),
     ({"DPI": "96", "MAP_RESOLUTION": "96", "FORMAT_OPTIONS": "dpi:96"}, 96.0),
 ])
 def test_dots_per_inch_stay_within_what_can_be_drawn_and_never_touch_the_view(given, dpi):
@@ -270,7 +287,8 @@ def test_dots_per_inch_stay_within_what_can_be_drawn_and_never_touch_the_view(gi
 
 
 def test_the_crs_list_is_closed():
-    for crs in ("EPSG:900913", "EPSG:3785", "AUTO2:42001", "EPSG:2364", "EPSG:4214", "+proj=longlat", "EPSG:4326;", "IGNF:LAMB93", "epsg:04326"):
+    for crs in ("EPSG:900913", "EPSG:3785", "AUTO2:42001", "EPSG:2364", "EPSG:4214", "+proj=longlat", "EPSG:4326;", "IGNF:LAMB93",
+                "epsg:04326"):
         fault = refused(wms, MAP, CRS=crs)
         assert (fault.code, fault.fault) == ("InvalidCRS", "crs-not-served")
     assert refused(wms, MAP, VERSION="1.1.1", CRS=None, SRS="EPSG:900913").code == "InvalidSRS"
@@ -314,7 +332,8 @@ def test_info_comes_in_five_formats():
 
 
 def test_a_legend_is_of_one_layer():
-    assert wms({"REQUEST": "GetLegendGraphic", "LAYER": "dem", "STYLE": "slope", "FORMAT": "image/png", "SLD_VERSION": "1.1.0"}) == GetLegendGraphic(
+    assert wms({"REQUEST": "GetLegendGraphic", "LAYER": "dem", "STYLE": "slope", "FORMAT": "image/png",
+                "SLD_VERSION": "1.1.0"}) == GetLegendGraphic(
         version="1.3.0", layer=LayerName("dem"), style="slope", media_type="image/png",
     )
     assert refused(wms, {"REQUEST": "GetLegendGraphic", "LAYER": "dem,dom"}).code == "LayerNotDefined"
@@ -332,7 +351,8 @@ def test_other_operations_and_services_are_refused():
 
 def test_one_tile_asked_in_three_ways_is_one_value():
     by_kvp = wmts()
-    assert by_kvp == GetTile(layer=LayerName("dom"), style=None, tms=TILE_MATRIX_SETS["tdt_c"], z=10, row=164, col=849, media_type="image/png")
+    assert by_kvp == GetTile(layer=LayerName("dom"), style=None, tms=TILE_MATRIX_SETS["tdt_c"], z=10, row=164, col=849,
+                             media_type="image/png")
     assert parse_tile_path("/tiles/dom/tdt_c/10/849/164.png") == by_kvp
     assert parse_tile_path("/wmts/1.0.0/dom/default/tdt_c/10/164/849.png") == by_kvp
 
@@ -349,17 +369,22 @@ def test_tianditu_clients_name_their_format_tiles():
 
 
 @pytest.mark.parametrize("path", [
-    "/tiles/dom/tdt_c/10/849/164", "/tiles/dom/tdt_c/10/849/164.png/", "/tiles//dom/tdt_c/10/849/164.png", "/tiles/a/b/tdt_c/10/849/164.png",
-    "/wmts/2.0.0/dom/default/tdt_c/10/164/849.png", "/tiles/dom/tdt_c/10/849/164@2x.png.x", "/", "", "/tiles/dom.json", "/tiles/dom/tdt_c/10/849/164.PNG",
+    "/tiles/dom/tdt_c/10/849/164", "/tiles/dom/tdt_c/10/849/164.png/", "/tiles//dom/tdt_c/10/849/164.png",
+    "/tiles/a/b/tdt_c/10/849/164.png",
+    "/wmts/2.0.0/dom/default/tdt_c/10/164/849.png", "/tiles/dom/tdt_c/10/849/164@2x.png.x", "/", "", "/tiles/dom.json",
+    "/tiles/dom/tdt_c/10/849/164.PNG",
 ])
 def test_other_addresses_are_no_tiles(path):
     assert parse_tile_path(path) is None
 
 
 @pytest.mark.parametrize("path", [
-    "/tiles/dom/tdt_c/-1/849/164.png", "/tiles/dom/tdt_c/19/0/0.png", "/tiles/dom/tdt_c/0/0/0.png", "/tiles/dom/tdt_c/99/0/0.png", "/tiles/dom/tdt_c/1e1/849/164.png",
-    "/tiles/dom/tdt_c/10/849.5/164.png", "/tiles/dom/tdt_c/010/849/164.png", "/tiles/dom/tdt_c/10/+849/164.png", "/tiles/dom/tdt_c/10/٨/164.png", "/tiles/dom/tdt_c/10/-1/164.png",
-    "/tiles/dom/tdt_c/10/1024/0.png", "/tiles/dom/tdt_c/10/0/512.png", "/tiles/dom/nowhere/10/849/164.png", "/tiles/dom/tdt_c/10/849/164.tiff",
+    "/tiles/dom/tdt_c/-1/849/164.png", "/tiles/dom/tdt_c/19/0/0.png", "/tiles/dom/tdt_c/0/0/0.png", "/tiles/dom/tdt_c/99/0/0.png",
+    "/tiles/dom/tdt_c/1e1/849/164.png",
+    "/tiles/dom/tdt_c/10/849.5/164.png", "/tiles/dom/tdt_c/010/849/164.png", "/tiles/dom/tdt_c/10/+849/164.png",
+    "/tiles/dom/tdt_c/10/٨/164.png", "/tiles/dom/tdt_c/10/-1/164.png",
+    "/tiles/dom/tdt_c/10/1024/0.png", "/tiles/dom/tdt_c/10/0/512.png", "/tiles/dom/nowhere/10/849/164.png",
+    "/tiles/dom/tdt_c/10/849/164.tiff",
     "/tiles/..%2fx/tdt_c/10/849/164.png", "/tiles/DOM/tdt_c/10/849/164.png", "/tiles/dom/tdt_c/10/849/164@2x.png",
 ])
 def test_tiles_that_cannot_be_are_refused(path):
@@ -381,7 +406,8 @@ def test_tile_addresses_take_no_filters_or_second_styles():
 
 
 def test_wmts_capabilities_are_of_version_1_0_0():
-    assert parse_wmts_kvp([("SERVICE", "WMTS"), ("REQUEST", "GetCapabilities"), ("ACCEPTVERSIONS", "1.1.0,1.0.0")]) == GetCapabilities(service="WMTS", version="1.0.0")
+    assert parse_wmts_kvp([("SERVICE", "WMTS"), ("REQUEST", "GetCapabilities"),
+                           ("ACCEPTVERSIONS", "1.1.0,1.0.0")]) == GetCapabilities(service="WMTS", version="1.0.0")
     assert refused(parse_wmts_kvp, [("REQUEST", "GetCapabilities"), ("AcceptVersions", "2.0.0")]).code == "VersionNegotiationFailed"
     assert refused(wmts, VERSION="1.1.0").locator == "VERSION"
     assert refused(wmts, REQUEST="GetFeatureInfo").code == "OperationNotSupported"
@@ -403,7 +429,9 @@ def test_errors_are_told_as_the_client_asked_even_when_its_request_is_wrong():
     assert (old.version, old.exceptions) == ("1.1.1", Exceptions.BLANK)
 
 
-@pytest.mark.parametrize("changes", [{"WIDTH": "x"}, {"WIDTH": "99999"}, {"FORMAT": "image/bmp"}, {"REQUEST": "GetFeatureInfo"}, {"WIDTH": "5000", "HEIGHT": "5000"}])
+@pytest.mark.parametrize("changes",
+                         [{"WIDTH": "x"}, {"WIDTH": "99999"}, {"FORMAT": "image/bmp"}, {"REQUEST": "GetFeatureInfo"},
+                          {"WIDTH": "5000", "HEIGHT": "5000"}])
 def test_errors_are_told_in_xml_where_no_picture_can_be_drawn(changes):
     assert exception_form(list((MAP | {"EXCEPTIONS": "INIMAGE"} | changes).items())).exceptions is Exceptions.XML
 
@@ -411,11 +439,13 @@ def test_errors_are_told_in_xml_where_no_picture_can_be_drawn(changes):
 # -- whatever is thrown at it
 
 NAMES = st.one_of(
-    st.sampled_from(sorted({*MAP, *CLICK, *TILE, "SRS", "X", "Y", "DPI", "FORMAT_OPTIONS", "BGCOLOR", "TRANSPARENT", "EXCEPTIONS", "SLD", "TIME", "ACCEPTVERSIONS"})),
+    st.sampled_from(sorted({*MAP, *CLICK, *TILE, "SRS", "X", "Y", "DPI", "FORMAT_OPTIONS", "BGCOLOR", "TRANSPARENT", "EXCEPTIONS", "SLD",
+                            "TIME", "ACCEPTVERSIONS"})),
     st.text(max_size=12),
 )
 VALUES = st.one_of(
-    st.sampled_from(sorted({*MAP.values(), *CLICK.values(), *TILE.values(), "1.1.1", "INIMAGE", "TRUE", "dpi:x", "dpi:1e5", "0xFFFFFF", "nan,inf,1e400,0", "-1"})),
+    st.sampled_from(sorted({*MAP.values(), *CLICK.values(), *TILE.values(), "1.1.1", "INIMAGE", "TRUE", "dpi:x", "dpi:1e5", "0xFFFFFF",
+                            "nan,inf,1e400,0", "-1"})),
     st.text(max_size=30), st.floats().map(str), st.integers().map(str),
     st.lists(st.floats(allow_nan=True, allow_infinity=True).map(repr), min_size=3, max_size=5).map(",".join),
 )
@@ -423,7 +453,8 @@ PAIRS = st.lists(st.tuples(NAMES, VALUES), max_size=16)
 
 
 @settings(max_examples=400, deadline=None)
-@given(base=st.sampled_from([{}, MAP, CLICK, TILE, {"REQUEST": "GetCapabilities"}, {"REQUEST": "GetLegendGraphic", "LAYER": "dem"}]), extra=PAIRS)
+@given(base=st.sampled_from([{}, MAP, CLICK, TILE, {"REQUEST": "GetCapabilities"}, {"REQUEST": "GetLegendGraphic", "LAYER": "dem"}]),
+       extra=PAIRS)
 def test_nothing_makes_the_parsers_raise_anything_but_request_invalid(base, extra):
     changed = {name.upper() for name, _ in extra}
     pairs = [(name, value) for name, value in base.items() if name not in changed] + extra
@@ -458,7 +489,8 @@ def test_nothing_makes_the_tile_parser_raise_anything_but_request_invalid(path, 
 
 @settings(max_examples=100, deadline=None)
 @given(
-    west=st.floats(-179, 178), south=st.floats(-89, 88), width=st.floats(1e-3, 1), height=st.floats(1e-3, 1), columns=st.integers(1, 4096), rows=st.integers(1, 4096),
+    west=st.floats(-179, 178), south=st.floats(-89, 88), width=st.floats(1e-3, 1), height=st.floats(1e-3, 1), columns=st.integers(1, 4096),
+    rows=st.integers(1, 4096),
 )
 def test_a_view_is_the_box_that_was_asked_and_no_other(west, south, width, height, columns, rows):
     box = (south, west, south + height, west + width)
