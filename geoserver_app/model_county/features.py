@@ -451,7 +451,7 @@ def _waters(county: County) -> None:
         county.add("HFCL", r.dam, GB="270600", NAME=f"{r.name}大坝", TYPE="拦水坝")
     for pond in _ponds(county):
         county.add("HYDA", pond, GB="230102", NAME=None, PINYIN=None, HYDC=None, TYPE="池塘", PERIOD="常年", CAPACITY=None)
-    towns = shapely.union_all([b.shape for b in county.blocks])
+    towns = shapely.union_all([b.shape.buffer(20) for b in county.blocks])      # streams run in pipes under streets
     for line, catchment in terrain.streams:
         name = next(title) if catchment > 4 or line.length > 1800 else None
         county.add(

@@ -172,7 +172,11 @@ async function openWith(key) {
   state.addresses = content.addresses;
   state.entries = content.layers.filter((layer) => layer.addresses.tiles?.[TILES])
     .sort((a, b) => DRAWN_FROM_BELOW.indexOf(a.product) - DRAWN_FROM_BELOW.indexOf(b.product)).map(entryOf);
-  state.entries.forEach((entry) => map.addLayer(entry.drawn));
+  const hasPhoto = state.entries.some((entry) => entry.layer.product === "DOM");
+  for (const entry of state.entries) {
+    if (hasPhoto && entry.layer.product === "DLG") entry.drawn.setOpacity(0.8);       // the photo shows through
+    map.addLayer(entry.drawn);
+  }
   state.extent = state.entries.length ? state.entries.map((entry) => entry.extent).reduce((a, b) => ol.extent.extend(a.slice(), b)) : null;
   showLayers();
   showAddresses();
