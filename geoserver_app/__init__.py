@@ -20,9 +20,9 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     from geoserver_app.wiring import wire
 
     app = flask.Flask(__name__)
-    app.config.update(SECRET_KEY=secrets.token_bytes(32), MAX_CONTENT_LENGTH=1 << 20)
+    app.config.update(SECRET_KEY=secrets.token_bytes(32), MAX_CONTENT_LENGTH=1 << 20, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.json.ensure_ascii = False
-    app.url_map.strict_slashes = True
+    app.url_map.strict_slashes, app.url_map.merge_slashes = True, False      # `//host/ows` must not become a redirect, key and all
     app.extensions["geoshare"] = services or wire(settings)
     for view in (home, health, catalogue, ows, tiles):
         app.register_blueprint(view.bp)

@@ -1,4 +1,7 @@
-"""What we say, in Chinese and in English: one sentence for every code. Why an agreement did not count is told by `agreements.terms.sentence`."""
+"""What we say, in Chinese and in English: one sentence for every code.
+
+Why an agreement did not count is told by `agreements.terms.sentence`.
+"""
 
 import re
 from collections.abc import Mapping

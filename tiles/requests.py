@@ -512,7 +512,7 @@ def _bounds(parameters: _Parameters, crs: str, *, north_first: bool) -> Bounds:
 
 @lru_cache(maxsize=len(SERVED))
 def expressible_bounds(crs: str) -> Bounds:
-    """Where coordinates of `crs` mean something, in its own units: globe, Mercator square, or 6 degrees to each side of a zone's meridian."""
+    """Where coordinates of `crs` mean something, in its own units: globe, Mercator square, 6 degrees beside a meridian."""
     if is_geographic(crs) or crs == "EPSG:3857":
         return world_bounds(crs)
     return transform_bounds(reach(crs), "CRS:84", crs)

@@ -175,12 +175,23 @@ def test_too_much_is_told_apart_from_wrong(county):
 def test_other_methods_and_addresses_are_refused(county):
     client, key = county.client(), {"X-API-Key": county.keys["water"]}
     for path in ("/ows", "/wmts", "/api/v1/layers", "/tiles/dom/tdt_c/10/849/164.png"):
+        assert client.options(path, headers=key).status_code == 405
         response = client.post(path, headers=key)
         assert response.status_code == 405
         assert "GET" in response.headers["Allow"]
     lost = client.get("/nowhere", headers=key)
     assert (lost.status_code, lost.content_type) == (404, "application/problem+json; charset=utf-8")
     assert client.get("/tiles/dom/tdt_c/10/849/164", headers=key).status_code == 404
+
+
+@pytest.mark.parametrize("path",
+                         ["//ows", "//evil.test/ows", "/ows/", "/ows;x=1", "/OWS", "/tiles//dom/tdt_c/10/849/164.png",
+                          "/wmts/1.0.0//WMTSCapabilities.xml"])
+def test_an_address_with_a_second_spelling_is_no_address_and_never_a_redirect(county, path):
+    response = county.client().get(path, base_url="http://maps.test",
+                                   query_string={"REQUEST": "GetCapabilities", "key": county.keys["water"]})
+    assert response.status_code in (400, 404)
+    assert "Location" not in response.headers
 
 
 def test_head_says_what_get_would(county):

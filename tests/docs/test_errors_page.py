@@ -10,8 +10,8 @@ from tiles.requests import FAULTS
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text("utf-8")
 HEADINGS = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))
 OF_THE_SERVICE = {
-    "key-missing", "key-unknown", "key-ambiguous", "no-agreement", "style-not-defined", "outside-crs", "datum-refused", "request-invalid", "no-route", "no-method",
-    "http", "not-trusted", "render-failed", "unexpected",
+    "key-missing", "key-unknown", "key-ambiguous", "no-agreement", "style-not-defined", "outside-crs", "datum-refused",
+    "request-invalid", "no-route", "no-method", "http", "not-trusted", "render-failed", "unexpected",
 }
 
 
