@@ -13,6 +13,7 @@ from ogc_schemas import official, schema
 from ows_county import CRS, RIVER, WEST_HALF, ask, click_query, county, exception, map_query, picture  # noqa: F401
 from owslib.wms import WebMapService
 from PIL import Image
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from geoserver_app.gate import NotTrusted
 from layers.crs import SERVED, transform_geometry
@@ -184,14 +185,14 @@ def test_other_methods_and_addresses_are_refused(county):
     assert client.get("/tiles/dom/tdt_c/10/849/164", headers=key).status_code == 404
 
 
-@pytest.mark.parametrize("path",
-                         ["//ows", "//evil.test/ows", "/ows/", "/ows;x=1", "/OWS", "/tiles//dom/tdt_c/10/849/164.png",
-                          "/wmts/1.0.0//WMTSCapabilities.xml"])
+@pytest.mark.parametrize("path", [
+    "//evil.test/ows", "/ows/", "/ows;x=1", "/OWS", "/tiles//dom/tdt_c/10/849/164.png", "/wmts/1.0.0//WMTSCapabilities.xml",
+])
 def test_an_address_with_a_second_spelling_is_no_address_and_never_a_redirect(county, path):
-    response = county.client().get(path, base_url="http://maps.test",
-                                   query_string={"REQUEST": "GetCapabilities", "key": county.keys["water"]})
-    assert response.status_code in (400, 404)
-    assert "Location" not in response.headers
+    environ = EnvironBuilder(path="/", query_string={"REQUEST": "GetCapabilities", "key": county.keys["water"]}).get_environ()
+    _, status, headers = run_wsgi_app(county.app, environ | {"PATH_INFO": path})
+    assert status.startswith(("400", "404"))
+    assert "Location" not in headers
 
 
 def test_head_says_what_get_would(county):
