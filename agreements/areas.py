@@ -13,6 +13,7 @@ The geometry is fixed when the agreement is registered: a division that changes 
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -24,6 +25,9 @@ from agreements.model import Area, Gazetteer
 
 LONGEST_EDGE = 0.01
 """Degrees: the sagitta of such an edge in Gauss-Krueger is about 1 cm at 33 N."""
+
+LONGEST_EDGE_METRES = 1000.0
+"""The same of a shape drawn in a projected CRS."""
 
 SMALLEST_AREA = 1e-11
 """Square degrees, some 0.1 m2: what is left of a line that was drawn as a polygon is smaller."""
@@ -145,7 +149,10 @@ def _drawn(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
 
 
 def _drawing(geojson: object, crs: object, gazetteer: Gazetteer) -> tuple[str, BaseGeometry]:
-    return "a drawn area", gazetteer.geometry(_drawable(geojson), _text(crs, "a CRS, such as EPSG:4490"))
+    _check_shape(geojson)
+    crs = _text(crs, "a CRS, such as EPSG:4490")
+    _check_reach(shapely.from_geojson(json.dumps(geojson)), crs)
+    return "a drawn area", gazetteer.geometry(dict(geojson), crs)
 
 
 def _everywhere(spec: Mapping, _gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
@@ -179,10 +186,20 @@ def _text(value: object, what: str) -> str:
 
 # Shapes
 
-def _drawable(geojson: object) -> dict:
-    """`geojson` itself where it is polygons with finite coordinates; AreaInvalid otherwise."""
-    _check_shape(geojson)
-    return dict(geojson)
+IN_DEGREES = re.compile(r"(.*[:/])?(4326|4490|(OGC|CRS):?(CRS)?84|CRS84)", re.IGNORECASE)
+
+FARTHEST = 5e7
+"""Units of a projected CRS: an easting with the prefix of zone 45 is 45,500,000 m."""
+
+
+def _check_reach(drawn: BaseGeometry, crs: str) -> None:
+    """Before anything is densified: a wrong unit would make vertices by the thousand million."""
+    in_degrees = bool(IN_DEGREES.fullmatch(crs))
+    if in_degrees:
+        _check_place(drawn)
+    elif not drawn.is_empty and max(abs(value) for value in drawn.bounds) > FARTHEST:
+        raise _invalid(f"the shape has coordinates beyond {FARTHEST:.0f}: give metres, and the CRS that the numbers are in")
+    _check_size(drawn, LONGEST_EDGE if in_degrees else LONGEST_EDGE_METRES)
 
 
 def _check_shape(geojson: object) -> None:
@@ -234,9 +251,13 @@ def _sound(geometry: BaseGeometry) -> BaseGeometry:
     if not polygons:
         raise _invalid(f"a {geometry.geom_type} without breadth covers no ground: draw a polygon")
     sound = polygons[0] if len(polygons) == 1 else shapely.union_all(polygons)
-    if shapely.get_num_coordinates(sound) + sound.length / LONGEST_EDGE > MOST_VERTICES:
-        raise _invalid(f"the shape needs more than {MOST_VERTICES} vertices: simplify it, or name divisions or sheets")
+    _check_size(sound, LONGEST_EDGE)
     return _densified(sound)
+
+
+def _check_size(geometry: BaseGeometry, longest_edge: float) -> None:
+    if shapely.get_num_coordinates(geometry) + geometry.length / longest_edge > MOST_VERTICES:
+        raise _invalid(f"the shape needs more than {MOST_VERTICES} vertices: simplify it, or name divisions or sheets")
 
 
 def _check_place(geometry: BaseGeometry) -> None:

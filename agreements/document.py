@@ -473,7 +473,7 @@ def _value(node: Node) -> object:
         return node.text == "true"
     if node.text in ("", "~", "null"):
         return None
-    if re.fullmatch(r"-?(0|[1-9]\d{0,17})", node.text):
+    if re.fullmatch(r"-?(0|[1-9]\d{0,99})", node.text):
         return int(node.text)
     return float(node.text) if re.fullmatch(r"[-+]?(\.\d+|\d+\.\d*)([eE][-+]?\d{1,3})?|-?\d+[eE][-+]?\d{1,3}", node.text) else node.text
 

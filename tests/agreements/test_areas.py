@@ -144,6 +144,13 @@ DEGENERATE = {
     "a sliver": ({"geojson": polygon([(118, 32), (119, 32), (119, 32 + 1e-12), (118, 32)])}, "without breadth"),
     "latitude before longitude": ({"geojson": polygon([(y, x) for x, y in SQUARE])}, "give x (longitude, easting) before y"),
     "metres called degrees": ({"geojson": polygon([(x * 1000, y * 1000) for x, y in SQUARE])}, "off the globe"),
+    "millimetres": ({"geojson": polygon([(x * 1e6, y * 1e6) for x, y in SQUARE]), "crs": "EPSG:4549"}, "beyond 50000000"),
+    "metres in a CRS of degrees": (
+        {"geojson": polygon([(x * 1e5, y * 1e5) for x, y in SQUARE]), "crs": "urn:ogc:def:crs:EPSG::4490"}, "off the globe",
+    ),
+    "zigzags across a country": (
+        {"geojson": polygon([(i, 4e6 * (i % 2)) for i in range(1000)] + [(0, -1), (0, 0)]), "crs": "EPSG:4549"}, "simplify it",
+    ),
     "beyond the antimeridian": ({"geojson": polygon([(179, 32), (181, 32), (181, 33), (179, 32)])}, "off the globe"),
     "beyond the pole": ({"geojson": polygon([(118, 89), (119, 91), (119, 89), (118, 89)])}, "off the globe"),
 }
