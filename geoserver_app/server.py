@@ -26,5 +26,4 @@ def serve(settings: Settings) -> None:
     Granian(
         "geoserver_app.server:build", factory=True, interface=Interfaces.WSGI, address=settings.bind, port=settings.port,
         workers=settings.workers, blocking_threads=settings.threads, backlog=2048, respawn_failed_workers=True, log_access=False,
-        process_name="geoshare",
     ).serve()
