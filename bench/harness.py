@@ -27,6 +27,8 @@ ROOT = BENCH.parent
 BIN = Path(sys.executable).parent
 TICK = os.sysconf("SC_CLK_TCK")
 
+sys.path.insert(0, str(ROOT))         # before this folder: `tiles` is the product's package, not the bench of that name
+
 WORKERS, THREADS = 2, 4
 """Of every Python server here, ours and theirs alike: the product's own defaults."""
 

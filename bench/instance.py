@@ -3,7 +3,6 @@
 The pictures are noise with the spectrum of a photograph, so that JPEG works as hard on them as on real ground; the same for every run.
 """
 
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ from rasterio.transform import from_origin
 
 from harness import BIN, ROOT, THREADS, WORKERS, Server, Yard, free_port
 
-sys.path.insert(0, str(ROOT))
-
 CRS = "EPSG:4549"
 LEFT, TOP = 380_000.0, 3_560_000.0                 # metres, x before y: 118.7 E, 32.1 N
 SIZE = 2_500                                       # metres and pixels of a DOM sheet
@@ -26,7 +23,7 @@ DEM_STEP = 5.0                                     # metres
 
 @dataclass(slots=True)
 class Ground:
-    """`side` x `side` DOM sheets of 1 m and one DEM of 5 m over the same square, as delivered: plain GeoTIFFs."""
+    """`side` x `side` DOM sheets of 1 m, and one DEM of 5 m over a square twice as wide, as delivered: plain GeoTIFFs."""
 
     folder: Path
     side: int
@@ -34,6 +31,10 @@ class Ground:
 
     def __post_init__(self):
         self.bounds = (LEFT, TOP - self.side * SIZE, LEFT + self.side * SIZE, TOP)
+
+    @property
+    def dem_bounds(self) -> tuple[float, float, float, float]:
+        return (LEFT, TOP - 2 * self.side * SIZE, LEFT + 2 * self.side * SIZE, TOP)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -59,8 +60,10 @@ class Ground:
 
     def write_dem(self) -> list[Path]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        cells = int(self.side * SIZE / DEM_STEP)
-        heights = (_fractal(1 << max(10, (cells - 1).bit_length()), 2.0, 3)[:cells, :cells] * 60 + 180).astype(np.float32)
+        cells = int(2 * self.side * SIZE / DEM_STEP)
+        relief = _fractal(2048, 2.0, 3)
+        place = np.arange(cells) % len(relief)
+        heights = relief[place[:, None], place] * np.float32(60) + np.float32(180)
         path = self.folder / "dem.tif"
         profile = {"driver": "GTiff", "width": cells, "height": cells, "count": 1, "dtype": "float32", "crs": CRS, "nodata": -9999, "tiled": True}
         with rasterio.open(path, "w", transform=from_origin(LEFT, TOP, DEM_STEP, DEM_STEP), **profile) as dem:

@@ -4,13 +4,9 @@ the decision against its own bar (design 8).
     .venv/bin/python bench/mask.py [--quick] [--json]
 """
 
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import shapely

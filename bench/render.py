@@ -9,7 +9,6 @@ is met twice, and every program with the same small block cache. Pictures are de
 import io
 import json
 import math
-import os
 import socket
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from harness import (
 )
 from instance import CRS, Ground, Instance
 
-CONNECTIONS = 4
+CONNECTIONS = 8
 BLOCK_CACHE = {"GDAL_CACHEMAX": "64"}             # megabytes, of every process
 VENV = ROOT / "var" / "bench-venv"
 
@@ -44,7 +43,7 @@ class Scale:
     places: int              # of 512 px maps in each round
 
 
-QUICK, FULL = Scale(4, 2, 40), Scale(7, 5, 40)
+QUICK, FULL = Scale(3, 2, 40), Scale(7, 5, 40)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,8 @@ KINDS = (
     Kind("dom", "dom", "", 512, 512, 1.2),
     Kind("dom_1600", "dom", "", 1600, 1200, 1.2, share=0.25, is_quick=False),
     Kind("dom_overview", "dom", "", 512, 512, 4.5, share=0.5, is_quick=False),
-    Kind("hillshade", "dem", "hillshade", 512, 512, 6.0, share=0.3),
-    Kind("relief", "dem", "relief", 512, 512, 6.0, share=0.3, is_quick=False),
+    Kind("hillshade", "dem", "hillshade", 512, 512, 5.0, share=0.6),
+    Kind("relief", "dem", "relief", 512, 512, 5.0, share=0.6, is_quick=False),
 )
 
 
@@ -93,7 +92,7 @@ class Scene:
 
         rng = np.random.default_rng(11)
         width, height = kind.width * kind.resolution, kind.height * kind.resolution
-        left, bottom, right, top = self.ground.bounds
+        left, bottom, right, top = self.ground.bounds if kind.layer == "dom" else self.ground.dem_bounds
         margin = 30.0
         cols, rows = int((right - left - 2 * margin) / (width * 1.03)), int((top - bottom - 2 * margin) / (height * 1.03))
         cells = rng.permutation(cols * rows)
@@ -152,7 +151,7 @@ def _on_earth(ground: Ground):
 
     from layers.crs import transform_geometry
 
-    return transform_geometry(shapely.segmentize(shapely.box(*ground.bounds).buffer(500, join_style="mitre"), 1000), CRS, "CRS:84")
+    return transform_geometry(shapely.segmentize(shapely.box(*ground.dem_bounds).buffer(500, join_style="mitre"), 1000), CRS, "CRS:84")
 
 
 def _mercator_scale(x: float, y: float) -> float:
@@ -214,6 +213,9 @@ def _of_rio_tiler(kind: Kind, place: Place) -> bytes:
 CAN = {"MapServer": {"dom", "dom_1600", "dom_overview", "relief"}, "rio-tiler": {"dom", "dom_1600", "dom_overview", "hillshade"}}
 """Which kinds a peer can draw as it comes: MapServer 8.0 has no hillshade, rio-tiler no continuous ramp."""
 
+SLOW = {"rio-tiler"}
+"""Peers that need a quarter of a second a map (most of it PROJ, which rio-tiler asks anew for each): a quarter of the places will do."""
+
 MOST_DIFFERENT = {"dom": 8.0, "dom_1600": 8.0, "dom_overview": 14.0, "hillshade": 60.0, "relief": 14.0}
 """Mean difference of grey levels between our picture and a peer's, above which they can't be the same map. Hillshades differ in formula."""
 
@@ -236,11 +238,10 @@ def compare(kind: Kind, answers: dict[str, Sequence[Answer]]) -> dict[str, float
     for who, theirs in answers.items():
         if who == "ours":
             continue
-        apart = [np.abs(mine - _picture(answer, kind, who)).mean() for mine, answer in zip(ours, theirs, strict=True)]
+        apart = [np.abs(mine - _picture(answer, kind, who)).mean() for mine, answer in zip(ours, theirs)]
         differences[who] = float(np.mean(apart))
         if differences[who] > MOST_DIFFERENT[kind.name]:
-            keep = Path(os.environ.get("TMPDIR", "/tmp"))
-            raise CannotMeasure(f"{who} and ours draw different {kind.name} maps: {differences[who]:.1f} grey levels apart on average ({keep})")
+            raise CannotMeasure(f"{who} and ours draw different {kind.name} maps: {differences[who]:.1f} grey levels apart on average")
     return differences
 
 
@@ -252,7 +253,8 @@ def measure_kind(scene: Scene, kind: Kind, scale: Scale) -> tuple[dict[str, Meas
 
     def ask(name: str, number: int) -> tuple[list[Answer], Run]:
         server, request = servers[name]
-        answers, run = ask_each_once(server, [request(kind, place) for place in rounds[number]], CONNECTIONS)
+        places = rounds[number] if name not in SLOW else rounds[number][: max(4, len(rounds[number]) // 4)]
+        answers, run = ask_each_once(server, [request(kind, place) for place in places], CONNECTIONS)
         for answer in answers:
             _picture(answer, kind, name)
         return answers, run

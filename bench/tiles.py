@@ -59,7 +59,7 @@ class Scene:
         self.key = instance.add_agency("limited", border)
         # as many agencies as rounds, each with a border of its own a hair away: every cut is a first one
         self.fresh_keys = [
-            instance.add_agency(f"fresh-{number}", shapely.affinity.translate(border, 1e-7 * (number + 1))) for number in range(2 * scale.rounds + 2)
+            instance.add_agency(f"fresh-{number}", shapely.affinity.translate(border, 1e-7 * (number + 1))) for number in range(scale.rounds)
         ]
         self.area = ServedArea(border, "bench")
         self.tiles = self._tiles(ground)
@@ -167,12 +167,12 @@ def check_bodies(scene: Scene) -> None:
             if answer.body != scene.bodies[tile]:
                 raise CannotMeasure(f"{name} sent other bytes than the cache holds for tile {tile}")
     ours, _ = ask_each_once(scene.ours, scene.asked(scene.edge, scene.key, "png"), 8)
-    wrong = sum(_wrong_pixels(scene, tile, answer) for tile, answer in zip(scene.edge, ours, strict=True))
-    if wrong:
-        raise CannotMeasure(f"ours shows or hides {wrong} pixels wrongly on {len(scene.edge)} edge tiles")
+    wrong, recoloured = _faults(scene, ours)
+    if wrong or recoloured:
+        raise CannotMeasure(f"ours shows or hides {wrong} pixels wrongly on {len(scene.edge)} edge tiles, and {recoloured} in another colour")
     theirs, _ = ask_each_once(scene.limited, scene.of_mapproxy(scene.edge), 8)
-    strays = sum(_wrong_pixels(scene, tile, answer) for tile, answer in zip(scene.edge, theirs, strict=True))
-    say(f"edge tiles: 0 pixels wrong of {len(scene.edge) * 65536} in ours, {strays} in MapProxy's limited_to")
+    shown, recoloured = _faults(scene, theirs)
+    say(f"edge tiles, of {len(scene.edge) * 65536} pixels: ours 0 wrong; MapProxy's limited_to {shown} shown or hidden wrongly, {recoloured} recoloured by its palette")
 
 
 def _require(answer: Answer, media_type: str) -> None:
@@ -181,8 +181,13 @@ def _require(answer: Answer, media_type: str) -> None:
         raise CannotMeasure(f"expected {media_type}, got {answer.status} {answer.media_type}: {answer.body[:200]!r}")
 
 
-def _wrong_pixels(scene: Scene, tile: Tile, answer: Answer) -> int:
-    """Pixels whose transparency differs from asking GEOS about their centre, or whose colour is not the cached tile's."""
+def _faults(scene: Scene, answers: Sequence[Answer]) -> tuple[int, int]:
+    """Over all edge tiles: pixels whose transparency differs from asking GEOS about their centre; shown pixels that are not the cached tile's."""
+    pairs = [_faults_of(scene, tile, answer) for tile, answer in zip(scene.edge, answers, strict=True)]
+    return sum(wrong for wrong, _ in pairs), sum(recoloured for _, recoloured in pairs)
+
+
+def _faults_of(scene: Scene, tile: Tile, answer: Answer) -> tuple[int, int]:
     _require(answer, "image/png")
     bounds, size = scene.grid.bounds(*tile), scene.grid.tile_size
     x = bounds.left + (np.arange(size) + 0.5) * bounds.width / size
@@ -191,7 +196,7 @@ def _wrong_pixels(scene: Scene, tile: Tile, answer: Answer) -> int:
     pixels = np.array(Image.open(io.BytesIO(answer.body)).convert("RGBA"))
     whole = np.array(Image.open(io.BytesIO(scene.bodies[tile])).convert("RGB"))
     shown = pixels[..., 3] > 0
-    return int((shown != truth).sum() + (pixels[..., :3] != whole)[shown & truth].any(axis=-1).sum())
+    return int((shown != truth).sum()), int((pixels[..., :3] != whole)[shown & truth].any(axis=-1).sum())
 
 
 # -- the measurement
@@ -199,6 +204,14 @@ def _wrong_pixels(scene: Scene, tile: Tile, answer: Answer) -> int:
 def cases(scene: Scene, seconds: float) -> dict[str, Callable[[int], Run]]:
     repeat, once, inside, edge = scene.repeat, scene.once, scene.inside, scene.edge
     cut = scene.asked(edge, scene.key, "png")
+
+    def first(keys: Sequence[str], extension: str, media_type: str) -> Callable[[int], Run]:
+        """Cut for an agency that nobody cut for before. Its area is known: some inside tiles are asked first, in every worker."""
+        def run(number: int) -> Run:
+            ask_each_once(scene.ours, scene.asked(inside[:64], keys[number]), CONNECTIONS)
+            return once(scene.ours, scene.asked(edge, keys[number], extension), media_type)
+        return run
+
     return {
         "nginx alone": lambda _: repeat(scene.nginx, scene.of_files(inside), seconds),
         "bare Python worker": lambda _: repeat(scene.bare, scene.of_files(inside), seconds),
@@ -207,7 +220,9 @@ def cases(scene: Scene, seconds: float) -> dict[str, Callable[[int], Run]]:
         "ours, no area limit": lambda _: repeat(scene.ours, scene.as_owner(inside), seconds),
         "ours, inside": lambda _: repeat(scene.ours, scene.asked(inside, scene.key), seconds),
         "MapProxy limited_to, edge": lambda _: once(scene.limited, scene.of_mapproxy(edge), "image/png"),
-        "ours, edge, first time": lambda number: once(scene.ours, scene.asked(edge, scene.fresh_keys[number], "png"), "image/png"),
+        "ours, edge, first time": first(scene.fresh_keys, "png", "image/png"),
+        "ours, edge, first time, WebP": first(scene.fresh_keys, "webp", "image/webp"),
+        "ours, edge, first time, JPEG": first(scene.fresh_keys, "jpg", "image/jpeg"),
         "ours, edge, once cut": lambda _: repeat(scene.ours, cut, seconds),
     }
 
@@ -222,6 +237,8 @@ def ratios_of(measured: dict[str, Measured]) -> dict[str, float]:
         "unlimited_vs_mapproxy": ("ours, no area limit", "MapProxy"),
         "edge_vs_mapproxy_limited_to": ("ours, edge, once cut", "MapProxy limited_to, edge"),
         "edge_first_vs_mapproxy_limited_to": ("ours, edge, first time", "MapProxy limited_to, edge"),
+        "edge_first_webp_vs_mapproxy_limited_to": ("ours, edge, first time, WebP", "MapProxy limited_to, edge"),
+        "edge_first_jpeg_vs_mapproxy_limited_to": ("ours, edge, first time, JPEG", "MapProxy limited_to, edge"),
     }
     ratios = {name: ratio(measured[ours], measured[theirs]) for name, (ours, theirs) in pairs.items()}
     for name in ("inside_vs_nginx_alone", "inside_vs_mapproxy"):
