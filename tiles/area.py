@@ -25,6 +25,9 @@ MOST_NODES = 200_000
 """Tiles remembered for one area and tile matrix set before the memory is begun anew: some 20 MB."""
 
 
+WORLD = shapely.box(-180.0, -90.0, 180.0, 90.0)
+
+
 class ServedArea:
     """Where a layer may be seen.
 
@@ -37,7 +40,8 @@ class ServedArea:
     """
 
     def __init__(self, geometry: BaseGeometry, digest: str):
-        self.geometry = shapely.segmentize(geometry, LONGEST_EDGE)
+        self.is_world = geometry.equals(WORLD)
+        self.geometry = geometry if self.is_world else shapely.segmentize(geometry, LONGEST_EDGE)
         self.digest = digest
         self._compiled: dict[str, _CompiledArea] = {}
         self._quadtrees: dict[str, _Quadtree] = {}
@@ -55,6 +59,8 @@ class ServedArea:
 
     def mask(self, view: View) -> np.ndarray | bool:
         """True or False where all pixels are alike, else (row, col) of bool: True where the pixel's centre is inside."""
+        if self.is_world:
+            return True
         compiled = self._in(view.crs)
         box = shapely.box(*view.bounds)
         with self._lock:
@@ -66,6 +72,8 @@ class ServedArea:
 
     def classify(self, tms: TileMatrixSet, z: int, row: int, col: int) -> TileClass:
         """Whether a tile lies wholly inside, wholly outside, or on the edge: a dictionary look-up for tiles seen before or within such a one."""
+        if self.is_world:
+            return "inside"
         tree = self._quadtrees.get(tms.id)
         if tree is None:
             tree = self._quadtrees.setdefault(tms.id, _Quadtree(self._in(tms.crs).geometry, tms))
@@ -77,7 +85,7 @@ class ServedArea:
 
     def cut(self, geometry: BaseGeometry) -> BaseGeometry:
         """The part of `geometry` (CRS84) inside the area: truly cut, holes and Z kept; empty where there is none."""
-        return shapely.intersection(geometry, self.geometry)
+        return geometry if self.is_world else shapely.intersection(geometry, self.geometry)
 
     def _in(self, crs: str) -> "_CompiledArea":
         compiled = self._compiled.get(crs)

@@ -80,11 +80,19 @@ def test_a_tile_within_an_inside_tile_is_answered_from_memory():
     assert len(area._quadtrees[tms.id].nodes) == nodes
 
 
-def test_the_whole_world_can_be_granted_and_is_cut_to_what_a_zone_can_express():
+def test_the_whole_world_can_be_granted_and_hides_nothing_anywhere():
     world = served(shapely.box(-180, -90, 180, 90))
     assert world.mask(around("EPSG:4549", 118, 31, 121, 33)) is True
-    assert world.classify(TILE_MATRIX_SETS["WebMercatorQuad"], 0, 0, 0) in ("inside", "edge")
-    assert world.classify(TILE_MATRIX_SETS["WebMercatorQuad"], 12, 1660, 3400) == "inside"
+    assert world.classify(TILE_MATRIX_SETS["WebMercatorQuad"], 0, 0, 0) == "inside"
+    road = shapely.LineString([(118.5, 31.5), (119.5, 31.5)])
+    assert world.cut(road) is road
+
+
+def test_half_the_world_is_cut_to_what_a_zone_can_express():
+    east = served(shapely.box(0, -90, 180, 90))
+    assert east.mask(around("EPSG:4549", 118, 31, 121, 33)) is True
+    assert east.classify(TILE_MATRIX_SETS["WebMercatorQuad"], 0, 0, 0) == "edge"
+    assert east.classify(TILE_MATRIX_SETS["WebMercatorQuad"], 12, 1660, 3400) == "inside"
 
 
 def test_an_area_beyond_the_reach_of_a_zone_shows_nothing_there():
