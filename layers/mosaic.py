@@ -458,6 +458,8 @@ def _write_index(folder: Path, index: str, sheets: list[Sheet], grid: _Grid, kin
         facts |= {"BAND_COUNT": "1", "DATA_TYPE": "Float32", "NODATA": repr(NODATA)}
     else:
         facts |= {"BAND_COUNT": "3", "DATA_TYPE": "Byte", "COLOR_INTERPRETATION": "Red,Green,Blue", "MASK_BAND": "YES"}
+    if not kind.nearest:
+        facts["RESAMPLING"] = "bilinear"        # overviews of neighbouring sheets rarely share a grid: without it they meet half a pixel off
     facts |= {f"OVERVIEW_{number}_FACTOR": str(factor) for number, factor in enumerate(grid.factors, 1)}
     unfinished = folder / f"unfinished-{index}"
     unfinished.unlink(missing_ok=True)

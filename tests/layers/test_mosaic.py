@@ -248,3 +248,19 @@ def test_an_index_names_its_sheets_relative_to_itself_so_the_store_can_move(wide
     moved = MosaicReader(folder, wide.edition)
     view = view_of("EPSG:3857", Bounds(LEFT + 500, TOP - 900, LEFT + 900, TOP - 500), 1.0)
     assert (moved.read(view).values == wide.read(view).values).all()
+
+
+def test_overviews_of_neighbouring_sheets_keep_their_place_to_a_fraction_of_a_pixel(tmp_path):
+    """A plane of heights in two sheets whose overviews share no grid: each height stays where it is, but for the very column of the seam."""
+    step, size = 5.0, 1024
+    sheets = []
+    for number, left in enumerate((400_000.0, 400_000.0 + step * (size - 37))):
+        cols, rows = np.meshgrid(np.arange(size), np.arange(size))
+        heights = ((left + (cols + 0.5) * step) * 0.01 - rows * 0.02).astype(np.float32)
+        sheets.append(write_sheet(tmp_path, str(number), heights[None], left=left, top=3_550_000.0, resolution=step, sheet_id=number + 1))
+    edition = edition_of(tmp_path, sheets, ProductType.DEM)
+    view = View(crs="EPSG:4549", bounds=Bounds(403_000.0, 3_547_000.0, 407_800.0, 3_548_200.0), width=240, height=60)
+    values = MosaicReader(tmp_path, edition).read(view).values[0]
+    x, y = 403_000.0 + (np.arange(240) + 0.5) * 20.0, 3_548_200.0 - (np.arange(60) + 0.5) * 20.0
+    error = np.abs(values - (x[None, :] * 0.01 - ((3_550_000.0 - y[:, None]) / step - 0.5) * 0.02)).max(axis=0)
+    assert (error > 0.002).sum() <= 1 and error.max() < 0.75 * 20.0 * 0.01 + 0.001
