@@ -20,7 +20,6 @@ from agreements.model import (
     GRANTABLE, Agreement, Area, Decision, Effect, Grant, Operation, OverlayRequest, Reason, RegisterSnapshot,
 )
 from agreements.register import AgreementRegister
-from agreements.terms import first_unmet_term
 from geoserver_app.clock import now
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.identity import Caller, Presented, identify
@@ -245,10 +244,7 @@ class Gate:
             op for op in (*GRANTABLE, Operation.GET_LEGEND_GRAPHIC)
             if not self.decide(standing, caller, Asked(layer=name, operation=op), at).is_denied
         )
-        request = OverlayRequest(
-            agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=Operation.DESCRIBE_LAYER, at=at,
-        )
-        grants = [] if permit.area is None else _met(standing.register.agreements.get(caller.agency.agency_id, ()), request)
+        grants = _granting(standing.register.agreements.get(caller.agency.agency_id, ()), ruling.decision)
         return Visible(
             layer=layer, edition=edition, permit=permit, extent=extent, operations=operations,
             styles=_all_of(grants, "styles"), formats=_all_of(grants, "formats"), crs=_all_of(grants, "crs"),
@@ -298,8 +294,10 @@ UNKNOWN = Decision(
 """For a layer that does not exist: what an agency without any agreement on an existing one is told."""
 
 
-def _met(agreements: Sequence[Agreement], request: OverlayRequest) -> list[Grant]:
-    return [grant for agreement in agreements for grant in agreement.grants if first_unmet_term(agreement, grant, request) is None]
+def _granting(agreements: Sequence[Agreement], decision: Decision) -> list[Grant]:
+    """The grants behind the pieces of a decision; none for the owner."""
+    behind = {(piece.agreement_id, piece.version, piece.clause) for piece in decision.pieces}
+    return [g for a in agreements for g in a.grants if (a.agreement_id, a.version, g.clause) in behind]
 
 
 def _all_of(grants: Sequence[Grant], term: str) -> frozenset[str] | None:

@@ -72,7 +72,7 @@ def load_settings(environ: Mapping[str, str] | None = None, path: Path | None = 
         With every fault: unknown names, wrong types, values out of range.
     """
     environ = os.environ if environ is None else environ
-    path = path or Path(environ.get("GEOSHARE_CONFIG", ROOT / "config" / "service.yaml"))
+    path = path or Path(environ.get("GEOSHARE_SETTINGS", ROOT / "config" / "service.yaml"))
     given, faults = _read(path), []
     known = {f.name: f for f in fields(Settings)}
     for name in given.keys() - known.keys():

@@ -110,8 +110,9 @@ class Engine:
         if not asked or asked == "default":
             return styles[0]
         if asked not in styles:
-            known = ", ".join(styles)
-            raise RequestInvalid("StyleNotDefined", "STYLES", f"layer `{edition.layer}` has no style `{asked[:40]}`: ask for {known}")
+            detail = {"layer": edition.layer, "style": asked[:40], "choices": ", ".join(styles)}
+            message = "layer `{layer}` has no style `{style}`: ask for {choices}".format(**detail)
+            raise RequestInvalid("StyleNotDefined", "STYLES", message, fault="style-not-defined", detail=detail)
         return asked
 
     def is_beyond(self, edition: Edition, tms_id: str, z: int, row: int, col: int) -> bool:

@@ -49,9 +49,11 @@ class House:
         self.look_again()
         return self.keys[name]
 
-    def grant(self, agency: str, *layers: str, area=None, operations=GRANTABLE, grantor: str = BUREAU, **terms) -> Agreement:
+    def grant(
+        self, agency: str, *layers: str, area=None, operations=GRANTABLE, grantor: str = BUREAU, patient: bool = False, **terms,
+    ) -> Agreement:
         """An agreement with one grant of `layers` to `agency`, everywhere unless `area` (CRS84) says where."""
-        return self.agree(agency, self.clause(*layers, area=area, operations=operations, **terms), grantor=grantor)
+        return self.agree(agency, self.clause(*layers, area=area, operations=operations, **terms), grantor=grantor, patient=patient)
 
     @staticmethod
     def clause(*layers: str, area=None, operations=GRANTABLE, clause: str = "3.1", **terms) -> Grant:
@@ -61,14 +63,16 @@ class House:
             area=ground, **terms,
         )
 
-    def agree(self, agency: str, *grants: Grant, grantor: str = BUREAU) -> Agreement:
+    def agree(self, agency: str, *grants: Grant, grantor: str = BUREAU, patient: bool = False) -> Agreement:
+        """Put grants in force; `patient` leaves it to the gate to notice."""
         self._agreements += 1
         agreement = Agreement(
             agreement_id=f"AG-TEST-{self._agreements:03}", version=1, title="test", grantor=grantor, grantee=agency, term=Term(start=SINCE),
             grants=grants, contact="data@bureau.test",
         )
         self.services.register.register(agreement, "")
-        self.look_again()
+        if not patient:
+            self.look_again()
         return agreement
 
     def raster(self, name: str, bands: np.ndarray, left: float, top: float, step: float, *, crs="EPSG:4549", product="DOM", nodata=None, **options):
