@@ -98,12 +98,14 @@ def _features(folder: Path, edition: Edition, layer: str, request: GetFeatureInf
     tolerance = TOLERANCE_PIXELS * max(request.view.resolution)
     near = transform_geometry(shapely.Point(x, y).buffer(tolerance), request.view.crs, "CRS:84")
     pieces = [piece for piece in permit.pieces if piece.area is None or piece.area.has_point(place.x, place.y)]
-    findings: list[Finding] = []
+    telling: list[Finding] = []
+    silent: list[Finding] = []                  # none of their attributes is granted: they must not crowd out those that tell something
     for feature in features_near(folder, edition, x, y, request.view.crs, tolerance, min(MOST_READ, 8 * request.feature_count + 32)):
-        findings += _told(feature, layer, pieces, permit, near)
-        if len(findings) >= request.feature_count:
+        for one in _told(feature, layer, pieces, permit, near):
+            (telling if one.properties else silent).append(one)
+        if len(telling) >= request.feature_count:
             break
-    return findings[:request.feature_count]
+    return [*telling, *silent][:request.feature_count]
 
 
 def _told(feature: Feature, layer: str, pieces: Sequence[PermitPiece], permit: Permit, near: BaseGeometry) -> list[Finding]:

@@ -578,12 +578,16 @@ REST_PATH = re.compile(r"/wmts/1\.0\.0/([^/]{1,200})/([^/]{1,64})/([^/]{1,64})/(
 
 
 def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities | GetTile:
-    """The WMTS request that `pairs` spell. STYLE may be left out for the layer's first."""
+    """The WMTS request that `pairs` spell. STYLE may be left out for the layer's first.
+
+    GetCapabilities may say SERVICE=WMS: QGIS adds that to every address pasted into it, and reads whichever document comes.
+    """
     parameters = _Parameters(pairs, WMTS_PARAMETERS, limits)
-    parameters.one_of("SERVICE", {"WMTS": "WMTS"}, "WMTS")
+    asks_what_there_is = parameters.text("REQUEST").upper() == "GETCAPABILITIES"
+    parameters.one_of("SERVICE", {"WMTS": "WMTS", "WMS": "WMS"} if asks_what_there_is else {"WMTS": "WMTS"}, "WMTS")
     parameters.refuse_what_clients_may_not_choose()
     operation = parameters.required("REQUEST", "give GetCapabilities or GetTile")
-    if operation.upper() == "GETCAPABILITIES":
+    if asks_what_there_is:
         return _wmts_capabilities(parameters)
     if operation.upper() != "GETTILE":
         raise _fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices="GetCapabilities, GetTile")

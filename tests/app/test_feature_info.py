@@ -144,6 +144,13 @@ def test_points_come_before_lines_before_areas_and_no_more_than_asked(county):
     assert len(county.look(by, 384200, 3547500, count=1)) == 1
 
 
+def test_what_tells_nothing_does_not_crowd_out_what_does(county):
+    view = View(crs=CRS, bounds=Bounds(384000, 3547000, 385000, 3548000), width=10, height=10)
+    by = county.permit((None, frozenset({"HYDA.NAME"})))
+    assert [one.feature_class for one in county.click(by, view, 4, 4, 1)] == ["HYDA"]
+    assert [one.feature_class for one in county.click(by, view, 4, 4, 3)] == ["HYDA", "RESP", "LRDL"]
+
+
 def test_every_form_is_well_made_for_every_kind_of_shape(county):
     by = county.permit((area(383000, 384500), ALL))
     findings = county.look(by, 384200, 3547200) + county.look(by, 384200, 3547500)

@@ -413,6 +413,12 @@ def test_wmts_capabilities_are_of_version_1_0_0():
     assert refused(wmts, REQUEST="GetFeatureInfo").code == "OperationNotSupported"
 
 
+def test_the_address_of_wmts_can_be_pasted_into_qgis_which_adds_service_wms_to_it():
+    pasted = [("SERVICE", "WMS"), ("REQUEST", "GetCapabilities")]
+    assert parse_wmts_kvp(pasted) == GetCapabilities(service="WMTS", version="1.0.0")
+    assert refused(wmts, SERVICE="WMS").locator == "SERVICE"
+
+
 @pytest.mark.parametrize("name", ["LAYER", "FORMAT", "TILEMATRIXSET", "TILEMATRIX", "TILEROW", "TILECOL"])
 def test_a_missing_tile_parameter_is_named(name):
     assert refused(wmts, **{name: None}).locator == name
