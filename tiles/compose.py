@@ -10,11 +10,20 @@ from tiles.area import ServedArea
 
 
 def cut(picture: Image.Image, area: ServedArea | None, view: View) -> Image.Image:
-    """`picture` where `area` lets it be seen; elsewhere transparent, with nothing left under the transparency.
+    """`picture` where `area` lets it be seen; an `area` of None is without limit."""
+    return cut_to(picture, visible_part(area, view))
 
-    An `area` of None is without limit. A picture wholly inside comes back as it is; one wholly outside as an empty one of its size.
+
+def visible_part(area: ServedArea | None, view: View) -> np.ndarray | bool:
+    """True or False where all of the view is alike, else (row, col) of bool."""
+    return True if area is None else area.mask(view)
+
+
+def cut_to(picture: Image.Image, visible: np.ndarray | bool) -> Image.Image:
+    """`picture` where it is `visible`; elsewhere transparent, with nothing left under the transparency.
+
+    A picture wholly visible comes back as it is; one wholly hidden as an empty one of its size.
     """
-    visible = True if area is None else area.mask(view)
     if visible is True:
         return picture
     if visible is False:

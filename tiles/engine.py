@@ -37,7 +37,7 @@ from tiles.encode import decode
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
-from tiles.sources import EditionConfiguration, EditionRegistry, register_sources
+from tiles.sources import SYMBOL_SCALE, EditionConfiguration, EditionRegistry, register_sources
 
 MOST_RENDERERS = 256
 PATIENCE = 30.0
@@ -131,10 +131,11 @@ class Engine:
 
     # Pictures
 
-    def map(self, edition: Edition, style: str, view: View, permit: Permit) -> Image.Image:
+    def map(self, edition: Edition, style: str, view: View, permit: Permit, symbol_scale: float = 1.0) -> Image.Image:
         """The whole layer in `view`, unclipped: RGB where it is opaque, else RGBA.
 
         Drawn for the view, so it is sharp in every CRS; pasted from tiles where they are at hand and lie exactly on its pixels.
+        `symbol_scale` enlarges lines, symbols and text of a line map, for prints of many dots per inch; never what may be seen.
 
         Raises
         ------
@@ -144,11 +145,11 @@ class Engine:
             The data can't be read now, or too much is being drawn.
         """
         _check(edition, permit)
-        pasted = self._pasted(edition, style, view)
+        pasted = self._pasted(edition, style, view) if symbol_scale == 1.0 else None
         if pasted is not None:
             return pasted
         with self._slot():
-            return self._renderer(edition, style).map(view)
+            return self._renderer(edition, style).map(view, symbol_scale)
 
     def tile(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit) -> StoredTile:
         """The whole tile, unclipped: from the cache, or drawn (with its neighbours) and stored there.
@@ -292,9 +293,11 @@ class _Renderer:
             buffer.seek(0)
             return _stored(buffer.read())
 
-    def map(self, view: View) -> Image.Image:
+    def map(self, view: View, symbol_scale: float = 1.0) -> Image.Image:
         with self._conf, _told_as_render_failed():
-            query = MapQuery(tuple(view.bounds), (view.width, view.height), SRS(_mapproxy_name(view.crs)), "image/png")
+            query = MapQuery(
+                tuple(view.bounds), (view.width, view.height), SRS(_mapproxy_name(view.crs)), "image/png", dimensions={SYMBOL_SCALE: symbol_scale},
+            )
             return DirectMapLayer(self._source, self._source.extent).get_map(query).as_image()
 
 

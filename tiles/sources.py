@@ -28,8 +28,11 @@ from tiles.elevation import Ramp, painter
 from tiles.errors import RenderFailed
 from tiles.mapproxy_config import RASTER_SOURCE, VECTOR_SOURCE
 
-Draw = Callable[[View], Image.Image]
-"""A view to the whole layer in it, unclipped: RGB where it is opaque, else RGBA."""
+Draw = Callable[[View, float], Image.Image]
+"""A view, and how much larger than usual symbols and text are wanted, to the whole layer in it, unclipped: RGB where it is opaque, else RGBA."""
+
+SYMBOL_SCALE = "symbol_scale"
+"""The dimension of a MapQuery that carries it; tiles have none."""
 
 MOST_READERS = 64
 
@@ -78,7 +81,7 @@ class EditionRegistry:
         reader = self.reader(edition_id, generation)
         paint = painter(style, self._ramp) if edition.product is ProductType.DEM else None
 
-        def draw(view: View) -> Image.Image:
+        def draw(view: View, _symbol_scale: float) -> Image.Image:
             return picture_of(reader.read(view, paint=paint), view)
 
         return draw
@@ -121,7 +124,7 @@ class EditionSource(MapLayer):
         """Raises SourceError where the edition can't be read."""
         view = View(crs=query.srs.srs_code, bounds=Bounds(*query.bbox), width=query.size[0], height=query.size[1])
         try:
-            picture = self._draw(view)
+            picture = self._draw(view, (query.dimensions or {}).get(SYMBOL_SCALE, 1.0))
         except (rasterio.errors.RasterioError, RenderFailed, OSError) as error:
             raise SourceError(str(error)) from error
         return ImageResult(picture, size=query.size, image_opts=self.image_opts)

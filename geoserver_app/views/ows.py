@@ -18,7 +18,7 @@ from geoserver_app.views.access import caller_of, described, language, limits, r
 from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.wiring import services
 from layers.model import STYLES, Bounds, View
-from tiles.compose import cut, lay_over
+from tiles.compose import cut_to, lay_over, visible_part
 from tiles.encode import encode
 from tiles.errors import RequestInvalid
 from tiles.legends import legend
@@ -28,6 +28,9 @@ from tiles.requests import (
 )
 
 bp = flask.Blueprint("ows", __name__)
+
+SCREEN_DPI = 96.0
+"""Above this many dots per inch a map is a print: its symbols grow with it."""
 
 WMS_CONTENT_TYPE = {"1.1.1": "application/vnd.ogc.wms_xml; charset=utf-8", "1.3.0": "text/xml; charset=utf-8"}
 
@@ -82,7 +85,8 @@ def _map(caller: Caller, request: GetMap) -> flask.Response:
         for layer, style in zip(request.layers, request.styles, strict=True)
     ])
     styles = [style_of(permit, "STYLES") for permit in permits]
-    pictures = [_drawn(permit, style, request.view) for permit, style in zip(permits, styles, strict=True)]
+    symbol_scale = request.dpi / SCREEN_DPI if request.dpi > SCREEN_DPI else 1.0
+    pictures = [_drawn(permit, style, request.view, symbol_scale) for permit, style in zip(permits, styles, strict=True)]
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))
     data = encode(
         picture, request.media_type, transparent=request.transparent, background=request.background,
@@ -91,15 +95,16 @@ def _map(caller: Caller, request: GetMap) -> flask.Response:
     return flask.Response(data, content_type=request.media_type)
 
 
-def _drawn(permit: Permit, style: str, view: View) -> Image.Image | None:
+def _drawn(permit: Permit, style: str, view: View, symbol_scale: float) -> Image.Image | None:
     """One layer of the map, cut; None where nothing of it may be seen, whatever there is."""
     placed = _expressible(view)
     if placed is None:
         return None
     inner, corner = placed
-    if permit.area is not None and permit.area.mask(inner) is False:
+    visible = visible_part(permit.area, inner)
+    if visible is False:
         return None
-    picture = cut(services().engine.map(permit.edition, style, inner, permit), permit.area, inner)
+    picture = cut_to(services().engine.map(permit.edition, style, inner, permit, symbol_scale), visible)
     if inner == view:
         return picture
     whole = Image.new("RGBA", (view.width, view.height))

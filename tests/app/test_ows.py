@@ -64,6 +64,12 @@ def test_a_map_far_from_the_data_or_overhanging_the_world_is_empty_and_fine(coun
     assert picture(over).shape == (200, 400, 4)
 
 
+def test_a_print_of_many_dots_per_inch_draws_its_symbols_larger_and_shows_no_more(county):
+    screen, printed = (picture(ask(county, map_query("dlg", **dots))) for dots in ({}, {"DPI": "288", "MAP_RESOLUTION": "288"}))
+    assert (printed[..., 3] > 0).sum() > 1.8 * (screen[..., 3] > 0).sum() > 0
+    assert not printed[:, 50:].any()
+
+
 def test_a_style_of_another_product_is_not_defined(county):
     response = ask(county, map_query(STYLES="topographic"))
     assert response.status_code == 400

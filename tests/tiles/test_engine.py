@@ -211,10 +211,10 @@ def counted(engine: Engine, edition, style: str, seconds: float = 0.0) -> list[V
     asked: list[View] = []
     draw = renderer._source._draw
 
-    def slow(view: View) -> Image.Image:
+    def slow(view: View, symbol_scale: float) -> Image.Image:
         asked.append(view)
         time.sleep(seconds)
-        return draw(view)
+        return draw(view, symbol_scale)
 
     for manager in renderer._managers.values():
         manager.sources[0]._draw = slow
