@@ -14,7 +14,7 @@ from rich.table import Table
 
 from agreements.errors import AgreementsError
 from agreements.model import BUREAU, Effect, Operation
-from geoserver_app.settings import CLASSIFICATIONS, Settings, SettingsInvalid, load_settings
+from geoserver_app.settings import CLASSIFICATIONS, PortInUse, Settings, SettingsInvalid, load_settings
 from layers.errors import LayersError
 from layers.model import Classification, ProductType
 
@@ -29,7 +29,7 @@ class Group(click.Group):
     def invoke(self, context):
         try:
             return super().invoke(context)
-        except (LayersError, AgreementsError, SettingsInvalid) as error:
+        except (LayersError, AgreementsError, SettingsInvalid, PortInUse) as error:
             talk.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
             context.exit(INVALID)
 

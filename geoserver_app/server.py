@@ -2,11 +2,12 @@
 
 import logging
 import os
+import socket
 
 from granian import Granian
 from granian.constants import Interfaces
 
-from geoserver_app.settings import Settings
+from geoserver_app.settings import PortInUse, Settings
 
 
 def build():
@@ -19,7 +20,14 @@ def build():
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop. Workers get the settings through the environment, so that a worker that is replaced gets the same."""
+    """Serve until told to stop. Workers get the settings through the environment, so that a worker that is replaced gets the same.
+
+    Raises
+    ------
+    PortInUse
+        The server would share a busy port without a word: the kernel lets processes of one user do so.
+    """
+    _check_port(settings)
     for name in ("bind", "port", "public_base_url", "data", "database_url", "store", "cache", "decisions", "config", "ceiling", "workers", "threads",
                  "max_pixels", "max_layers", "recheck_seconds", "trust_seconds", "trusted_proxies", "contact_name", "contact_email", "demo"):
         os.environ[f"GEOSHARE_{name.upper()}"] = str(getattr(settings, name))
@@ -27,3 +35,12 @@ def serve(settings: Settings) -> None:
         "geoserver_app.server:build", factory=True, interface=Interfaces.WSGI, address=settings.bind, port=settings.port,
         workers=settings.workers, blocking_threads=settings.threads, backlog=2048, respawn_failed_workers=True, log_access=False,
     ).serve()
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in settings.bind else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.bind, settings.port))
+        except OSError as error:
+            raise PortInUse(settings.bind, settings.port) from error

@@ -21,6 +21,13 @@ class SettingsInvalid(Exception):
         self.faults = faults
 
 
+class PortInUse(Exception):
+    """Another process listens where this one should."""
+
+    def __init__(self, bind: str, port: int):
+        super().__init__(f"{bind}:{port} is in use: stop what listens there, or take another port (PORT=8090 make run, or geoshare serve --port 8090)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How this instance runs. Folders are absolute once loaded."""
