@@ -95,9 +95,11 @@ def serve(settings: Settings, bind, port, workers):
 def demo(settings: Settings, port, build_only):
     """Build the model county and its three agencies once, then serve them."""
     from geoserver_app.demo import build_demo, print_addresses
-    from geoserver_app.server import serve as run
+    from geoserver_app.server import check_port, serve as run
 
     settings = settings.replaced(port=port, public_base_url=f"http://{settings.bind}:{port}", demo=True)
+    if not build_only:
+        check_port(settings)
     description = build_demo(settings, talk)
     print_addresses(description, talk)
     if not build_only:

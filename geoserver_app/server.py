@@ -27,7 +27,7 @@ def serve(settings: Settings) -> None:
     PortInUse
         The server would share a busy port without a word: the kernel lets processes of one user do so.
     """
-    _check_port(settings)
+    check_port(settings)
     for name in ("bind", "port", "public_base_url", "data", "database_url", "store", "cache", "decisions", "config", "ceiling", "workers", "threads",
                  "max_pixels", "max_layers", "recheck_seconds", "trust_seconds", "trusted_proxies", "contact_name", "contact_email", "demo"):
         os.environ[f"GEOSHARE_{name.upper()}"] = str(getattr(settings, name))
@@ -37,7 +37,8 @@ def serve(settings: Settings) -> None:
     ).serve()
 
 
-def _check_port(settings: Settings) -> None:
+def check_port(settings: Settings) -> None:
+    """Raises PortInUse where something listens already."""
     with socket.socket(socket.AF_INET6 if ":" in settings.bind else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
