@@ -237,6 +237,11 @@ class _Parameters:
             if name in REFUSED:
                 raise _fault("InvalidParameterValue", name, "refused-parameter", name=name)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing is asked: no parameter but the service and the language."""
+        return not self._values.keys() - {"SERVICE", "LANG"}
+
     def text(self, name: str) -> str:
         return self._values.get(name, "")
 
@@ -580,15 +585,16 @@ REST_PATH = re.compile(r"/wmts/1\.0\.0/([^/]{1,200})/([^/]{1,64})/([^/]{1,64})/(
 def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities | GetTile:
     """The WMTS request that `pairs` spell. STYLE may be left out for the layer's first.
 
-    GetCapabilities may say SERVICE=WMS: QGIS adds that to every address pasted into it, and reads whichever document comes.
+    The bare address is answered with the capabilities, since GDAL adds nothing to what is pasted; and GetCapabilities may say SERVICE=WMS,
+    since QGIS adds that to every address and reads whichever document comes.
     """
     parameters = _Parameters(pairs, WMTS_PARAMETERS, limits)
-    asks_what_there_is = parameters.text("REQUEST").upper() == "GETCAPABILITIES"
+    asks_what_there_is = parameters.text("REQUEST").upper() == "GETCAPABILITIES" or parameters.is_bare
     parameters.one_of("SERVICE", {"WMTS": "WMTS", "WMS": "WMS"} if asks_what_there_is else {"WMTS": "WMTS"}, "WMTS")
     parameters.refuse_what_clients_may_not_choose()
-    operation = parameters.required("REQUEST", "give GetCapabilities or GetTile")
     if asks_what_there_is:
         return _wmts_capabilities(parameters)
+    operation = parameters.required("REQUEST", "give GetCapabilities or GetTile")
     if operation.upper() != "GETTILE":
         raise _fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices="GetCapabilities, GetTile")
     if parameters.text("VERSION") not in ("", WMTS_VERSION):

@@ -413,10 +413,16 @@ def test_wmts_capabilities_are_of_version_1_0_0():
     assert refused(wmts, REQUEST="GetFeatureInfo").code == "OperationNotSupported"
 
 
-def test_the_address_of_wmts_can_be_pasted_into_qgis_which_adds_service_wms_to_it():
-    pasted = [("SERVICE", "WMS"), ("REQUEST", "GetCapabilities")]
-    assert parse_wmts_kvp(pasted) == GetCapabilities(service="WMTS", version="1.0.0")
+@pytest.mark.parametrize("added", [
+    [], [("key", "secret")], [("SERVICE", "WMTS")], [("SERVICE", "WMS"), ("REQUEST", "GetCapabilities")],
+])
+def test_the_address_of_wmts_can_be_pasted_into_gdal_which_adds_nothing_and_qgis_which_adds_service_wms(added):
+    assert parse_wmts_kvp(added) == GetCapabilities(service="WMTS", version="1.0.0")
+
+
+def test_a_tile_is_asked_of_wmts_by_name():
     assert refused(wmts, SERVICE="WMS").locator == "SERVICE"
+    assert refused(wmts, REQUEST=None).locator == "REQUEST"
 
 
 @pytest.mark.parametrize("name", ["LAYER", "FORMAT", "TILEMATRIXSET", "TILEMATRIX", "TILEROW", "TILECOL"])
