@@ -1,0 +1,66 @@
+"""A house served for real: `geoshare serve` in a process of its own, on a free port of this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PATIENCE = 30.0
+"""Seconds a server may take to come up, and a request to be answered: nothing here may wait for ever."""
+
+
+@contextmanager
+def serving(house, **settings: str) -> Iterator[str]:
+    """The base address of a server over the house's folder, while the block lasts; `settings` by their names."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    given = {"data": house.services.settings.data, "port": port, "workers": 1, "threads": 4, "public_base_url": base} | settings
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GEOSHARE_")}
+    environ |= {f"GEOSHARE_{name.upper()}": str(value) for name, value in given.items()}
+    log = house.folder / f"server-{port}.log"
+    with log.open("wb") as out:
+        server = subprocess.Popen([Path(sys.executable).parent / "geoshare", "serve"], env=environ, stdout=out, stderr=out, cwd=house.folder)
+    try:
+        _await(base, server, log)
+        yield base
+    finally:
+        server.terminate()
+        try:
+            server.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(PATIENCE)
+
+
+def _await(base: str, server: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{base}/healthz", timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not come up: {log.read_text(errors='replace')[-2000:]}")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def fetch(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers by lower-case name, and body; a refusal is an answer too."""
+    request = urllib.request.Request(address, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read()
