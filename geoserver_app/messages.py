@@ -149,6 +149,7 @@ STYLE_TITLES = MappingProxyType({
     "shaded-relief": ("晕渲分层设色", "Hillshade over colour relief"),
     "slope": ("坡度", "Slope"),
     "topographic": ("地形图", "Topographic"),
+    "unlabelled": ("无注记", "Without labels"),
 })
 """Chinese, English."""
 

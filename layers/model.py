@@ -230,7 +230,7 @@ class CatalogueSnapshot:
 STYLES = {
     ProductType.DOM: ("default",),
     ProductType.DEM: ("hillshade", "relief", "shaded-relief", "slope"),
-    ProductType.DLG: ("topographic",),
-    ProductType.OVERLAY: ("default",),
+    ProductType.DLG: ("topographic", "unlabelled"),
+    ProductType.OVERLAY: ("default", "unlabelled"),
 }
 """Styles of each product; the first is what an empty STYLES asks for."""

@@ -110,16 +110,18 @@ class LineMapRenderer:
         With `vectors` and `classes`.
     styles : Path
         config/styles
+    labels : bool
+        False draws no text at all.
 
     Scale: widths and what is shown follow Mapnik's denominator (0.28 mm a pixel; degrees and Web Mercator metres as at the equator), so
     that all tiles of one zoom level agree, and a 2x picture shows what the plain one shows.
     """
 
-    def __init__(self, folder: Path, edition: Edition, styles: Path):
+    def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True):
         book = StyleBook.load(styles)
         source = folder / edition.vectors if edition.vectors else None
         tables = book.fit(edition, _contour_parameters(book, source, edition))
-        self._xml = map_xml(_layers(tables, edition, source), BUFFER)
+        self._xml = map_xml(_layers(tables, edition, source), BUFFER, labels=labels)
         self._idle: deque[mapnik.Map] = deque()
         self._turns = threading.BoundedSemaphore(MOST_MAPS)
         self._building = threading.Lock()

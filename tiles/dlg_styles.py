@@ -212,7 +212,13 @@ class StyleBook:
         return TableStyles(feature_class=table, fields=fields, kinds=kinds, styles=tuple(styles))
 
 
-def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._Element]]], buffer_size: int) -> str:
+LABELS = ("TextSymbolizer", "ShieldSymbolizer")
+
+UNLABELLED = "unlabelled"
+"""The style without any text: what is shared under it tells no name, number or height, whatever its attributes hold."""
+
+
+def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._Element]]], buffer_size: int, *, labels: bool = True) -> str:
     """A whole Mapnik map.
 
     Parameters
@@ -221,6 +227,8 @@ def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._
         In drawing order; no two of one name.
     buffer_size : int
         Pixels around the picture in which features and names are still placed.
+    labels : bool
+        False leaves out every symbol that writes.
     """
     root = etree.Element("Map", {"buffer-size": str(buffer_size)})
     for name, face in FONTSETS.items():
@@ -230,6 +238,8 @@ def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._
             named = deepcopy(style)
             named.set("name", f"{name} {number}")
             root.append(named)
+    for symbolizer in [] if labels else list(root.iter(*LABELS)):
+        symbolizer.getparent().remove(symbolizer)
     for name, srs, datasource, styles in layers:
         layer = etree.SubElement(root, "Layer", {"name": name, "srs": srs, "cache-features": "true" if len(styles) > 1 else "false"})
         for number in range(len(styles)):

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from layers.model import STYLES, Bounds, Edition, FeatureClass, ProductType, View
 from tiles.dlg import draw, load_map, register_fonts
-from tiles.dlg_styles import Kind, StyleBook, TableStyles, map_xml
+from tiles.dlg_styles import UNLABELLED, Kind, StyleBook, TableStyles, map_xml
 from tiles.elevation import STEEPEST, Ramp, slope_grey
 from tiles.errors import RequestInvalid
 
@@ -74,18 +74,18 @@ def legend(edition: Edition, style: str, *, config: Path, language: str) -> Imag
         raise RequestInvalid("StyleNotDefined", "STYLE", f"style `{style[:60]}` is not defined here: ask for one of {', '.join(styles)}")
     chinese = language.lower().startswith("zh")
     if not edition.product.is_raster:
-        return _line_map(edition, StyleBook.load(config / "styles"), chinese)
+        return _line_map(edition, StyleBook.load(config / "styles"), chinese, labels=style != UNLABELLED)
     if edition.product is ProductType.DOM:
         return _bar(_word(ProductType.DOM, chinese), np.full((1, 1, 3), 150, np.uint8), [])
     return _elevation(style, Ramp.load(config / "relief.csv"), chinese)
 
 
-def _line_map(edition: Edition, book: StyleBook, chinese: bool) -> Image.Image:
+def _line_map(edition: Edition, book: StyleBook, chinese: bool, labels: bool) -> Image.Image:
     rows = list(_rows(book.fit(edition), chinese)) or [Row(title=_word("empty", chinese))]
     letters = _letters(LETTERS)
     width = 2 * MARGIN + SWATCH + GAP + math.ceil(max(letters.getlength(row.title) for row in rows))
     canvas = Image.new("RGB", (width, 2 * MARGIN + ROW * len(rows)), "white")
-    samples = _samples(rows, chinese)
+    samples = _samples(rows, chinese, labels)
     canvas.paste(samples, (MARGIN, MARGIN), samples)
     pen = ImageDraw.Draw(canvas)
     for number, row in enumerate(rows):
@@ -116,7 +116,7 @@ def _title(table: FeatureClass, chinese: bool) -> str:
     return (table.title_zh if chinese else table.title_en) or table.name
 
 
-def _samples(rows: list[Row], chinese: bool) -> Image.Image:
+def _samples(rows: list[Row], chinese: bool, labels: bool) -> Image.Image:
     """All samples in one Mapnik map, a strip as wide as a sample: row 0 on top."""
     layers = []
     for number, row in enumerate(rows):
@@ -130,7 +130,7 @@ def _samples(rows: list[Row], chinese: bool) -> Image.Image:
     register_fonts()
     height = ROW * len(rows)
     view = View(crs="EPSG:3857", bounds=Bounds(0, -height * RESOLUTION, SWATCH * RESOLUTION, 0), width=SWATCH, height=height)
-    xml = map_xml([layer for _, layer in sorted(layers, key=lambda pair: pair[0])], 0)
+    xml = map_xml([layer for _, layer in sorted(layers, key=lambda pair: pair[0])], 0, labels=labels)
     return draw(load_map(xml), view, 1.0)
 
 

@@ -50,7 +50,7 @@ class EditionRegistry:
         self._store, self._config = store, config
         self._editions: OrderedDict[tuple[int, int], Edition] = OrderedDict()
         self._readers: dict[tuple[int, int], MosaicReader] = {}
-        self._line_maps: dict[tuple[int, int], object] = {}
+        self._line_maps: dict[tuple[int, int], dict[str, object]] = {}
         self._lock = threading.Lock()
 
     def enrol(self, edition: Edition) -> None:
@@ -77,7 +77,7 @@ class EditionRegistry:
         """How the edition is drawn in `style`. Raises KeyError where it was not enrolled or has no such style."""
         edition = self._editions[edition_id, generation]
         if not edition.product.is_raster:
-            return self._line_map(edition).render
+            return self._line_map(edition, style).render
         reader = self.reader(edition_id, generation)
         paint = painter(style, self._ramp) if edition.product is ProductType.DEM else None
 
@@ -90,14 +90,17 @@ class EditionRegistry:
     def _ramp(self) -> Ramp:
         return Ramp.load(self._config / "relief.csv")
 
-    def _line_map(self, edition: Edition):
+    def _line_map(self, edition: Edition, style: str):
         from tiles.dlg import LineMapRenderer          # Mapnik is loaded where a line map is first drawn, not with every worker
+        from tiles.dlg_styles import UNLABELLED
 
         key = edition.edition_id, edition.generation
         with self._lock:
-            if key not in self._line_maps:
-                self._line_maps[key] = LineMapRenderer(self._store / edition.folder, edition, self._config / "styles")
-            return self._line_maps[key]
+            renderers = self._line_maps.setdefault(key, {})
+            if style not in renderers:
+                folder = self._store / edition.folder
+                renderers[style] = LineMapRenderer(folder, edition, self._config / "styles", labels=style != UNLABELLED)
+            return renderers[style]
 
 
 def picture_of(patch: Patch | None, view: View) -> Image.Image:

@@ -58,6 +58,29 @@ def overlay(folder: Path, config: Path, rows: list[dict], crs: str = "EPSG:4490"
     return edition_of(folder / "overlay.gpkg", config, ProductType.OVERLAY)
 
 
+def test_without_labels_nothing_depends_on_a_name(county, config_folder):
+    """The picture of the unlabelled style is the same when every name is another; that of the labelled one is not."""
+    renamed = rename_everything(county)
+    where = view(*place(0.5, 0.5), 4.0, size=512)
+    for labels, alike in ((False, True), (True, False)):
+        pictures = [
+            pixels(LineMapRenderer(folder, county.edition, config_folder / "styles", labels=labels), where) for folder in (county.folder, renamed)
+        ]
+        assert (pictures[0] == pictures[1]).all() == alike
+        assert pictures[0][..., 3].any()
+
+
+def rename_everything(county: County) -> Path:
+    folder = county.folder.parent / "renamed"
+    folder.mkdir()
+    for table in county.edition.classes:
+        frame = pyogrio.read_dataframe(county.folder / county.edition.vectors, layer=table.name)
+        if "NAME" in frame:
+            frame["NAME"] = frame["NAME"].map(lambda name: f"另名{len(name)}", na_action="ignore")
+        pyogrio.write_dataframe(frame, folder / county.edition.vectors, layer=table.name)
+    return folder
+
+
 def test_the_ground_between_features_is_transparent_and_without_colour(renderer):
     picture = pixels(renderer, view(WEST - 20_000, SOUTH, 2))
     assert picture.max() == 0

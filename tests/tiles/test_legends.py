@@ -112,7 +112,7 @@ def test_every_style_of_every_product_has_a_legend(county, config_folder, produc
 
 
 def test_an_unknown_style_is_told_with_those_there_are(county, config_folder):
-    with pytest.raises(RequestInvalid, match="style `night` is not defined here: ask for one of topographic") as told:
+    with pytest.raises(RequestInvalid, match="style `night` is not defined here: ask for one of topographic, unlabelled") as told:
         legend(county.edition, "night", config=config_folder, language="en")
     assert (told.value.code, told.value.locator) == ("StyleNotDefined", "STYLE")
 
