@@ -8,12 +8,14 @@ every seal after it. Never a key, never a raw client address.
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 FIRST_SEAL = "0" * 64
+LEAST_FREE = 16 << 20
 
 
 class DecisionLogUnavailable(Exception):
@@ -54,6 +56,16 @@ class DecisionLog:
         except OSError as error:
             self._day = ""
             raise DecisionLogUnavailable(f"the decision record can't be written: {error.strerror}") from error
+
+    def check(self) -> None:
+        """Raises DecisionLogUnavailable where a record could not be written now; writes nothing."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            is_full = shutil.disk_usage(self.folder).free < LEAST_FREE
+        except OSError as error:
+            raise DecisionLogUnavailable(f"the decision record can't be written: {error.strerror}") from error
+        if is_full or not os.access(self.folder, os.W_OK):
+            raise DecisionLogUnavailable("the decision record can't be written: the disk is full or the folder is not ours")
 
     def _begin(self, now: datetime) -> None:
         self._day, self._process = now.strftime("%Y-%m-%d"), os.getpid()

@@ -21,7 +21,7 @@ def healthz():
 def readyz():
     try:
         services().gate.standing()
-        services().log.write({"event": "service.ready"})
+        services().log.check()
     except (NotTrusted, DecisionLogUnavailable):
         return flask.jsonify(status="not ready"), 503
     return flask.jsonify(status="ready")

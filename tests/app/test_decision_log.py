@@ -60,6 +60,14 @@ def test_where_the_record_cannot_be_written_that_is_said(tmp_path):
         DecisionLog(blocked).write({"event": "overlay.decided"})
 
 
+def test_whether_a_record_could_be_written_is_told_without_writing_one(tmp_path):
+    DecisionLog(tmp_path / "decisions").check()
+    assert not list(tmp_path.rglob("*.jsonl"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DecisionLogUnavailable):
+        DecisionLog(tmp_path / "file").check()
+
+
 def test_a_forked_worker_begins_a_segment_of_its_own(tmp_path):
     log = DecisionLog(tmp_path)
     log.write({"from": "parent"})
