@@ -43,7 +43,10 @@ from tiles.requests import ExceptionForm, Exceptions, Limits, exception_form, pa
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 3
-CHALLENGE = 'Basic realm="geoshare", charset="UTF-8"'
+ASKS_A_PERSON = 'Basic realm="geoshare", charset="UTF-8"'
+ASKS_A_PROGRAM = 'Bearer realm="geoshare"'
+"""For a bad key in the address: Basic would make a browser ask for a password at every tile, and a right one would then be a second key."""
+
 NOT_SHARED = "no-agreement"
 
 
@@ -74,7 +77,8 @@ def told(error: Exception, language: str, contact: str) -> Told:
         case Refused():
             return _told_refusal(error, language, contact)
         case Unidentified():
-            return Told(status=401, slug=error.code, detail=sentence(error.code, {}, language), headers={"WWW-Authenticate": CHALLENGE})
+            challenge = ASKS_A_PROGRAM if error.by_address else ASKS_A_PERSON
+            return Told(status=401, slug=error.code, detail=sentence(error.code, {}, language), headers={"WWW-Authenticate": challenge})
         case RequestInvalid():
             status = 413 if isinstance(error, RequestTooLarge) else 400
             detail = sentence(error.fault, error.detail, language) if error.fault else error.message

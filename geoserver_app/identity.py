@@ -19,11 +19,14 @@ PATH_PREFIX = "/k/"
 
 
 class Unidentified(Exception):
-    """No key, or none that counts. `code` is `key-missing`, `key-unknown` or `key-ambiguous`; the answer never says which key it was."""
+    """No key, or none that counts. `code` is `key-missing`, `key-unknown` or `key-ambiguous`; the answer never says which key it was.
 
-    def __init__(self, code: str):
+    `by_address` tells that a key came in the query or the path: then there is no password to ask a person for.
+    """
+
+    def __init__(self, code: str, *, by_address: bool = False):
         super().__init__(code)
-        self.code = code
+        self.code, self.by_address = code, by_address
 
 
 class Carriage(Enum):
@@ -77,7 +80,7 @@ def presented_key(environ: dict) -> Presented:
     if not found:
         raise Unidentified("key-missing")
     if len({p.secret for p in found}) > 1:
-        raise Unidentified("key-ambiguous")
+        raise Unidentified("key-ambiguous", by_address=any(p.carriage is not Carriage.HEADER for p in found))
     return found[0]
 
 
@@ -93,11 +96,9 @@ def strip_path_key(environ: dict) -> dict:
 def identify(presented: Presented, register: RegisterSnapshot, now: datetime, base_url: str) -> Caller:
     """The agency behind a key; Unidentified where the key is unknown, revoked or past its end."""
     key = register.keys.get(hashlib.sha256(presented.secret.encode()).hexdigest())
-    if key is None or not _counts(key, now):
-        raise Unidentified("key-unknown")
-    agency = register.agencies.get(key.agency_id)
+    agency = register.agencies.get(key.agency_id) if key is not None and _counts(key, now) else None
     if agency is None or not agency.is_active:
-        raise Unidentified("key-unknown")
+        raise Unidentified("key-unknown", by_address=presented.carriage is not Carriage.HEADER)
     return Caller(agency=agency, key_id=key.key_id, presented=presented, base_url=base_url)
 
 

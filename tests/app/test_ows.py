@@ -126,6 +126,15 @@ def test_nobody_without_a_key_gets_anything_but_the_question_for_one(county, rou
     assert b"dom" not in response.data
 
 
+@pytest.mark.parametrize("path", ["/api/v1/layers?key=gsk_wrong", "/k/gsk_wrong/tiles/dom/tdt_c/15/27194/5275.png", "/ows?tk=gsk_wrong"])
+def test_a_bad_key_in_the_address_opens_no_password_window_in_a_browser(county, path):
+    response = ask(county, path.partition("?")[2], None, path.partition("?")[0])
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+    with_password = ask(county, {}, None, "/api/v1/layers", Authorization="Basic Z3NrX3dyb25nOg==")
+    assert with_password.headers["WWW-Authenticate"].startswith("Basic ")
+
+
 def test_each_version_has_its_own_form_of_exception(county):
     new = ask(county, map_query(BBOX="1,2,3"))
     assert (new.status_code, new.content_type) == (400, "text/xml; charset=utf-8")
