@@ -332,7 +332,7 @@ class Connection:
     def _more(self) -> None:
         received = self.socket.recv(1 << 18)
         if not received:
-            raise CannotMeasure("the server closed the connection in the middle of an answer")
+            raise ConnectionError("the connection was closed in the middle of an answer")
         self.buffer += received
 
 
@@ -354,7 +354,10 @@ def ask_each_once(server: Server, requests: Sequence[bytes], connections: int) -
                 at = next(turns, None)
             if at is None:
                 return connection.close()
-            answers[at] = connection.ask(requests[at])
+            try:
+                answers[at] = connection.ask(requests[at])
+            except (ConnectionError, TimeoutError) as error:
+                raise CannotMeasure(f"{server.name} broke off at request {at}: {error}; {server.tail()}") from error
 
     cpu, began = server.cpu_seconds(), time.perf_counter()
     with ThreadPoolExecutor(connections) as pool:
