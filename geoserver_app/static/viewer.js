@@ -6,21 +6,21 @@ const WORDS = {
     title: "基础地理信息共享平台", subtitle: "按共建共享协议提供影像、高程与线划图", synthetic: "样例数据 · SYNTHETIC", skip: "跳到地图", panel: "图层",
     who: "以哪个部门的身份查看？", ownKey: "使用自己的密钥", keyLabel: "密钥（由共享服务处发放）", open: "打开", layers: "可用图层", style: "样式", opacity: "不透明度", legend: "图例",
     qgis: "在 QGIS 中使用", foot: "每一幅图都按协议的范围、比例尺与要素逐像素裁切；每次访问都有记录。",
-    whole: "回到授权范围", compare: "左右对比：最上面的图层", close: "关闭", copy: "复制", copied: "已复制", loading: "正在读取…",
+    whole: "回到授权范围", compare: "左右对比：线划图与其下的影像", close: "关闭", copy: "复制", copied: "已复制", loading: "正在读取…",
     refused: "密钥未被接受：请核对后重试，或向共享服务处申请新的密钥。", unreachable: "服务暂时没有应答，请稍后再试。", none: "该密钥目前没有任何可用图层。",
-    zoomIn: "放大后显示（协议限定比例尺）", zoomOut: "缩小后显示（协议限定比例尺）", edition: "版本", scaleFrom: "比例尺", finest: "最大", coarsest: "最小", any: "不限",
+    zoomIn: "放大后显示（协议限定比例尺）", zoomOut: "缩小后显示（协议限定比例尺）", enlarged: "已到最细一级，画面为放大显示", map: "地图", colour: "颜色（红 绿 蓝）", edition: "版本", scaleFrom: "比例尺", finest: "最大", coarsest: "最小", any: "不限",
     wms: "图层 ▸ 添加图层 ▸ 添加 WMS/WMTS 图层 ▸ 新建，粘贴到“URL”。", wmts: "同一窗口新建连接，粘贴后在“切片集”页选择。", xyz: "浏览器面板 ▸ XYZ Tiles ▸ 新建连接，粘贴到“URL”。",
-    nothing: "此处没有可告知的内容。", height: "高程（米）", red: "红", green: "绿", blue: "蓝", lang: "English", scale: "比例尺", gk: "高斯-克吕格 CM120", credit: "来源：", infoRefused: "此处不可查询",
+    nothing: "此处没有可告知的内容。", height: "高程（米）", lang: "English", scale: "比例尺", gk: "高斯-克吕格 CM120", credit: "来源：", infoRefused: "此处不可查询",
   },
   en: {
     title: "Geospatial sharing", subtitle: "Orthophotos, elevation and line maps under sharing agreements", synthetic: "SYNTHETIC · 样例数据", skip: "Skip to the map", panel: "Layers",
     who: "See it as which department?", ownKey: "Use your own key", keyLabel: "Key (issued by the sharing service)", open: "Open", layers: "Your layers", style: "Style", opacity: "Opacity", legend: "Legend",
     qgis: "Use it in QGIS", foot: "Every picture is cut to the agreement, pixel by pixel: area, scale and attributes. Every access is recorded.",
-    whole: "Back to the granted area", compare: "Compare: slide the top layer aside", close: "Close", copy: "Copy", copied: "Copied", loading: "Reading…",
+    whole: "Back to the granted area", compare: "Compare: slide the line map aside", close: "Close", copy: "Copy", copied: "Copied", loading: "Reading…",
     refused: "The key was not accepted: check it and try again, or ask the sharing service for a new one.", unreachable: "The service does not answer right now: try again in a moment.", none: "This key has no layers at present.",
-    zoomIn: "shown when you zoom in (scale limit of the agreement)", zoomOut: "shown when you zoom out (scale limit of the agreement)", edition: "edition", scaleFrom: "scale", finest: "finest", coarsest: "coarsest", any: "any",
+    zoomIn: "shown when you zoom in (scale limit of the agreement)", zoomOut: "shown when you zoom out (scale limit of the agreement)", enlarged: "beyond the finest level: enlarged", map: "Map", colour: "Colour (red green blue)", edition: "edition", scaleFrom: "scale", finest: "finest", coarsest: "coarsest", any: "any",
     wms: "Layer ▸ Add Layer ▸ Add WMS/WMTS Layer ▸ New, paste into “URL”.", wmts: "New connection in the same window; then choose on the “Tilesets” page.", xyz: "Browser panel ▸ XYZ Tiles ▸ New Connection, paste into “URL”.",
-    nothing: "Nothing to tell of this place.", height: "Height (m)", red: "Red", green: "Green", blue: "Blue", lang: "中文", scale: "Scale", gk: "Gauss-Krüger CM120", credit: "Source: ", infoRefused: "not to be asked here",
+    nothing: "Nothing to tell of this place.", height: "Height (m)", lang: "中文", scale: "Scale", gk: "Gauss-Krüger CM120", credit: "Source: ", infoRefused: "not to be asked here",
   },
 };
 const FIELDS = {
@@ -41,7 +41,9 @@ const state = { language: asked.get("lang") || remembered("language") || "zh", a
 proj4.defs("EPSG:4549", "+proj=tmerc +lat_0=0 +lon_0=120 +k=1 +x_0=500000 +y_0=0 +ellps=GRS80 +units=m +no_defs");
 
 const graticule = new ol.layer.Graticule({ strokeStyle: new ol.style.Stroke({ color: "rgba(60,90,95,.16)", width: 1 }), showLabels: false, wrapX: false });
+const clicked = new ol.Overlay({ element: Object.assign(document.createElement("div"), { className: "clicked" }), positioning: "center-center", stopEvent: false });
 const map = new ol.Map({
+  overlays: [clicked],
   target: "map",
   layers: [graticule],
   controls: ol.control.defaults.defaults({ attribution: false, rotate: false }).extend([new ol.control.ScaleLine({ minWidth: 90 })]),
@@ -56,7 +58,7 @@ function start() {
   byId("key-form").addEventListener("submit", (event) => { event.preventDefault(); state.agency = null; showAgencies(); openWith(byId("key").value.trim()); });
   byId("home").addEventListener("click", showWhole);
   byId("compare").addEventListener("click", toggleCompare);
-  byId("swipe").addEventListener("input", () => map.render());
+  byId("swipe").addEventListener("input", () => { showEdge(); map.render(); });
   byId("popup-close").addEventListener("click", closePopup);
   byId("panel-switch").addEventListener("click", () => openPanel(!byId("panel").classList.contains("is-open")));
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") closePopup(); });
@@ -90,6 +92,7 @@ function speak(language) {
   showMessage(state.message);
   showCredit();
   closePopup();
+  openPanel(byId("panel").classList.contains("is-open"));
   byId("grid-place").textContent = "";
   tellScale();
 }
@@ -155,7 +158,7 @@ async function openWith(key) {
   closePopup();
   let answer, content;
   try {
-    answer = await fetch(`/api/v1/layers?${new URLSearchParams({ key })}`, { headers: { "Accept-Language": state.language } });
+    answer = await fetch(`/api/v1/layers?${new URLSearchParams({ key })}`, { headers: { "Accept-Language": state.language }, credentials: "omit" });
     content = await answer.json();
   } catch {
     content = null;
@@ -252,7 +255,7 @@ function rowOf(entry) {
 
 function legendOf(entry) {
   const address = entry.layer.addresses.legend?.[entry.style];
-  if (!address) return "";
+  if (!address || entry.layer.product === "DOM") return "";               // a photo explains itself
   const part = make("details", { open: Boolean(entry.legendOpen) }, make("summary", {}, say("legend")));
   const fill = () => {
     if (part.open && !part.querySelector("img")) part.append(make("img", { className: "legend", alt: `${say("legend")}: ${inLanguage(entry.layer.title)}`, src: withQuery(address, { lang: state.language }) }));
@@ -278,15 +281,29 @@ function showWhole() {
   if (state.extent) map.getView().fit(state.extent, { padding: [24, 24, 24, 24], duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 250 });
 }
 
-// -- comparing: the top layer is cut at the slider
+// -- comparing: what is drawn over the topmost picture is cut at the slider; where nothing is, that picture
 
-function topEntry() { return [...state.entries].reverse().find((entry) => entry.drawn.getVisible()); }
+function isSwiped(entry) {
+  if (byId("swipe").hidden) return false;
+  const shown = state.entries.filter((one) => one.drawn.getVisible());
+  const picture = shown.findLastIndex((one) => ["DOM", "DEM"].includes(one.layer.product));
+  return shown.slice(picture + 1 < shown.length ? picture + 1 : picture).includes(entry);
+}
 
-function isSwiped(entry) { return !byId("swipe").hidden && entry === topEntry(); }
+/** The slider's knob stays within its ends by half its width, so where it stands is not quite its value. */
+function edgeOf(width) {
+  const knob = 16;
+  return knob / 2 + ((width - knob) * byId("swipe").value) / 100;
+}
+
+function showEdge() {
+  byId("edge").hidden = byId("swipe").hidden;
+  byId("edge").style.left = `${edgeOf(map.getSize()[0])}px`;
+}
 
 function swipeBefore(entry, event) {
   if (!isSwiped(entry)) return;
-  const context = event.context, [width, height] = map.getSize(), edge = (width * byId("swipe").value) / 100;
+  const context = event.context, [width, height] = map.getSize(), edge = edgeOf(width);
   const corners = [[0, 0], [edge, 0], [edge, height], [0, height]].map((pixel) => ol.render.getRenderPixel(event, pixel));
   context.save();
   context.beginPath();
@@ -305,6 +322,7 @@ function toggleCompare() {
   const on = byId("swipe").hidden;
   byId("swipe").hidden = !on;
   byId("compare").setAttribute("aria-pressed", String(on));
+  showEdge();
   map.render();
 }
 
@@ -353,6 +371,7 @@ async function ask(coordinate) {
   const question = ++state.question;
   const entries = [...state.entries].reverse().filter((entry) => entry.drawn.getVisible() && entry.layer.operations.includes("GetFeatureInfo") && entry.minZoom <= map.getView().getZoom() + 0.5);
   showPopup(make("p", {}, say("loading")));
+  clicked.setPosition(coordinate);
   const resolution = Math.max(map.getView().getResolution(), state.entries.length ? 0.3 : 1), half = 50.5 * resolution;
   const place = { BBOX: [coordinate[0] - half, coordinate[1] - half, coordinate[0] + half, coordinate[1] + half].join(","), WIDTH: 101, HEIGHT: 101, I: 50, J: 50 };
   const told = await Promise.all(entries.map((entry) => infoOf(entry, place)));
@@ -364,7 +383,7 @@ async function ask(coordinate) {
 async function infoOf(entry, place) {
   const query = { SERVICE: "WMS", VERSION: "1.3.0", REQUEST: "GetFeatureInfo", LAYERS: entry.layer.name, QUERY_LAYERS: entry.layer.name, STYLES: entry.style || "", CRS: "EPSG:3857", FORMAT: "image/png", INFO_FORMAT: "application/json", FEATURE_COUNT: 5, ...place };
   try {
-    const answer = await fetch(withQuery(entry.layer.addresses.wms, query), { headers: { "Accept-Language": state.language } });
+    const answer = await fetch(withQuery(entry.layer.addresses.wms, query), { headers: { "Accept-Language": state.language }, credentials: "omit" });
     if (!answer.ok) return [];
     return (await answer.json()).features.map((feature) => factsOf(entry, feature)).filter(Boolean);
   } catch {
@@ -373,15 +392,25 @@ async function infoOf(entry, place) {
 }
 
 function factsOf(entry, feature) {
-  const rows = Object.entries(feature.properties || {}).filter(([, value]) => value !== null && value !== "")
-    .map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, fieldName(name)), make("td", {}, typeof value === "number" ? String(Math.round(value * 100) / 100) : String(value))));
+  const { red, green, blue, ...others } = feature.properties || {};
+  const rows = Object.entries(others).filter(([, value]) => value !== null && value !== "")
+    .map(([name, value]) => factRow(fieldName(name), typeof value === "number" ? String(Math.round(value * 100) / 100) : String(value)));
+  if ([red, green, blue].every(Number.isFinite)) {
+    const swatch = make("span", { className: "swatch" });
+    swatch.style.background = `rgb(${red}, ${green}, ${blue})`;
+    rows.push(factRow(say("colour"), swatch, `${red} ${green} ${blue}`));
+  }
   if (!rows.length) return null;                        // a shape of which the agreement tells nothing
-  const title = feature.feature_class ? `${inLanguage(entry.layer.title)} · ${feature.feature_class}` : inLanguage(entry.layer.title);
+  const title = inLanguage(entry.layer.classes?.[feature.feature_class]) || feature.feature_class || inLanguage(entry.layer.title);
   return make("div", {}, make("h3", {}, title), make("table", {}, make("tbody", {}, ...rows)));
 }
 
+function factRow(name, ...value) {
+  return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, ...value));
+}
+
 function fieldName(name) {
-  if (["height", "red", "green", "blue"].includes(name)) return say(name);
+  if (name === "height") return say(name);
   return (state.language === "zh" && Object.hasOwn(FIELDS, name) && FIELDS[name]) || name;
 }
 
@@ -390,11 +419,15 @@ function showPopup(...content) {
   byId("popup").hidden = false;
 }
 
-function closePopup() { byId("popup").hidden = true; }
+function closePopup() {
+  byId("popup").hidden = true;
+  clicked.setPosition(undefined);
+}
 
 function openPanel(open) {
   byId("panel").classList.toggle("is-open", open);
   byId("panel-switch").setAttribute("aria-expanded", String(open));
+  byId("panel-switch").textContent = say(open ? "map" : "panel");
 }
 
 // -- where, and how large
@@ -418,7 +451,7 @@ function tellScale() {
   byId("scale").textContent = `${say("scale")} 1:${Number(denominator.toPrecision(3)).toLocaleString("en")} · z${zoom.toFixed(1)}`;
   for (const entry of state.entries) {
     if (!entry.hint) continue;
-    const words = zoom < entry.minZoom - 0.5 ? "zoomIn" : "";
+    const words = zoom < entry.minZoom - 0.5 ? "zoomIn" : zoom > entry.maxZoom + 0.5 ? "enlarged" : "";
     entry.hint.hidden = !words;
     entry.hint.textContent = words ? say(words) : "";
   }

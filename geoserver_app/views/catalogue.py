@@ -35,6 +35,7 @@ def layers():
 def _described(one: Visible, entry: LayerEntry, caller: Caller) -> dict:
     layer, edition = one.layer, one.edition
     start, end = edition.currency
+    attributes = _attributes(one)
     return {
         "name": entry.name, "layer": layer.name, "title": {CHINESE: layer.title_zh, ENGLISH: layer.title_en}, "abstract": entry.abstract,
         "product": entry.product, "edition": edition.name, "currency": [start and start.isoformat(), end and end.isoformat()],
@@ -47,7 +48,9 @@ def _described(one: Visible, entry: LayerEntry, caller: Caller) -> dict:
         ],
         "scale": {"min_denominator": entry.finest, "max_denominator": entry.coarsest},
         "tile_matrix_sets": [{"id": t.tms.id, "crs": t.tms.crs, "min_zoom": t.min_zoom, "max_zoom": t.max_zoom} for t in entry.tile_sets],
-        "resolution_m": edition.resolution, "attributes": _attributes(one), "addresses": _addresses(entry, caller),
+        "resolution_m": edition.resolution, "attributes": attributes,
+        "classes": {c.name: {CHINESE: c.title_zh, ENGLISH: c.title_en} for c in edition.classes if c.name in attributes},
+        "addresses": _addresses(entry, caller),
     }
 
 
