@@ -5,10 +5,16 @@ from pathlib import Path
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
 
 from geoserver_app.settings import Settings
 
 BUSY_SECONDS = 10
+
+
+class DatabaseUnavailable(Exception):
+    """The database can't be reached, or is of a shape that this version does not know."""
 
 
 def connect(url: str) -> sqlalchemy.Engine:
@@ -25,9 +31,15 @@ def _prepare_sqlite(connection, _record) -> None:
 
 
 def migrate(settings: Settings) -> None:
-    """Bring the database to the newest shape; does nothing where it has it."""
+    """Bring the database to the newest shape; does nothing where it has it. Raises DatabaseUnavailable."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    command.upgrade(alembic_config(settings.database_url), "head")
+    try:
+        command.upgrade(alembic_config(settings.database_url), "head")
+    except (SQLAlchemyError, CommandError) as error:
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise DatabaseUnavailable(f"the database can't be opened: {why}: see `database_url`, or the folder `data`, in config/service.yaml") from error
+    except ModuleNotFoundError as error:
+        raise DatabaseUnavailable(f"the driver `{error.name}` of the database is not installed: `pip install {error.name}`") from error
 
 
 def alembic_config(url: str) -> Config:

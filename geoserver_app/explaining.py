@@ -6,13 +6,19 @@ from datetime import datetime
 import shapely
 
 from agreements.decision import decide
-from agreements.model import Decision, Effect, Operation, OverlayRequest, Reason
+from agreements.errors import AgencyNotDefined
+from agreements.model import BUREAU, Decision, Effect, Operation, OverlayRequest, Reason
 from agreements.register import AgreementRegister
 from agreements.terms import sentence
 from geoserver_app.clock import in_shanghai, now
 from layers.catalogue import Catalogue
+from layers.crs import parse_crs
 from layers.errors import LayerNotDefined
 from layers.model import LayerName
+
+
+class QuestionInvalid(ValueError):
+    """The question can't be read; one sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +61,26 @@ def explain(
     ------
     LayerNotDefined
         The layer is not in the catalogue. (Only the bureau explains, so it may know.)
+    AgencyNotDefined, CrsNotServed
+        There is no such agency; the service has no such CRS.
+    QuestionInvalid
+        `bounds` can't be read.
     ValueError
-        `layer` or `bounds` can't be read.
+        `layer` is not the name of a layer.
     """
+    held = register.snapshot()
+    if agency not in held.agencies and agency != BUREAU:
+        raise AgencyNotDefined(agency)
     found = catalogue.snapshot().find(LayerName.parse(layer))
     if found is None:
         raise LayerNotDefined(layer)
     request = OverlayRequest(
         agency=agency, layer=found[0].name, edition=found[1].name, owner=found[0].owner, operation=operation,
-        at=in_shanghai(at) if at else now(), extent=_extent(bounds), scale_denominator=scale, format=media_type, crs=crs, style=style,
+        at=in_shanghai(at) if at else now(), extent=_extent(bounds), scale_denominator=scale, format=media_type,
+        crs=parse_crs(crs) if crs else None, style=style,
         attributes=attributes,
     )
-    return Explanation(request=request, decision=decide(request, register.snapshot().agreements.get(agency, ())), language=language)
+    return Explanation(request=request, decision=decide(request, held.agreements.get(agency, ())), language=language)
 
 
 def _extent(bounds: str | None) -> shapely.Polygon | None:
@@ -75,5 +89,7 @@ def _extent(bounds: str | None) -> shapely.Polygon | None:
     try:
         west, south, east, north = (float(part) for part in bounds.split(","))
     except ValueError:
-        raise ValueError(f"--bounds must be west,south,east,north in degrees, got `{bounds}`") from None
+        raise QuestionInvalid(f"--bounds must be west,south,east,north in degrees, got `{bounds}`") from None
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise QuestionInvalid(f"--bounds `{bounds}` is no box on the globe: west before east, south before north, in degrees")
     return shapely.box(west, south, east, north)

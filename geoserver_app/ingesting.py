@@ -7,12 +7,13 @@ from pathlib import Path
 import shapely
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.database import connect, migrate
 from geoserver_app.settings import CLASSIFICATIONS, Settings
 from layers.catalogue import SqlCatalogue
 from layers.ingest import AddLayer, add_layer, remove_layer
-from layers.model import Classification, Edition, LayerName, ProductType
+from layers.model import Classification, Edition, LayerName, ProductType, Sheet
 from tiles.engine import Engine
 
 
@@ -37,7 +38,7 @@ def ingest(
     database = connect(settings.database_url)
     catalogue = SqlCatalogue(database)
     before = catalogue.snapshot().find(LayerName(name, edition))
-    sheets = {sheet.sheet_id for sheet in catalogue.sheets(before[1].edition_id)} if before else set()
+    sheets = catalogue.sheets(before[1].edition_id) if before else ()
     request = AddLayer(
         product=ProductType(product), name=name, edition=edition, paths=(paths,) if isinstance(paths, Path) else tuple(paths),
         classification=classified(classification), currency=tuple(_day(d) for d in currency) if currency else (None, None),
@@ -48,15 +49,22 @@ def ingest(
             catalogue, settings.store, request, progress=told, workers=workers, ceiling=classified(settings.ceiling), config=settings.config,
         )
     if before and published.generation != before[1].generation:
-        changed = [s.footprint for s in catalogue.sheets(published.edition_id) if s.sheet_id not in sheets] or [published.extent]
-        Engine(settings.store, settings.cache, settings.config).expire(published, shapely.union_all(changed))
+        changed = _changed_ground(sheets, catalogue.sheets(published.edition_id))
+        Engine(settings.store, settings.cache, settings.config).expire(published, published.extent if changed.is_empty else changed)
     database.dispose()
     return published
+
+
+def _changed_ground(before: Sequence[Sheet], after: Sequence[Sheet]) -> BaseGeometry:
+    """Where pictures change, in CRS84: under the sheets that came, and under those they replaced, which may have reached farther."""
+    came, went = ({s.path: s.footprint for s in sheets} for sheets in (after, before))
+    return shapely.union_all([shape for path, shape in (came | went).items() if (path in came) != (path in went)])
 
 
 def remove(settings: Settings, name: str) -> tuple[Edition, ...]:
     """Take `layer` or `layer@edition` out of the catalogue and delete what was made from it, tiles too."""
     wanted = LayerName.parse(name)
+    migrate(settings)
     database = connect(settings.database_url)
     gone = remove_layer(SqlCatalogue(database), settings.store, wanted.layer, wanted.edition)
     engine = Engine(settings.store, settings.cache, settings.config)

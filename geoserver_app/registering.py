@@ -8,11 +8,13 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agreements.document import read_document
-from agreements.errors import DocumentInvalid
+from agreements.errors import AgreementsError, DocumentInvalid, Fault
 from agreements.model import Agreement
+from agreements.register import AgreementRegister, InMemoryRegister
 from layers import crs as crs_room
 from layers.catalogue import Catalogue
 from layers.errors import LayersError
+from layers.model import LayerName
 from layers.sheets import normalise, sheet_frame
 
 
@@ -61,11 +63,54 @@ def read_agreements(catalogue: Catalogue, paths: Sequence[Path]) -> list[tuple[A
     """
     gazetteer, read, invalid = CatalogueGazetteer(catalogue), [], []
     for path in paths:
-        text = path.read_text("utf-8")
         try:
+            text = _text(path)
             read.append((read_document(text, path.name, gazetteer), text))
         except DocumentInvalid as error:
             invalid.append(error)
     if invalid:
         raise DocumentsInvalid(invalid)
     return read
+
+
+def rehearse(register: AgreementRegister, read: Sequence[tuple[Agreement, str]]) -> None:
+    """Would every one of them be registered? Asked of a copy, so that of several documents all are put in force, or none.
+
+    Raises
+    ------
+    DocumentsInvalid
+        With what the register says to each that it would refuse: a party it does not know, a version it has.
+    """
+    copy, refused = _copy(register), []
+    for agreement, text in read:
+        try:
+            copy.register(agreement, text)
+        except AgreementsError as error:
+            name = f"{agreement.agreement_id} version {agreement.version}"
+            refused.append(DocumentInvalid(name, (Fault(None, "register", str(error)),)))
+    if refused:
+        raise DocumentsInvalid(refused)
+
+
+def missing_layers(catalogue: Catalogue, read: Sequence[tuple[Agreement, str]]) -> list[tuple[str, str]]:
+    """(agreement, layer) for each layer that is granted but not there: it may come later, or be misspelt."""
+    snapshot = catalogue.snapshot()
+    named = {(agreement.agreement_id, name) for agreement, _ in read for grant in agreement.grants for name in grant.layers}
+    return sorted((agreement_id, name) for agreement_id, name in named if snapshot.find(LayerName.parse(name)) is None)
+
+
+def _copy(register: AgreementRegister) -> InMemoryRegister:
+    copy = InMemoryRegister()
+    for agency in register.agencies():
+        copy.add_agency(agency)
+    for agreement in register.list():
+        copy.register(agreement, register.document(agreement.agreement_id, agreement.version))
+    return copy
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        fault = Fault(None, "document", f"byte {error.start + 1} is not UTF-8 text: save the document as UTF-8 (an editor set to GBK or ANSI writes something else)")
+        raise DocumentInvalid(path.name, (fault,)) from error
