@@ -33,20 +33,23 @@ def house(lasting_house):
     return house
 
 
-def judge(pixels: np.ndarray, crs: str, bounds: Bounds) -> None:
-    """Every pixel (row, col, RGBA) of a picture of `bounds` shows the place it stands on, within a pixel; the granted half and no more."""
+def judge(pixels: np.ndarray, crs: str, bounds: Bounds, within: float = 1.0) -> None:
+    """Every pixel (row, col, RGBA) of a picture of `bounds` shows the place it stands on, and the granted half is there and no more.
+
+    `within` counts pixels: those of the picture or those of the source, whichever are larger.
+    """
     height, width, _ = pixels.shape
     step_x, step_y = (bounds.right - bounds.left) / width, (bounds.top - bounds.bottom) / height
     xs, ys = np.meshgrid(bounds.left + (np.arange(width) + 0.5) * step_x, bounds.top - (np.arange(height) + 0.5) * step_y)
     to_sheet = pyproj.Transformer.from_crs("OGC:CRS84" if crs == "CRS:84" else crs, "EPSG:4549", always_xy=True)
     east, north = to_sheet.transform(xs, ys)
     col, row = (east - LEFT) / STEP, (TOP - north) / STEP
-    pixel = max(1.0, abs(col[0, -1] - col[0, 0]) / max(width - 1, 1), abs(row[-1, 0] - row[0, 0]) / max(height - 1, 1))
+    pixel = within * max(1.0, abs(col[0, -1] - col[0, 0]) / max(width - 1, 1), abs(row[-1, 0] - row[0, 0]) / max(height - 1, 1))
     visible = pixels[..., 3] > 0
     number = (pixels[..., 0].astype(int) << 8) + pixels[..., 1]
     off = np.maximum(abs(number % COLS + 0.5 - col), abs(number // COLS + 0.5 - row))
     assert visible.any()
-    assert off[visible].max() <= pixel
+    assert off[visible].max() <= pixel, off[visible].max() / pixel
     well_inside = (col > pixel) & (col < COLS / 2 - pixel) & (row > pixel) & (row < ROWS - pixel)
     well_outside = (col < -pixel) | (col > COLS / 2 + pixel) | (row < -pixel) | (row > ROWS + pixel)
     assert visible[well_inside].all()
