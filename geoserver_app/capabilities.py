@@ -66,6 +66,7 @@ class LayerEntry:
     crs_bounds: tuple[tuple[str, Bounds], ...]  # x before y
     styles: tuple[StyleEntry, ...]
     formats: tuple[str, ...]
+    info_formats: tuple[str, ...]
     operations: frozenset[Operation]
     finest: float | None
     coarsest: float | None
@@ -94,6 +95,7 @@ def _entry(one: Visible, language: str, address: Address) -> LayerEntry:
         bounds=_outward(bounds, 7),
         crs_bounds=tuple((crs, box) for crs in SERVED if (one.crs is None or crs in one.crs) and (box := bounds_in(bounds, crs))),
         styles=_styles(one, name, language, address), formats=tuple(f for f in MAP_FORMATS if one.formats is None or f in one.formats),
+        info_formats=tuple(f for f in INFO_FORMATS if one.formats is None or f in one.formats),
         operations=one.operations, finest=one.finest, coarsest=one.coarsest,
         credit="; ".join(one.permit.credits) or one.layer.attribution,
         tile_sets=_tile_sets(one, bounds) if Operation.GET_TILE in one.operations else (),
@@ -197,12 +199,17 @@ def wms_capabilities(version: str, entries: Sequence[LayerEntry], service: Servi
     shown = [entry for entry in entries if Operation.GET_MAP in entry.operations]
     return document(
         f"capabilities_wms_{version.replace('.', '_')}.xml", service=service, layers=shown, here=kvp(address("/ows")),
-        formats=_offered(shown), info_formats=INFO_FORMATS, ordered=_ordered, scale_hint=_scale_hint,
+        formats=_offered(shown), info_formats=_offered_info(shown), ordered=_ordered, scale_hint=_scale_hint,
     )
 
 
 def _offered(entries: Sequence[LayerEntry]) -> list[str]:
     return [f for f in MAP_FORMATS if not entries or any(f in entry.formats for entry in entries)]
+
+
+def _offered_info(entries: Sequence[LayerEntry]) -> Sequence[str]:
+    """Forms of feature info that some layer is told in; all of them where there is none, since the document must name one."""
+    return [f for f in INFO_FORMATS if any(f in entry.info_formats for entry in entries if entry.is_queryable)] or INFO_FORMATS
 
 
 @lru_cache(maxsize=20_000)
@@ -283,10 +290,16 @@ def tile_json(entry: LayerEntry, link: TileSetEntry, style: str | None, address:
         "tilejson": "3.0.0", "name": entry.title, "description": entry.abstract, "attribution": entry.credit, "scheme": "xyz",
         "tiles": [address(f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.{extension}", **query)],
         "minzoom": link.min_zoom, "maxzoom": link.max_zoom, "bounds": list(entry.bounds),
-        "center": [round((west + east) / 2, 7), round((south + north) / 2, 7), link.min_zoom],
+        "center": [round((west + east) / 2, 7), round((south + north) / 2, 7), _opening_zoom(link)],
         "legend": next((s.legend for s in entry.styles if s.name == style or (style is None and s.is_default)), ""),
         "tileMatrixSet": link.tms.id, "crs": link.tms.crs, "format": extension,
     }
+
+
+def _opening_zoom(link: TileSetEntry) -> int:
+    """The finest level at which what is granted still fits a screen of four by four tiles."""
+    fitting = [z for z, (top, bottom, left, right) in link.limits if bottom - top < 4 and right - left < 4]
+    return max(fitting, default=link.min_zoom)
 
 
 def tile_format(entry: LayerEntry) -> str:

@@ -197,6 +197,7 @@ def test_tile_json_says_all_that_a_map_library_needs(base, key):
     assert west < NANJING[0] < east and south < NANJING[1] < north
     level = 16
     assert document["minzoom"] <= level <= document["maxzoom"]
+    assert 360 / 2 ** document["center"][2] < 8 * (east - west)         # opens where there is something to see
     x, y = pyproj.Transformer.from_crs("OGC:CRS84", "EPSG:3857", always_xy=True).transform(*NANJING)
     edge, span = 20037508.342789244, 2 * 20037508.342789244 / 2**level
     col, row = int((x + edge) // span), int((edge - y) // span)
