@@ -43,7 +43,7 @@ class Scale:
     places: int              # of 512 px maps in each round
 
 
-QUICK, FULL = Scale(3, 2, 40), Scale(7, 5, 40)
+QUICK, FULL = Scale(3, 2, 40), Scale(5, 4, 40)
 
 
 @dataclass(frozen=True, slots=True)

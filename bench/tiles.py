@@ -41,7 +41,7 @@ class Scale:
     seconds: float           # of each case in each round
 
 
-QUICK, FULL = Scale(3, 2, 1), Scale(6, 5, 3)
+QUICK, FULL = Scale(3, 2, 1), Scale(5, 5, 2)
 
 
 class Scene:
