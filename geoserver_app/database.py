@@ -1,12 +1,13 @@
 """The one database of catalogue and register, and its migrations (Alembic)."""
 
+import os
 from pathlib import Path
 
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from geoserver_app.settings import Settings
 
@@ -22,12 +23,30 @@ def connect(url: str) -> sqlalchemy.Engine:
     engine = sqlalchemy.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if engine.dialect.name == "sqlite":
         sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
+        sqlalchemy.event.listen(engine, "checkout", _check_file)
     return engine
 
 
-def _prepare_sqlite(connection, _record) -> None:
+def _prepare_sqlite(connection, record) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", f"busy_timeout = {BUSY_SECONDS * 1000}"):
         connection.execute(f"PRAGMA {pragma}")
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    record.info["path"], record.info["file"] = path, _file_at(path)
+
+
+def _check_file(_connection, record, _proxy) -> None:
+    """A file that was moved away or replaced lives on behind an open connection: what others write to the new one would never be seen."""
+    if record.info["file"] != _file_at(record.info["path"]):
+        raise DisconnectionError("the file of the database is another one now")
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Device and inode of the file; None where there is none, as for a database in memory."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def migrate(settings: Settings) -> None:

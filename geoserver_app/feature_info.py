@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.messages import sentence
 from geoserver_app.ows_documents import document
-from layers.crs import transform_geometry
+from layers.crs import is_geographic, transform_geometry
 from layers.errors import OutsideAreaOfUse
 from layers.features import Feature, features_near
 from layers.model import Edition, ProductType, View
@@ -29,13 +29,18 @@ from tiles.permits import Permit, PermitPiece
 from tiles.requests import GetFeatureInfo
 
 TOLERANCE_PIXELS = 4
+TOLERANCE_METRES = 2000.0               # at most: a picture of one pixel must not ask for a county
 DIGITS = 7                              # of a degree: a centimetre
-MOST_READ = 400
+METRES_PER_DEGREE = 111_320.0
+FIRST_READ, MOST_READ = 64, 20_000
 
-EXTENT_DERIVED = frozenset({
-    "shape_length", "shape_leng", "shape_len", "shape_area", "st_length", "st_area", "length", "area", "perimeter", "len", "bbox",
-})
-"""Attributes that describe the whole shape, told of no shape that was cut (design R3)."""
+EXTENT_DERIVED = re.compile(
+    r"((shape|geom|st|the_geom|geo)[_.]*)?(length|leng|len|area|perimeter|perim|circumfere?n?c?e?)(_?(m|m2|km|km2|ha|mu|\d+))?"
+    r"|[xy]_?(min|max)|(min|max)_?[xy]|bbox|extent|envelope|centroid(_?[xy])?|cent_?[xy]"
+    r"|(图形|图斑|椭球|投影|几何)?(长度|面积|周长)|全长|总长|总面积|tb?mj|mj|cd|zc",
+    re.IGNORECASE,
+)
+"""Names of attributes that describe the whole shape, told of no shape that was cut (design R3): English, Chinese, and Chinese by its initials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,16 +100,18 @@ def _named(product: ProductType, values: Sequence[float]) -> dict[str, float | i
 
 def _features(folder: Path, edition: Edition, layer: str, request: GetFeatureInfo, permit: Permit, place: shapely.Point) -> list[Finding]:
     x, y = request.point
-    tolerance = TOLERANCE_PIXELS * max(request.view.resolution)
+    tolerance = min(TOLERANCE_PIXELS * max(request.view.resolution), TOLERANCE_METRES / (METRES_PER_DEGREE if is_geographic(request.view.crs) else 1))
     near = transform_geometry(shapely.Point(x, y).buffer(tolerance), request.view.crs, "CRS:84")
     pieces = [piece for piece in permit.pieces if piece.area is None or piece.area.has_point(place.x, place.y)]
-    telling: list[Finding] = []
-    silent: list[Finding] = []                  # none of their attributes is granted: they must not crowd out those that tell something
-    for feature in features_near(folder, edition, x, y, request.view.crs, tolerance, min(MOST_READ, 8 * request.feature_count + 32)):
-        for one in _told(feature, layer, pieces, permit, near):
-            (telling if one.properties else silent).append(one)
-        if len(telling) >= request.feature_count:
+    limit = FIRST_READ
+    while True:                                 # what lies beyond the border is read but must not crowd out what lies within
+        features = features_near(folder, edition, x, y, request.view.crs, tolerance, limit)
+        findings = [one for feature in features for one in _told(feature, layer, pieces, permit, near)]
+        telling = [one for one in findings if one.properties]
+        if len(telling) >= request.feature_count or len(features) < limit or limit >= MOST_READ:
             break
+        limit *= 8
+    silent = [one for one in findings if not one.properties]        # nor must those of whose attributes none is granted
     return [*telling, *silent][:request.feature_count]
 
 
@@ -118,7 +125,7 @@ def _told(feature: Feature, layer: str, pieces: Sequence[PermitPiece], permit: P
         is_whole = shapely.equals(shape, feature.geometry)
         told = {
             name: value for name, value in feature.attributes.items()
-            if piece.tells(feature.feature_class, name) and (is_whole or name.lower() not in EXTENT_DERIVED)
+            if piece.tells(feature.feature_class, name) and (is_whole or not EXTENT_DERIVED.fullmatch(name))
         }
         _, known = shapes.setdefault(shapely.to_wkb(shapely.normalize(shape)), (shape, {}))
         known.update(told)

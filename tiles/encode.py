@@ -5,6 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from tiles.errors import RenderFailed
+
 PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
 EXTENSIONS = {"png": PNG, "jpg": JPEG, "jpeg": JPEG, "webp": WEBP}
 
@@ -20,8 +22,10 @@ def encode(
     """`picture` as PNG, JPEG or WebP.
 
     Transparent parts stay so only where `transparent` is wanted and the format can (JPEG can't); else `background` shows through.
-    Colours under full transparency are zero. `lossless` chooses WebP's lossless mode; JPEG has none.
+    Colours under full transparency are zero. `lossless` chooses WebP's lossless mode; JPEG has none. A picture of nothing is always lossless,
+    so that it is the same bytes whatever it was that is not shown.
     """
+    lossless = lossless or (picture.mode == "RGBA" and picture.getextrema()[3][1] == 0)
     picture = _prepared(picture, transparent and media_type != JPEG, background)
     out = io.BytesIO()
     if media_type == PNG:
@@ -36,10 +40,13 @@ def encode(
 
 
 def decode(data: bytes) -> Image.Image:
-    """A picture of the cache as RGB or RGBA; grey and palette are spread out."""
-    picture = Image.open(io.BytesIO(data))
-    if picture.mode in ("RGB", "RGBA"):
+    """A picture of the cache as RGB or RGBA; grey and palette are spread out. Raises RenderFailed where the bytes are no whole picture."""
+    try:
+        picture = Image.open(io.BytesIO(data))
         picture.load()
+    except (OSError, SyntaxError) as error:                 # Pillow's words for a torn or foreign file
+        raise RenderFailed("a stored picture is torn: delete it from the cache, it will be drawn anew") from error
+    if picture.mode in ("RGB", "RGBA"):
         return picture
     return picture.convert("RGBA" if "transparency" in picture.info or picture.mode in ("LA", "PA") else "RGB")
 

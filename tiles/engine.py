@@ -418,6 +418,8 @@ def _read(path: str) -> StoredTile | None:
             data = file.read()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise RenderFailed("the cache can't be read: see the rights and the disk of its folder") from error
     return _stored(data) if data else None
 
 

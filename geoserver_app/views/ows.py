@@ -86,7 +86,7 @@ def _map(caller: Caller, request: GetMap) -> flask.Response:
     ])
     styles = [style_of(permit, "STYLES") for permit in permits]
     symbol_scale = request.dpi / SCREEN_DPI if request.dpi > SCREEN_DPI else 1.0
-    pictures = [_drawn(permit, style, request.view, symbol_scale) for permit, style in zip(permits, styles, strict=True)]
+    pictures = (_drawn(permit, style, request.view, symbol_scale) for permit, style in zip(permits, styles, strict=True))   # one at a time in memory
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))
     data = encode(
         picture, request.media_type, transparent=request.transparent, background=request.background,
@@ -158,7 +158,8 @@ def _feature_info(caller: Caller, request: GetFeatureInfo) -> flask.Response:
     operations = {layer: Operation.GET_FEATURE_INFO if layer in request.query_layers else Operation.GET_MAP for layer in request.layers}
     styles = dict(zip(request.layers, request.styles, strict=True))
     permits = services().gate.permits(caller, [
-        Asked(layer=layer, operation=operation, view=request.view, style=styles[layer]) for layer, operation in operations.items()
+        Asked(layer=layer, operation=operation, view=request.view, style=styles[layer], format=_form_of(operation, request))
+        for layer, operation in operations.items()
     ])
     permitted = dict(zip(operations, permits, strict=True))
     for permit in permits:
@@ -169,6 +170,11 @@ def _feature_info(caller: Caller, request: GetFeatureInfo) -> flask.Response:
     ]
     text, content_type = render(findings, request, language())
     return flask.Response(text, content_type=content_type)
+
+
+def _form_of(operation: Operation, request: GetFeatureInfo) -> str | None:
+    """The media type in which something of a layer is told; none of a layer that is only shown, since no picture leaves."""
+    return request.media_type if operation is Operation.GET_FEATURE_INFO else None
 
 
 def _legend(caller: Caller, request: GetLegendGraphic) -> flask.Response:
