@@ -90,6 +90,7 @@ def wishes_of(base: str, key: str, folder: Path) -> dict[str, dict]:
         wish(f"legend {layer}", "legend", layer=layer)
     wish("click beyond", "identify", layer="rivers", **CLICK | {"place": [LEFT + 800, TOP - 300]})
     draw("draw by password", address=f"{base}/ows", user="water", password=key)
+    draw("tiles by password", ALIGNED, address=f"{base}/wmts", style="default", tms="jiangsu_gk120", user="water", password=key)
     wish("wrong key", "describe", f"{base}/ows?key=gsk_wrong")
     wish("hidden", "describe", layer="hidden")
     draw("draw hidden", layer="hidden")
@@ -150,6 +151,8 @@ def test_each_layer_has_a_legend(answers):
 def test_a_stored_password_draws_the_same_map(answers):
     assert answers["draw by password"]["messages"] == []
     assert np.array_equal(picture(answers["draw by password"]), picture(answers["draw EPSG:4549"]))
+    assert answers["tiles by password"]["messages"] == []
+    assert np.array_equal(picture(answers["tiles by password"]), picture(answers["draw tiles"]))
 
 
 def test_a_wrong_key_and_a_hidden_layer_give_no_layer(answers):
