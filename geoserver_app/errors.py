@@ -206,7 +206,7 @@ def _service_exception(words: Told) -> flask.Response:
         form = exception_form(pairs_of(flask.request.query_string.decode("utf-8", "replace")), _limits())
     except RequestInvalid:
         form = ExceptionForm()
-    if form.exceptions is not Exceptions.XML:
+    if form.exceptions is not Exceptions.XML and words.status != 401:          # nobody we know makes us paint
         return _picture(form, words.detail if form.exceptions is Exceptions.INIMAGE else "")
     if form.version == "1.1.1":
         return flask.Response(document("exception_wms_1_1_1.xml", told=words), content_type="application/vnd.ogc.se_xml; charset=utf-8")

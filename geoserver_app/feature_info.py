@@ -40,7 +40,7 @@ EXTENT_DERIVED = re.compile(
     r"|(图形|图斑|椭球|投影|几何)?(长度|面积|周长)|全长|总长|总面积|tb?mj|mj|cd|zc",
     re.IGNORECASE,
 )
-"""Names of attributes that describe the whole shape, told of no shape that was cut (design R3): English, Chinese, and Chinese by its initials."""
+"""Attributes that describe the whole shape, told of no shape that was cut (design R3): in English, in Chinese, and by Chinese initials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def _named(product: ProductType, values: Sequence[float]) -> dict[str, float | i
 
 def _features(folder: Path, edition: Edition, layer: str, request: GetFeatureInfo, permit: Permit, place: shapely.Point) -> list[Finding]:
     x, y = request.point
-    tolerance = min(TOLERANCE_PIXELS * max(request.view.resolution), TOLERANCE_METRES / (METRES_PER_DEGREE if is_geographic(request.view.crs) else 1))
+    tolerance = _tolerance(request.view)
     near = transform_geometry(shapely.Point(x, y).buffer(tolerance), request.view.crs, "CRS:84")
     pieces = [piece for piece in permit.pieces if piece.area is None or piece.area.has_point(place.x, place.y)]
     limit = FIRST_READ
@@ -113,6 +113,12 @@ def _features(folder: Path, edition: Edition, layer: str, request: GetFeatureInf
         limit *= 8
     silent = [one for one in findings if not one.properties]        # nor must those of whose attributes none is granted
     return [*telling, *silent][:request.feature_count]
+
+
+def _tolerance(view: View) -> float:
+    """Units of the view's CRS around the place that was asked."""
+    most = TOLERANCE_METRES / METRES_PER_DEGREE if is_geographic(view.crs) else TOLERANCE_METRES
+    return min(TOLERANCE_PIXELS * max(view.resolution), most)
 
 
 def _told(feature: Feature, layer: str, pieces: Sequence[PermitPiece], permit: Permit, near: BaseGeometry) -> list[Finding]:

@@ -22,8 +22,8 @@ def encode(
     """`picture` as PNG, JPEG or WebP.
 
     Transparent parts stay so only where `transparent` is wanted and the format can (JPEG can't); else `background` shows through.
-    Colours under full transparency are zero. `lossless` chooses WebP's lossless mode; JPEG has none. A picture of nothing is always lossless,
-    so that it is the same bytes whatever it was that is not shown.
+    Colours under full transparency are zero. `lossless` chooses WebP's lossless mode; JPEG has none. A picture of nothing is always
+    lossless, so that it is the same bytes whatever it was that is not shown.
     """
     lossless = lossless or (picture.mode == "RGBA" and picture.getextrema()[3][1] == 0)
     picture = _prepared(picture, transparent and media_type != JPEG, background)

@@ -10,6 +10,7 @@ from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, language
 from geoserver_app.wiring import services
 from layers.crs import is_north_first
+from layers.features import NEVER_TOLD
 from layers.model import Bounds
 from tiles.grids import TILE_MATRIX_SETS
 
@@ -59,9 +60,10 @@ def _crs(crs: str, bounds: Bounds) -> dict:
 
 
 def _attributes(one: Visible) -> dict[str, list[str]]:
-    """Names of the attributes that some piece of the grant tells, by class; never a value, never the name of a hidden one."""
+    """Names of the attributes that some piece of the grant tells, by class; never a value, never the name of a hidden one or a secret class."""
     told = {
-        c.name: [name for name in c.fields if any(piece.tells(c.name, name) for piece in one.permit.pieces)] for c in one.edition.classes
+        c.name: [name for name in c.fields if any(piece.tells(c.name, name) for piece in one.permit.pieces)]
+        for c in one.edition.classes if c.kind not in NEVER_TOLD
     }
     return {name: fields for name, fields in told.items() if fields}
 

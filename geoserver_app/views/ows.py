@@ -86,8 +86,8 @@ def _map(caller: Caller, request: GetMap) -> flask.Response:
     ])
     styles = [style_of(permit, "STYLES") for permit in permits]
     symbol_scale = request.dpi / SCREEN_DPI if request.dpi > SCREEN_DPI else 1.0
-    pictures = (_drawn(permit, style, request.view, symbol_scale) for permit, style in zip(permits, styles, strict=True))   # one at a time in memory
-    picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))
+    pictures = (_drawn(permit, style, request.view, symbol_scale) for permit, style in zip(permits, styles, strict=True))
+    picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))   # one at a time in memory
     data = encode(
         picture, request.media_type, transparent=request.transparent, background=request.background,
         lossless=any(p.edition.lossless for p in permits),

@@ -19,8 +19,10 @@ import shapely
 from ows_county import CRS, LEFT, MIDDLE, STEP, TOP, WEST_HALF, WHOLE, ask, box_in, click_query, county, map_query, picture, pixels_of  # noqa: F401
 from PIL import Image
 
+from agreements.areas import area_on_the_ground
 from agreements.model import BUREAU, GRANTABLE, Agency, Operation, ScaleWindow, State, Term
 from geoserver_app.clock import now
+from geoserver_app.ingesting import remove
 from layers.crs import scale_denominator, transform_bounds, transform_geometry
 from layers.model import Bounds, View
 from tiles.grids import TILE_MATRIX_SETS
@@ -158,6 +160,51 @@ def test_within_two_seconds_of_the_end_nothing_is_answered_by_any_way_also_not_b
     for name, way in DESCRIPTIONS.items():
         told = knock(county, way, agency)
         assert told.status_code == status == 401 or (told.status_code == 200 and b"dom" not in told.data.replace(b"random", b"")), name
+
+
+def test_a_suspension_of_a_part_takes_that_part_out_of_every_answer(county):
+    agency = newcomer(county)
+    agreement = county.grant(agency, "dom")
+    corner = ground(LEFT - 500, WHOLE.bottom - 500, MIDDLE, TOP + 500)
+    before = {name: knock(county, way, agency) for name, way in ways().items()}
+    assert before["inside tile"].status_code == 200 and rgba(before["inside tile"].data)[..., 3].all()
+    county.services.register.suspend(agreement.agreement_id, "flood", area=area_on_the_ground(corner, "west"))
+    time.sleep(county.services.gate.recheck + 0.05)
+    after = {name: knock(county, way, agency, **{"If-None-Match": before[name].headers.get("ETag", "")}) for name, way in ways().items()}
+    assert not rgba(after["inside tile"].data).any() and not picture(after["map"])[:, :50].any() and picture(after["map"])[:, 51:, 3].all()
+    assert after["feature info"].json["features"] == [] and before["feature info"].json["features"]
+    assert after["TileJSON"].json["bounds"][0] > before["TileJSON"].json["bounds"][0] + 0.004
+
+
+def test_a_layer_that_was_withdrawn_is_gone_from_every_memory_and_does_not_come_back_with_its_name(county):
+    agency = newcomer(county)
+    county.raster("brief", pixels_of(), LEFT, TOP, STEP)
+    county.grant(agency, "brief")
+    before = {name: knock(county, way, agency) for name, way in ways("brief").items()}
+    assert {one.status_code for one in before.values()} == {200}
+    remove(county.services.settings, "brief")
+    time.sleep(county.services.gate.recheck + 0.05)
+    assert {knock(county, way, agency).status_code for way in ways("brief").values()} == {403}
+    county.raster("brief", pixels_of()[::-1].copy(), LEFT, TOP, STEP)
+    for name in ("map", "tile", "inside tile"):
+        assert knock(county, ways("brief")[name], agency).data != before[name].data
+
+
+def test_an_error_told_in_the_picture_is_painted_for_nobody_we_do_not_know(county):
+    for form in ("INIMAGE", "BLANK"):
+        answer = ask(county, map_query(EXCEPTIONS=form, WIDTH="4096", HEIGHT="4096"), None)
+        assert answer.status_code == 401 and not answer.data.startswith(PIXELS) and len(answer.data) < 2000
+
+
+def test_a_view_or_place_outside_the_area_touches_neither_source_nor_cache(county, monkeypatch):
+    for name in ("map", "tile", "stored_tile", "reader"):
+        monkeypatch.setattr(county.services.engine, name, lambda *_, **__: pytest.fail("what lies outside was looked at"))
+    monkeypatch.setattr("geoserver_app.feature_info.features_near", lambda *_, **__: pytest.fail("what lies outside was read"))
+    east = Bounds(MIDDLE + 100, TOP - 600, MIDDLE + 400, TOP - 300)
+    for layer in ("dom", "dlg"):
+        assert not picture(ask(county, map_query(layer, bounds=east))).any()
+        assert ask(county, click_query(layer, 80, 30)).json["features"] == []
+        assert not rgba(county.get(tile_path(layer, BEYOND), "water").data).any()
 
 
 @pytest.mark.parametrize("moment", ("Fri, 31 Dec 2099 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"))
@@ -457,6 +504,16 @@ def test_no_tile_is_finer_than_the_scale_granted_in_any_set(scaled):
                 assert other.status_code != 200 or other.data == answer.data
 
 
+@pytest.mark.parametrize("path", (
+    "/static/../settings.py", "/static/%2e%2e/settings.py", "/static//etc/passwd", "/static/vendor/../viewer.js/../../cli.py", "/var/geoshare.sqlite",
+    "/static/vendor/..%2f..%2fcli.py", "/cache/1/default/tdt_c/16/54390/10550.png", "/store/", "/decisions/", "/api/v1/demo", "/metrics", "/.git/config",
+))
+def test_no_folder_of_the_service_is_reached_by_an_address(county, path):
+    for agency in ("water", None):
+        answer = county.get(path, agency)
+        assert answer.status_code == 404 and "import" not in answer.text
+
+
 @pytest.mark.parametrize("address", (
     "/tiles/dom/tdt_c/{z}/{col}/-{row}.png", "/tiles/dom/tdt_c/{z}.0/{col}/{row}.png", "/tiles/dom/tdt_c/+{z}/{col}/{row}.png", "/tiles/dom/tdt_c/0{z}/{col}/{row}.png",
     "/tiles/dom/tdt_c/99/0/0.png", "/tiles/dom/tdt_c/{z}/{col}/{row}e0.png", "/tiles/dom/tdt_c/{z}/ {col}/{row}.png", "/tiles/dom/tdt_c/{z}/{col}/１.png",
@@ -667,6 +724,22 @@ def test_a_form_of_feature_info_that_is_not_granted_is_refused(county):
     assert ask(county, click_query("dem", 10, 10), agency).status_code == 200
     for info in INFO_FORMATS[1:]:
         assert ask(county, click_query("dem", 10, 10, info), agency).status_code == 403
+
+
+def test_control_points_are_told_to_nobody_not_even_the_names_of_their_fields(county):
+    points = geopandas.GeoDataFrame({"NAME": ["canary-point"], "GRADE": ["canary-grade"]}, geometry=[shapely.Point(LEFT + 250, TOP - 250)], crs=CRS)
+    river = geopandas.GeoDataFrame({"NAME": ["river"]}, geometry=[shapely.LineString([(LEFT, TOP - 900), (LEFT + 900, TOP - 900)])], crs=CRS)
+    path = county.folder / "delivered" / "control.gpkg"
+    points.to_file(path, layer="CPTP", driver="GPKG")
+    river.to_file(path, layer="HYDL", driver="GPKG")
+    county.layer("control", path, product="DLG")
+    agency = newcomer(county)
+    county.grant(agency, "control", attributes=None)
+    for who in (agency, BUREAU):
+        for way in DESCRIPTIONS.values():
+            assert not re.search("CPTP|GRADE", knock(county, way, who).text)
+        assert ask(county, click_query("control", 25, 25), who).json["features"] == []
+        assert not picture(ask(county, map_query("control"), who))[10:40, 10:40].any()
 
 
 # -- grants
