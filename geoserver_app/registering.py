@@ -48,9 +48,25 @@ class CatalogueGazetteer:
         try:
             drawn = shapely.from_geojson(json.dumps(geojson))
             crs = crs_room.parse_crs(crs)
+            _check_units(drawn, crs)
             return crs_room.transform_geometry(crs_room.densify(drawn, crs), crs, "CRS:84")
         except (shapely.errors.GEOSException, LayersError, ValueError, TypeError) as error:
             raise LookupError(f"the GeoJSON can't be read as an area: {' '.join(str(error).split())}") from error
+
+
+FARTHEST_METRES = 5e7
+"""No projected coordinate of the earth is larger."""
+
+
+def _check_units(drawn: BaseGeometry, crs: str) -> None:
+    """Raises ValueError for numbers that are not in the unit of `crs`: edges of a million degrees would be densified for ever."""
+    farthest = max((abs(v) for v in drawn.bounds), default=0)
+    is_in_degrees = crs_room.is_geographic(crs)
+    if farthest > (360 if is_in_degrees else FARTHEST_METRES):
+        unit = "degrees" if is_in_degrees else "metres"
+        raise ValueError(f"coordinates up to {farthest:g} are no {unit} of `{crs}`: name the CRS that the numbers are in")
+    if not is_in_degrees and 0 < farthest <= 360:
+        raise ValueError(f"coordinates up to {farthest:g} look like degrees, but `{crs}` is in metres: name the CRS that the numbers are in")
 
 
 def read_agreements(catalogue: Catalogue, paths: Sequence[Path]) -> list[tuple[Agreement, str]]:
