@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,12 @@ from urllib.parse import urlencode
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from layers.crs import transform_bounds, transformer  # noqa: E402
+from layers.model import Bounds  # noqa: E402
+from tiles.grids import TILE_MATRIX_SETS  # noqa: E402
+
 DATA = ROOT.parent / "shared" / "data"
 INSTANCE = ROOT / "var" / "real-data"
 PICTURES = ROOT / "docs" / "pictures"
@@ -58,6 +65,7 @@ LAYERS = """
 --product DOM --edition 2020 --name naip chips/naip_nd_2020_rgbn_5m_26914.tif
 --product DOM --edition modis --name rmnp-dom rmnp/rmnp_rgb.tif
 --product DEM --edition wgs84 --name rmnp-dem rmnp/rmnp_dem.tif
+--product DLG --edition 1.3 --name cite cite_wms13/shapefile
 """.strip().splitlines()
 """What is typed after `geoshare layer add`; the files are relative to the trial data."""
 
@@ -67,7 +75,6 @@ REJECTED = """
 --product DOM --edition 2m --name bad dc_lidar/dtm.tif
 --product DLG --edition x --name bad jiangsu/admin/jiangsu_city_echarts_encoded_raw.json
 --product DEM --edition x --name bad swellendam/swellendam_osm_4326.gpkg
---product DLG --edition x --name bad cite_wms13/shapefile
 """.strip().splitlines()
 
 AGREEMENTS = {
@@ -76,7 +83,7 @@ AGREEMENTS = {
         [[-99.175, 47.012], [-99.145, 47.024], [-99.128, 47.008], [-99.150, 47.004], [-99.165, 47.0015], [-99.175, 47.012]],
         [[-99.152, 47.015], [-99.146, 47.015], [-99.146, 47.011], [-99.152, 47.011], [-99.152, 47.015]],
     ]}}},
-    "lake": {"layers": ["taihu", "jiangsu-ne"], "area": {"sheets": ["H50D008012", "H51D008001"]}},
+    "lake": {"layers": ["taihu", "jiangsu-ne"], "area": {"sheets": ["H50D003012", "H51D003001"]}},
     "suzhou": {"layers": ["jiangsu-hydro", "jiangsu-dem"], "area": {"divisions": ["320500"]}},
 }
 """Agency -> what an agreement grants it."""
@@ -112,14 +119,13 @@ SHOWN = (
          bounds=(20.36, -34.07, 20.52, -33.95)),
     Shot(name="swellendam-slope", agency="guest", layers="swellendam-dem", styles="slope", bounds=(20.1, -34.2, 20.8, -33.78)),
     Shot(name="swellendam-town", agency="guest", layers="swellendam-dlg", bounds=(2273700, -4034300, 2276300, -4032440), crs="EPSG:3857"),
-    Shot(name="utah-dom", agency="guest", layers="utah-dom", bounds=(-12430300, 4891900, -12415500, 4893500), crs="EPSG:3857", width=640, height=120,
-         media_type="image/png"),
+    Shot(name="utah-dom", agency="guest", layers="utah-dom", bounds=(-12428700, 4893050, -12427050, 4893930), crs="EPSG:3857", width=600, height=320),
     Shot(name="dc-lidar", agency="guest", layers="dc-dsm,dc-buildings", styles="shaded-relief,topographic",
          bounds=(-77.0551, 38.8082, -77.0489, 38.8128), media_type="image/jpeg"),
     Shot(name="naip-2009", agency="guest", layers="naip@2009", bounds=(-99.16, 47.005, -99.14, 47.019), media_type="image/jpeg", width=300, height=300),
     Shot(name="naip-2020", agency="guest", layers="naip", bounds=(-99.16, 47.005, -99.14, 47.019), media_type="image/jpeg", width=300, height=300),
     Shot(name="naip-cut", agency="parish", layers="naip", bounds=(-99.185, 47.0, -99.12, 47.034), width=300, height=230),
-    Shot(name="taihu-sheets", agency="lake", layers="taihu,jiangsu-ne", bounds=(30.6, 119.3, 31.8, 121.0)[1:2] + (30.6, 121.0, 31.8), crs="EPSG:4490"),
+    Shot(name="taihu-sheets", agency="lake", layers="taihu,jiangsu-ne", bounds=(119.3, 30.7, 120.7, 31.7), crs="EPSG:4490"),
     Shot(name="rmnp", agency="guest", layers="rmnp-dom,rmnp-dem", styles=",hillshade", bounds=(-106.1, 40.0, -105.3, 40.65), media_type="image/jpeg"),
 )
 """In docs/real-data.md: of data that may be shown, with its credit there."""
@@ -135,7 +141,7 @@ LOOKED_AT = (
     Shot(name="suzhou", agency="suzhou", layers="jiangsu-dem,jiangsu-hydro", styles="shaded-relief,topographic", bounds=(119.6, 30.6, 121.5, 32.2), width=800, height=680),
     Shot(name="bangkok", agency="guest", layers="bangkok-dom,bangkok-water", bounds=(100.54, 13.69, 100.61, 13.75), width=800, height=680),
     Shot(name="bangkok-dem", agency="guest", layers="bangkok-dem", styles="relief", bounds=(100.54, 13.69, 100.61, 13.75), width=400, height=340),
-    Shot(name="itasca-seam", agency="guest", layers="itasca-drg", bounds=(-93.99, 47.3, -93.95, 47.33), width=800, height=600),
+    Shot(name="itasca-seam", agency="guest", layers="itasca-drg", bounds=(-94.1, 47.42, -93.9, 47.56), width=800, height=600),
     Shot(name="itasca-dlg", agency="guest", layers="itasca-drg,itasca-dlg", bounds=(-95.5, 46.9, -92.0, 48.1), width=900, height=460),
     Shot(name="utah-dlg", agency="guest", layers="utah-dem,utah-dlg", styles="hillshade,topographic", bounds=(-112.1, 39.95, -111.4, 40.65), width=800, height=800),
     Shot(name="utah-dem", agency="guest", layers="utah-dem", styles="relief", bounds=(-111.66, 39.99, -111.48, 40.14), width=500, height=500),
@@ -154,7 +160,8 @@ def main() -> None:
         pictures = [(shot, PICTURES) for shot in SHOWN] + [(shot, chosen.look) for shot in LOOKED_AT if chosen.look]
         for shot, folder in pictures:
             print(f"{shot.name}: {write(fetch(base + shot.path(), keys[shot.agency]), folder, shot)}")
-        print(json.dumps(told_tiles(base, keys["guest"]), indent=1))
+        for told in tiles(base, keys["guest"]):
+            print(told)
     print(f"{len(LAYERS)} editions taken in in {took:.0f} s")
 
 
@@ -206,7 +213,7 @@ def share() -> dict[str, str]:
 
 def agreement(number: int, agency: str, grant: dict) -> dict:
     """A document; JSON is YAML too."""
-    clause = {"clause": "1", "operations": ["GetMap", "GetTile", "GetFeatureInfo"], "attributes": ["all"] if False else "all", **grant}
+    clause = {"clause": "1", "operations": ["GetMap", "GetTile", "GetFeatureInfo"], "attributes": "all", **grant}
     return {
         "agreement": f"AG-TRIAL-{number:03}", "version": 1, "title": f"trial of {agency}", "parties": {"grantor": "bureau", "grantee": agency},
         "term": {"from": "2026-01-01"}, "contact": "the data manager", "grants": [clause],
@@ -271,10 +278,34 @@ def write(body: bytes, folder: Path, shot: Shot) -> str:
     return f"{picture.width} x {picture.height}, {size // 1000} kB"
 
 
-def told_tiles(base: str, key: str) -> dict[str, str]:
-    """One tile of each layer in each tile matrix set that its TileJSON tells: how many pixels of it are not empty."""
-    listed = json.loads(fetch(f"{base}/api/v1/layers", key))
-    return {entry["name"]: ", ".join(sorted(entry.get("tiles", {}))) for entry in listed["layers"]}
+def tiles(base: str, key: str) -> Iterator[str]:
+    """The tile over the middle of each layer in each tile matrix set, at the level that shows about all of it: how much of it is drawn."""
+    for entry in json.loads(fetch(f"{base}/api/v1/layers", key))["layers"]:
+        told = []
+        for covered in entry["tile_matrix_sets"]:
+            tms = TILE_MATRIX_SETS[covered["id"]]
+            z = level_of(tms, entry["bounds"], covered)
+            x, y = centre(entry["bounds"], tms.crs)
+            resolution = tms.resolutions[z] * tms.tile_size
+            col, row = int((x - tms.origin[0]) // resolution), int((tms.origin[1] - y) // resolution)
+            address = f"{base}/tiles/{entry['name']}/{tms.id}/{tms.identifier(z)}/{col}/{row}.png"
+            alpha = Image.open(io.BytesIO(fetch(address, key))).convert("RGBA").getchannel("A")
+            told.append(f"{tms.id} {tms.identifier(z)}/{col}/{row} {sum(alpha.histogram()[1:]) / 655.36:.0f} %")
+        yield f"{entry['name']}: {', '.join(told)}"
+
+
+def centre(bounds: list[float], crs: str) -> tuple[float, float]:
+    """Of a box in degrees, in `crs`."""
+    west, south, east, north = bounds
+    return transformer("CRS:84", crs).transform((west + east) / 2, (south + north) / 2)
+
+
+def level_of(tms, bounds: list[float], covered: dict) -> int:
+    """The finest level at which the layer is hardly wider than a tile."""
+    box = transform_bounds(Bounds(*bounds), "CRS:84", tms.crs)
+    wanted = max(box.width, box.height) / tms.tile_size
+    fitting = [z for z in range(covered["min_zoom"], covered["max_zoom"] + 1) if tms.resolutions[z] >= wanted]
+    return max(fitting, default=covered["min_zoom"])
 
 
 if __name__ == "__main__":

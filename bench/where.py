@@ -42,7 +42,7 @@ MAP_STAGES = {
     "read and decode sheets": [("layers/mosaic.py", "_read_pixels")],
     "where each pixel comes from": [("layers/warp.py", "__init__"), ("layers/warp.py", "places")],
     "remap": [("layers/warp.py", "mix"), ("layers/warp.py", "resample")],
-    "clip": [("tiles/compose.py", "cut"), ("tiles/compose.py", "lay_over")],
+    "clip": [("tiles/compose.py", "visible_part"), ("tiles/compose.py", "cut_to")],
     "find the level and the window": [("layers/mosaic.py", "_level_for")],
     "encode": [("tiles/encode.py", "encode")],
 }
