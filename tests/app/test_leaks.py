@@ -818,6 +818,25 @@ def test_a_grant_ends_before_its_last_moment_for_every_way(county, offset, is_in
     assert {b"dom" in knock(county, way, agency).data.replace(b"random", b"") for way in DESCRIPTIONS.values()} == {is_in_force}
 
 
+def test_where_the_style_without_text_alone_is_granted_no_name_is_drawn_from_either_side_of_the_border(county):
+    """Names differ in everything, and one stands so near the border that its letters would cross it, though its symbol does not."""
+    places = [shapely.Point(MIDDLE - 80, TOP - 250), shapely.Point(LEFT + 250, TOP - 250), shapely.Point(WHOLE.right - 200, TOP - 600)]
+    for layer, names in (("signs-a", ["canary", "沿江大道泵站", "x"]), ("signs-b", ["一个很长很长的名字在此", "", "yyyyyyyyyyyy"])):
+        path = county.folder / "delivered" / f"{layer}.gpkg"
+        geopandas.GeoDataFrame({"NAME": names}, geometry=places, crs=CRS).to_file(path, layer="SIGNS", driver="GPKG")
+        county.layer(layer, path, product="OVERLAY")
+    agency = newcomer(county)
+    county.grant(agency, "signs-a", "signs-b", area=EAST_HALF, styles=frozenset({"unlabelled"}))
+    for bounds in (WHOLE, Bounds(MIDDLE - 100, TOP - 700, MIDDLE + 100, TOP - 500)):
+        one, other = (picture(ask(county, map_query(layer, bounds=bounds), agency)) for layer in ("signs-a", "signs-b"))
+        assert (one == other).all()
+    shown = picture(ask(county, map_query("signs-a"), agency))
+    assert shown.any() and not shown[10:40].any()                    # one sign stands in the east, lower down
+    assert (picture(ask(county, map_query("signs-a", STYLES="default"), agency)) == shown).all()         # `default` is whatever is granted first
+    one, other = (county.get(tile_path(layer, EDGE), agency).data for layer in ("signs-a", "signs-b"))
+    assert one == other
+
+
 # -- what exists
 
 @pytest.fixture(scope="module")
@@ -848,6 +867,18 @@ def test_an_edition_that_is_not_shared_is_in_no_document(editions):
         told = knock(editions, way, "reader").text
         assert "2006" in told and "two@2011" not in told, name
     assert knock(editions, ways("two@2006")["map"], "reader").status_code == 200
+
+
+def test_a_newer_edition_that_is_not_shared_changes_no_document_and_no_answer(county):
+    county.raster("late", pixels_of(), LEFT, TOP, STEP, edition="2006")
+    agency = newcomer(county)
+    county.grant(agency, "late@2006")
+    asked = DESCRIPTIONS | {f"{name} of {layer}": way for layer in ("late", "late@2006") for name, way in ways(layer).items()}
+    before = {name: knock(county, way, agency) for name, way in asked.items()}
+    county.raster("late", pixels_of(), LEFT, TOP, STEP, edition="2011")
+    for name, way in asked.items():
+        after = knock(county, way, agency)
+        assert (after.status_code, after.data) == (before[name].status_code, before[name].data), name
 
 
 def test_documents_tell_the_bounds_of_the_grant_and_nobody_elses_names(county):
@@ -895,8 +926,9 @@ def test_a_style_that_is_not_granted_has_no_legend_no_name_and_no_picture(county
 
 def test_an_answer_for_what_is_not_shared_takes_as_long_as_one_for_what_is_not_there(county):
     agency = newcomer(county)
+    county.raster("secret-dem", pixels_of()[:1].astype(np.float32), LEFT, TOP, STEP, product="DEM", nodata=-9999)
     county.agree(agency, *(county.clause(f"other-{n}", "dom", clause=f"3.{n}") for n in range(40)))
-    paths = {name: [(ways(layer)[name]) for layer in ("secret", "absent")] for name in ("map", "tile", "legend", "TileJSON")}
+    paths = {name: [(ways(layer)[name]) for layer in ("secret-dem", "absent-dem")] for name in ("map", "tile", "legend", "TileJSON")}
     for name, (unshared, unknown) in paths.items():
         spent = {0: [], 1: []}
         for turn in range(80):
