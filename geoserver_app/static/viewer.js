@@ -48,7 +48,7 @@ const map = new ol.Map({
   layers: [graticule],
   controls: ol.control.defaults.defaults({ attribution: false, rotate: false }).extend([new ol.control.ScaleLine({ minWidth: 90 })]),
   interactions: ol.interaction.defaults.defaults({ onFocusOnly: false, altShiftDragRotate: false, pinchRotate: false }),      // the page itself never scrolls
-  view: new ol.View({ center: ol.proj.fromLonLat([118.875, 32.104]), zoom: 11, minZoom: 4, maxZoom: 20, enableRotation: false }),
+  view: new ol.View({ center: ol.proj.fromLonLat([118.875, 32.104]), zoom: 11, minZoom: 4, maxZoom: 20, enableRotation: false, constrainResolution: true }),
 });
 
 start();
@@ -278,7 +278,11 @@ function showCredit() {
 }
 
 function showWhole() {
-  if (state.extent) map.getView().fit(state.extent, { padding: [24, 24, 24, 24], duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 250 });
+  if (!state.extent) return;
+  const view = map.getView(), [width, height] = map.getSize(), margin = 48;
+  const exact = view.getZoomForResolution(view.getResolutionForExtent(state.extent, [width - margin, height - margin]));
+  const duration = matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 250;
+  view.animate({ center: ol.extent.getCenter(state.extent), zoom: Math.floor(exact + 0.15), duration });        // a whole level: words of tiles stay sharp
 }
 
 // -- comparing: what is drawn over the topmost picture is cut at the slider; where nothing is, that picture
