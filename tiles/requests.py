@@ -223,10 +223,10 @@ class _Parameters:
             self._values[name] = value.strip(" ")
         for name, count in counts.items():
             if count > 1:
-                raise _fault("InvalidParameterValue", name, "repeated", name=name, count=count)
+                raise _fault("InvalidParameterValue", _shown(name), "repeated", name=_shown(name), count=count)
             if len(self._values[name]) > limits.max_value:
-                raise _fault("InvalidParameterValue", name, "too-long", RequestTooLarge, name=name, count=len(self._values[name]),
-                             most=limits.max_value)
+                raise _fault("InvalidParameterValue", _shown(name), "too-long", RequestTooLarge, name=_shown(name),
+                             count=len(self._values[name]), most=limits.max_value)
 
     def refuse_what_clients_may_not_choose(self) -> None:
         for name, value in self._values.items():

@@ -383,6 +383,15 @@ def test_a_parameter_given_twice_in_any_case_is_refused(county, name):
         assert ask(county, [*query.items(), (other, value)]).status_code == 400
 
 
+def test_the_name_of_a_parameter_is_told_back_no_longer_and_no_wilder_than_a_value(county):
+    wild = "DIM_" + "<script>\r\n`" * 300
+    for query in ([(wild, "1"), (wild, "2")], [(wild, "1")], [(wild, "x" * 5000)]):
+        for path, more in (("/ows", [("REQUEST", "GetMap")]), ("/wmts", [("REQUEST", "GetTile")]), (tile_path("dom", EDGE), [])):
+            answer = ask(county, [*query, *more], path=path)
+            assert answer.status_code in (400, 413) and "<script>" not in answer.text.replace('\\"', "") or answer.is_json
+            assert len(answer.data) < 1500
+
+
 def test_a_layer_cannot_hide_behind_another_parameter(county):
     for more in ({"LAYER": "secret"}, {"QUERY_LAYERS": "secret"}, {"map": "secret"}, {"layers[]": "secret"}, {"LAYERS ": "secret"}):
         answer = ask(county, map_query() | more)
@@ -794,6 +803,17 @@ def test_a_grantor_that_does_not_own_a_layer_tells_not_even_that_there_is_one(co
         unshared, unknown = (knock(county, ways(layer)[name], agency) for layer in ("secret", "absent"))
         assert unshared.status_code == unknown.status_code == 403
         assert unshared.data.replace(b"secret", b"absent") == unknown.data
+
+
+def test_a_suspension_by_a_grantor_that_does_not_own_a_layer_tells_nothing_and_stops_nothing(county):
+    false_owner, agency = newcomer(county), newcomer(county)
+    county.grant(agency, "dom")
+    bogus = county.grant(agency, "secret", "absent", "dom", grantor=false_owner)
+    county.services.register.suspend(bogus.agreement_id, "review")
+    county.look_again()
+    unshared, unknown = (ask(county, map_query(layer), agency) for layer in ("secret", "absent"))
+    assert unshared.data.replace(b"secret", b"absent") == unknown.data
+    assert ask(county, map_query("dom"), agency).status_code == 200
 
 
 @pytest.mark.parametrize("offset,is_in_force", ((-1, False), (0, True), (1, True)))
