@@ -219,8 +219,11 @@ function entryOf(layer) {
 }
 
 function sourceOf(entry) {
-  return new ol.source.XYZ({ url: withQuery(entry.layer.addresses.tiles[TILES], { style: entry.style }), minZoom: entry.minZoom, maxZoom: entry.maxZoom, transition: 150 });
+  return new ol.source.XYZ({ url: withQuery(here(entry.layer.addresses.tiles[TILES]), { style: entry.style }), minZoom: entry.minZoom, maxZoom: entry.maxZoom, transition: 150 });
 }
+
+/** An address of the service as seen from this page, which may have been opened by another name of the same host; braces are kept. */
+function here(address) { return address.replace(/^https?:\/\/[^/]+/, ""); }
 
 /** `address` with more query parameters; braces of a template are kept. */
 function withQuery(address, more) {
@@ -258,7 +261,7 @@ function legendOf(entry) {
   if (!address || entry.layer.product === "DOM") return "";               // a photo explains itself
   const part = make("details", { open: Boolean(entry.legendOpen) }, make("summary", {}, say("legend")));
   const fill = () => {
-    if (part.open && !part.querySelector("img")) part.append(make("img", { className: "legend", alt: `${say("legend")}: ${inLanguage(entry.layer.title)}`, src: withQuery(address, { lang: state.language }) }));
+    if (part.open && !part.querySelector("img")) part.append(make("img", { className: "legend", alt: `${say("legend")}: ${inLanguage(entry.layer.title)}`, src: withQuery(here(address), { lang: state.language }) }));
   };
   part.addEventListener("toggle", () => { entry.legendOpen = part.open; fill(); });
   fill();
@@ -387,7 +390,7 @@ async function ask(coordinate) {
 async function infoOf(entry, place) {
   const query = { SERVICE: "WMS", VERSION: "1.3.0", REQUEST: "GetFeatureInfo", LAYERS: entry.layer.name, QUERY_LAYERS: entry.layer.name, STYLES: entry.style || "", CRS: "EPSG:3857", FORMAT: "image/png", INFO_FORMAT: "application/json", FEATURE_COUNT: 5, ...place };
   try {
-    const answer = await fetch(withQuery(entry.layer.addresses.wms, query), { headers: { "Accept-Language": state.language }, credentials: "omit" });
+    const answer = await fetch(withQuery(here(entry.layer.addresses.wms), query), { headers: { "Accept-Language": state.language }, credentials: "omit" });
     if (!answer.ok) return [];
     return (await answer.json()).features.map((feature) => factsOf(entry, feature)).filter(Boolean);
   } catch {

@@ -123,6 +123,13 @@ def test_another_agency_sees_both_halves_of_the_same_tiles(visit):
     assert visit.faults == []
 
 
+def test_the_page_works_by_another_name_of_the_host_too(visit):
+    visit.base = visit.base.replace("127.0.0.1", "localhost")
+    visit.open("tiler")
+    assert is_red(visit.colour(WEST)) and is_blue(visit.colour(EAST))
+    assert visit.faults == []
+
+
 def test_the_tiles_themselves_are_cut_not_just_the_picture_of_them(visit):
     visit.open("water")
     imagery = [np.array(Image.open(io.BytesIO(tile.body())).convert("RGBA")) for tile in visit.tiles if "/tiles/dom/" in tile.url]
