@@ -16,7 +16,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
-from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable
+from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
 from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing
 from geoserver_app.identity import Caller, Unidentified, presented_key, strip_path_key
 from layers.model import Edition
@@ -27,8 +27,9 @@ from tiles.errors import RequestInvalid
 from tiles.permits import Permit
 from tiles.requests import GetTile, parse_tile_path
 
-DERIVED_BYTES = 64 << 20
+BODIES_BYTES = 64 << 20
 RULES_KEPT = 100_000
+ADDRESSES_KEPT = 20_000
 
 TILE_HEADERS = (
     ("Cache-Control", "private, max-age=1, must-revalidate"),          # no longer than a revocation may take (design R6)
@@ -45,7 +46,7 @@ class TileRule:
     edition: Edition | None
     permit: Permit | None
     decision: Decision
-    event: dict
+    event: str                           # members of the record, as JSON text: all but the key and the column
     until: float
 
 
@@ -72,7 +73,7 @@ class TileServer:
 
     def __init__(self, gate: Gate, engine: Engine, log: DecisionLog):
         self.gate, self.engine, self.log = gate, engine, log
-        self._derived = _Derived(DERIVED_BYTES)
+        self._bodies = _Bodies(BODIES_BYTES)
 
     def answer(self, caller: Caller, tile: GetTile, if_none_match: str = "", *, render: bool = True) -> TileAnswer | None:
         """The tile as this caller may see it.
@@ -91,12 +92,12 @@ class TileServer:
         if rule.decision.effect is Effect.DENY:
             if not render:
                 return None
-            record_id = self.log.write(self._event(rule, caller, tile))
+            record_id = self._record(rule, caller, tile)
             raise Refused([(tile.layer, rule.decision)], record_id)
         body = self._body(rule, tile, render)
         if body is None:
             return None
-        self.log.write(self._event(rule, caller, tile))
+        self._record(rule, caller, tile)
         return _answer(body, tile.media_type, if_none_match)
 
     def _rule(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime) -> TileRule:
@@ -120,14 +121,12 @@ class TileServer:
             "event": "overlay.decided", "operation": "GetTile", "layer": tile.layer.layer, "edition": edition.name if edition else None,
             "style": ruling.style, "format": tile.media_type, "effect": str(decision.effect),
             "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
+            "agency": caller.agency.agency_id, "tms": tile.tms.id,
         }
-        return TileRule(edition, permit, decision, event, decision.holds_until.timestamp() if decision.holds_until else float("inf"))
+        return TileRule(edition, permit, decision, as_members(event), decision.holds_until.timestamp() if decision.holds_until else float("inf"))
 
-    @staticmethod
-    def _event(rule: TileRule, caller: Caller, tile: GetTile) -> dict:
-        return rule.event | {
-            "agency": caller.agency.agency_id, "key": caller.key_id, "tms": tile.tms.id, "tile": [tile.z, tile.row, tile.col],
-        }
+    def _record(self, rule: TileRule, caller: Caller, tile: GetTile) -> str:
+        return self.log.write_members(f'{rule.event},"key":"{caller.key_id}","tile":[{tile.z},{tile.row},{tile.col}]')
 
     def _body(self, rule: TileRule, tile: GetTile, render: bool) -> _Body | None:
         edition, permit = rule.edition, rule.permit
@@ -139,19 +138,19 @@ class TileServer:
             edition.edition_id, edition.generation, style, tile.tms.id, tile.z, tile.row, tile.col, tile.media_type,
             permit.area.digest if place == "edge" else None,
         )
-        if (body := self._derived.get(key)) is not None:
+        if (body := self._bodies.get(key)) is not None:
             return body
         master = self._master(rule, tile, style, render)
         if master is None:
             return None
         data, media_type = master
-        if place == "inside" and media_type == tile.media_type:
-            return _Body.of(data)
-        picture = decode(data)
-        if place == "edge":
-            picture = cut(picture, permit.area, tile.view)
-        body = _Body.of(encode(picture, tile.media_type, lossless=edition.lossless))
-        self._derived.put(key, body)
+        if place == "edge" or media_type != tile.media_type:
+            picture = decode(data)
+            if place == "edge":
+                picture = cut(picture, permit.area, tile.view)
+            data = encode(picture, tile.media_type, lossless=edition.lossless)
+        body = _Body.of(data)
+        self._bodies.put(key, body)
         return body
 
     def _master(self, rule: TileRule, tile: GetTile, style: str, render: bool) -> tuple[bytes, str] | None:
@@ -161,8 +160,8 @@ class TileServer:
         return (stored.data, stored.media_type) if stored else None
 
 
-class _Derived:
-    """Cut and re-encoded tiles, the least used forgotten first. Keys hold the edition's generation and the area's digest."""
+class _Bodies:
+    """Tiles as they leave, whole, cut or re-encoded, with their ETags; the least used forgotten first. Keys hold the edition's generation and the area's digest."""
 
     def __init__(self, most_bytes: int):
         self._most, self._bytes = most_bytes, 0
@@ -183,6 +182,11 @@ class _Derived:
             self._bodies[key] = body
             while self._bytes > self._most and self._bodies:
                 self._bytes -= len(self._bodies.popitem(last=False)[1].data)
+
+
+@lru_cache(maxsize=ADDRESSES_KEPT)
+def _parsed(path: str, query: str) -> GetTile | None:
+    return parse_tile_path(path, parse_qsl(query, keep_blank_values=True) if query else ())
 
 
 @lru_cache(maxsize=8)
@@ -219,8 +223,7 @@ class Lane:
         if not path.startswith(("/tiles/", "/wmts/1.0.0/")):
             return None
         try:
-            query = environ.get("QUERY_STRING")
-            tile = parse_tile_path(path, parse_qsl(query, keep_blank_values=True) if query else ())
+            tile = _parsed(path, environ.get("QUERY_STRING") or "")
             if tile is None:
                 return None
             caller = self.tiles.gate.identify(presented_key(environ))

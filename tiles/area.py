@@ -46,7 +46,8 @@ class ServedArea:
         self._compiled: dict[str, _CompiledArea] = {}
         self._quadtrees: dict[str, _Quadtree] = {}
         self._lock = threading.Lock()
-        shapely.prepare(self.geometry)
+        if not self.is_world:
+            shapely.prepare(self.geometry)
 
     @property
     def bounds(self) -> Bounds:
@@ -76,7 +77,7 @@ class ServedArea:
             return "inside"
         tree = self._quadtrees.get(tms.id)
         if tree is None:
-            tree = self._quadtrees.setdefault(tms.id, _Quadtree(self._in(tms.crs).geometry, tms))
+            tree = self._quadtrees.setdefault(tms.id, _Quadtree(self._in(tms.crs).geometry, tms, self._lock))
         return tree.classify(z, row, col)
 
     def has_point(self, lon: float, lat: float) -> bool:
@@ -109,12 +110,15 @@ class _CompiledArea:
 
 
 class _Quadtree:
-    """inside / edge / outside for every tile asked for, remembered at the highest tile of which it is true."""
+    """inside / edge / outside for every tile asked for, remembered at the highest tile of which it is true.
 
-    def __init__(self, geometry: BaseGeometry, tms: TileMatrixSet):
-        self.geometry, self.tms = geometry, tms
+    `lock` is the area's own: GEOS builds the indexes of a prepared geometry when they are first used, and two threads that do so at once,
+    one for a tile and one for a mask, end the process.
+    """
+
+    def __init__(self, geometry: BaseGeometry, tms: TileMatrixSet, lock: threading.Lock):
+        self.geometry, self.tms, self.lock = geometry, tms, lock
         self.nodes: dict[tuple[int, int, int], TileClass] = {}
-        self.lock = threading.Lock()         # GEOS builds a prepared geometry's index on first use
 
     def classify(self, z: int, row: int, col: int) -> TileClass:
         nodes = self.nodes

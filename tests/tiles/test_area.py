@@ -1,5 +1,8 @@
 """An area compiled for serving: the same border in every CRS, as mask, as quadtree, as point and as cut geometry."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pyproj
 import pytest
@@ -108,3 +111,42 @@ def test_a_feature_is_truly_cut_with_its_height_kept():
     assert part.bounds[2] == pytest.approx(119.0)
     assert part.has_z
     assert area.has_point(118.5, 31.5) and not area.has_point(119.5, 31.5)
+
+
+def test_threads_may_ask_a_fresh_area_for_masks_tiles_and_points_at_once():
+    """GEOS builds a prepared geometry's index on first use; two threads in it at once would end the process, so it runs in one of its own."""
+    run = subprocess.run([sys.executable, "-c", STRESS], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0 and run.stdout.split() == ["done"], run.stderr[-2000:]
+
+
+STRESS = """
+import threading
+import numpy as np
+import shapely
+from layers.model import Bounds, View
+from tiles.area import ServedArea
+from tiles.grids import TILE_MATRIX_SETS
+
+tms = TILE_MATRIX_SETS["jiangsu_gk120"]
+angles = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+for number in range(150):
+    reach = 0.3 + 0.02 * np.sin(angles * 40 + number)
+    area = ServedArea(shapely.Polygon(np.c_[119 + reach * np.cos(angles), 32 + reach * np.sin(angles)]), str(number))
+    area.geometry_in(tms.crs)
+    start = threading.Barrier(8)
+
+    def ask(thread):
+        start.wait()
+        if thread % 2:
+            area.classify(tms, 8, 703, 440 + thread)
+        else:
+            area.mask(View(crs=tms.crs, bounds=Bounds(400_000.0, 3_530_000.0 + thread, 404_000.0, 3_534_000.0), width=16, height=16))
+        area.has_point(119.0, 32.0)
+
+    threads = [threading.Thread(target=ask, args=(thread,)) for thread in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print("done")
+"""
