@@ -11,12 +11,14 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import TextIO
 
@@ -559,11 +561,33 @@ def _executor(workers: int | None, files: int) -> Iterator[Executor]:
     if number == 0:
         yield _ThisProcess()
         return
-    executor = ProcessPoolExecutor(number, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    others = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(number, mp_context=_Workshop(), initializer=_end_with_parent)
     try:
         yield executor
+    except KeyboardInterrupt:
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker(SpawnProcess):
+    """Deaf to Ctrl-C, which the whole terminal hears: only the parent shall speak, and end its workers."""
+
+    def start(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return super().start()
+        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)        # what begins now inherits it
+        try:
+            super().start()
+        finally:
+            signal.signal(signal.SIGINT, heard)
+
+
+class _Workshop(SpawnContext):
+    Process = _Worker
 
 
 class _ThisProcess(Executor):

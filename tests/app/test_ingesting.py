@@ -1,5 +1,10 @@
 """Sheets that come, go and shrink: what was cached of the ground under them is drawn anew, the rest is kept."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +77,20 @@ def test_the_latest_edition_is_what_a_bare_name_means_and_the_older_one_stays(ho
     layer = house.services.catalogue.snapshot().layers["dom"]
     assert [edition.name for edition in layer.editions] == ["2020", "2009"] and older.edition_id != newer.edition_id
     assert [len(house.services.catalogue.sheets(edition.edition_id)) for edition in layer.editions] == [1, 1]
+
+
+def test_ctrl_c_ends_a_job_at_once_with_one_sentence_and_the_same_command_goes_on(house, tmp_path):
+    """The whole terminal hears it: the command and its workers."""
+    sheets = [str(sheet(tmp_path / "delivered", f"s{number}", 380_000 + 2000 * number, 1024 + number)) for number in range(8)]
+    command = [Path(sys.executable).parent / "geoshare", "layer", "add", "--product", "DOM", "--edition", "2011", "--name", "dom", "--workers", "2", *sheets]
+    environ = os.environ | {"GEOSHARE_DATA": str(tmp_path / "instance")}
+    running = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while running.poll() is None and not list((tmp_path / "instance").glob("store/dom/2011/.lock")):
+        time.sleep(0.02)
+    time.sleep(0.4)                     # its workers are coming up
+    os.killpg(running.pid, signal.SIGINT)
+    _, told = running.communicate(timeout=30)
+    assert running.returncode == 1 and "Traceback" not in told and "goes on where it was stopped" in told
+    assert not list((tmp_path / "instance").glob("store/dom/2011/mosaic*"))
+    again = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert again.stdout == "dom@2011: 8 sheets\n"
