@@ -1,5 +1,6 @@
 # make run    set up, build the demo once, serve it at http://127.0.0.1:8080
 # make test   set up and run every test
+# make docs   write docs/cli.md from the commands' own help
 # make lock   renew requirements.lock from setup.cfg
 # PORT=8090 make run   another port
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run demo test check system lock clean
+.PHONY: run demo test check docs system lock clean
 
 run: $(VENV)/installed
 	$(BIN)/geoshare demo --port $(PORT)
@@ -41,6 +42,9 @@ $(VENV)/installed: requirements.lock setup.cfg | $(VENV)/bin/python
 $(VENV)/installed-test: requirements-test.lock $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
 	@touch $@
+
+docs: $(VENV)/installed
+	$(BIN)/python docs/make_cli.py
 
 lock:
 	$(PYTHON) -m venv var/lock-venv

@@ -124,8 +124,8 @@ SHOWN = (
          bounds=(-77.0551, 38.8082, -77.0489, 38.8128), media_type="image/jpeg"),
     Shot(name="naip-2009", agency="guest", layers="naip@2009", bounds=(-99.16, 47.005, -99.14, 47.019), media_type="image/jpeg", width=300, height=300),
     Shot(name="naip-2020", agency="guest", layers="naip", bounds=(-99.16, 47.005, -99.14, 47.019), media_type="image/jpeg", width=300, height=300),
-    Shot(name="naip-cut", agency="parish", layers="naip", bounds=(-99.185, 47.0, -99.12, 47.034), width=300, height=230),
-    Shot(name="taihu-sheets", agency="lake", layers="taihu,jiangsu-ne", bounds=(119.3, 30.7, 120.7, 31.7), crs="EPSG:4490"),
+    Shot(name="naip-cut", agency="parish", layers="naip", bounds=(-99.178, 47.0, -99.125, 47.026), width=420, height=302),
+    Shot(name="taihu-sheets", agency="lake", layers="taihu,jiangsu-ne", bounds=(119.45, 30.95, 120.55, 31.38), crs="EPSG:4490", width=500, height=195),
     Shot(name="rmnp", agency="guest", layers="rmnp-dom,rmnp-dem", styles=",hillshade", bounds=(-106.1, 40.0, -105.3, 40.65), media_type="image/jpeg"),
 )
 """In docs/real-data.md: of data that may be shown, with its credit there."""
@@ -290,7 +290,7 @@ def tiles(base: str, key: str) -> Iterator[str]:
             col, row = int((x - tms.origin[0]) // resolution), int((tms.origin[1] - y) // resolution)
             address = f"{base}/tiles/{entry['name']}/{tms.id}/{tms.identifier(z)}/{col}/{row}.png"
             alpha = Image.open(io.BytesIO(fetch(address, key))).convert("RGBA").getchannel("A")
-            told.append(f"{tms.id} {tms.identifier(z)}/{col}/{row} {sum(alpha.histogram()[1:]) / 655.36:.0f} %")
+            told.append(f"{tms.id} {tms.identifier(z)}/{col}/{row} {sum(alpha.histogram()[1:]) / 655.36:.1f} %")
         yield f"{entry['name']}: {', '.join(told)}"
 
 
