@@ -17,7 +17,7 @@ from agreements.errors import AgreementsError, RegisterUnavailable
 from agreements.model import BUREAU, Effect, Operation
 from geoserver_app.database import DatabaseUnavailable
 from geoserver_app.describe import describe_file, describe_layer, secrecy, standing_of
-from geoserver_app.settings import CLASSIFICATIONS, PortInUse, Settings, SettingsInvalid, load_settings
+from geoserver_app.settings import CLASSIFICATIONS, PortInUse, Settings, SettingsInvalid, check_public_address, load_settings
 from layers.errors import CatalogueUnavailable, EditionOutpaced, IngestBusy, LayersError
 from layers.model import LayerName, ProductType
 
@@ -137,6 +137,7 @@ def serve(settings: Settings, bind, port, workers):
     if ({"bind", "port"} & changes.keys()) and settings.public_base_url == f"http://{settings.bind}:{settings.port}":
         changes["public_base_url"] = f"http://{bind or settings.bind}:{port or settings.port}"
     settings = settings.replaced(**changes)
+    check_public_address(settings)
     migrate(settings)
     tell(f"serving at {settings.public_base_url}")
     run(settings)
@@ -207,6 +208,10 @@ def layer_add(settings: Settings, product, classification, currency, stretch, wo
         tell("interrupted, nothing published: the same command goes on where it was stopped", style="red")
         sys.exit(FAILED)
     click.echo(f"{edition.layer}@{edition.name}: {parts_of(edition)}")
+    for sheet in opened(settings)[0].sheets(edition.edition_id):
+        for step in sheet.lineage:
+            if step.startswith("warning: "):
+                tell(f"{sheet.source_name}: {step.removeprefix('warning: ')}", style="yellow")
 
 
 def parts_of(edition) -> str:

@@ -307,3 +307,11 @@ def test_a_port_in_use_is_told_before_anything_is_served(office, monkeypatch):
 def test_titles_that_look_like_markup_are_shown_as_they_are(office):
     office.done("agency", "add", "odd", "--name-zh", "[/red]水利", "--name-en", "[bold]odd")
     assert "[/red]水利" in office.done("agency", "list") and office.rows("agency", "list")[0]["english"] == "[bold]odd"
+
+
+def test_what_ingest_has_doubts_about_is_said_although_it_succeeds(office):
+    framed = np.zeros((40, 40), "float32")
+    framed[6:-6, 6:-6] = np.linspace(200, 900, 28 * 28).reshape(28, 28)
+    command = ("layer", "add", "--product", "DEM", "--edition", "2011", "--name", "dem", "--workers", "1", office.raster("framed", framed, nodata=3.4e38))
+    result = office.types(*command)
+    assert result.exit_code == 0 and "framed.tif" in result.stderr and "`--nodata 0`" in result.stderr
