@@ -37,8 +37,8 @@ def _harden(response: flask.Response) -> flask.Response:
     headers = response.headers
     headers.setdefault("Cache-Control", "private, no-store")
     headers.setdefault("Vary", "Authorization, X-API-Key, Accept-Language")
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
     return response

@@ -10,6 +10,8 @@ from ruamel.yaml import YAML, YAMLError
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds config/."""
 
+EVERY_ADDRESS = ("0.0.0.0", "::")
+
 CLASSIFICATIONS = ("public", "internal", "secret", "confidential", "top-secret")
 
 
@@ -68,6 +70,15 @@ class Settings:
 
     def replaced(self, **changes) -> "Settings":
         return type(self)(**{f.name: getattr(self, f.name) for f in fields(self)} | changes)
+
+
+def check_public_address(settings: Settings) -> None:
+    """Raises SettingsInvalid where capabilities would print an address that no other machine can follow."""
+    if any(f"//{address}" in settings.public_base_url for address in EVERY_ADDRESS):
+        raise SettingsInvalid([
+            f"public_base_url: say what clients call this server, since it listens on every address (`{settings.bind}`): "
+            "GEOSHARE_PUBLIC_BASE_URL=https://maps.example.gov geoshare serve --bind 0.0.0.0"
+        ])
 
 
 def load_settings(environ: Mapping[str, str] | None = None, path: Path | None = None) -> Settings:

@@ -3,7 +3,6 @@
 What comes out is the same for every agency, and so is the cache: cutting comes after it, elsewhere, never before.
 """
 
-import hashlib
 import io
 import math
 import os
@@ -402,11 +401,7 @@ def _told_as_render_failed() -> Iterator[None]:
 
 
 def _lock_folder(cache: Path) -> Path:
-    """On memory where there is such a disk: MapProxy polls lock files, and file systems over the network lock badly."""
-    shared_memory = Path("/dev/shm")
-    if os.access(shared_memory, os.W_OK):
-        digest = hashlib.sha256(str(cache).encode()).hexdigest()[:12]
-        return shared_memory / f"geoshare-{os.getuid()}-{digest}"
+    """Beside the tiles, so that nothing of ours lies anywhere else; the cache is a folder of this machine."""
     return cache / "locks"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from geoserver_app.settings import ROOT, Settings, SettingsInvalid, load_settings
+from geoserver_app.settings import ROOT, Settings, SettingsInvalid, check_public_address, load_settings
 
 
 def written(tmp_path, text):
@@ -39,6 +39,12 @@ def test_folders_are_taken_from_beside_config(tmp_path):
 def test_a_file_that_is_not_yaml_is_named_as_such(tmp_path):
     with pytest.raises(SettingsInvalid, match="not YAML"):
         load_settings({}, written(tmp_path, "port: [1\n"))
+
+
+def test_listening_on_every_address_asks_what_clients_call_the_server(tmp_path):
+    with pytest.raises(SettingsInvalid, match="public_base_url: say what clients call this server"):
+        check_public_address(load_settings({"GEOSHARE_BIND": "0.0.0.0"}, written(tmp_path, "")))
+    check_public_address(load_settings({"GEOSHARE_BIND": "0.0.0.0", "GEOSHARE_PUBLIC_BASE_URL": "https://maps.test/"}, tmp_path / "config" / "service.yaml"))
 
 
 def test_settings_for_a_test_are_one_line(tmp_path):
