@@ -102,6 +102,11 @@ def newcomer(house) -> str:
     return name
 
 
+def forget_answers(house) -> None:
+    """As in a worker that has just begun: what it remembers of tiles is gone, the shared cache is not."""
+    house.services.tiles._bodies = type(house.services.tiles._bodies)(64 << 20)
+
+
 def amended(house, agreement, *grants, **changes):
     """Version 2 of an agreement, in force from now on."""
     version = replace(agreement, version=agreement.version + 1, grants=grants or agreement.grants, term=Term(start=now()), **changes)
@@ -242,7 +247,7 @@ def test_a_tile_of_the_area_where_nothing_of_it_is_drawn_is_the_constant_too(cou
 @pytest.mark.parametrize("place", (EDGE, WITHIN), ids=("edge", "inside"))
 def test_an_answer_does_not_tell_whether_somebody_has_asked_for_the_tile_before(county, place):
     county.services.engine.forget(county.services.catalogue.snapshot().layers["dom"].editions[0].edition_id)
-    county.services.tiles._derived._bodies.clear()
+    forget_answers(county)
     first, second = (county.get(tile_path("dom", place, "jpg"), "water") for _ in range(2))
     assert first.data == second.data
     assert sorted(first.headers.items()) == sorted(second.headers.items())
@@ -274,7 +279,7 @@ def test_a_cut_tile_is_never_stored_for_others(county):
     alone = [county.get(path, BUREAU).data for path in paths]
     masters = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
     engine.forget(edition.edition_id)
-    county.services.tiles._derived._bodies.clear()
+    forget_answers(county)
     for path in paths:
         assert county.get(path, "water").status_code == 200
     assert [county.get(path, BUREAU).data for path in paths] == alone
@@ -1011,6 +1016,7 @@ def test_without_a_record_no_way_shows_anything(county, monkeypatch):
 @pytest.mark.parametrize("harm", ("torn", "rubbish", "folder"))
 def test_a_broken_file_in_the_cache_is_never_shown_nor_spoken_of(county, harm):
     edition = county.services.catalogue.snapshot().layers["dom"].editions[0]
+    forget_answers(county)
     county.get(tile_path("dom", EDGE), BUREAU)
     path = county.services.engine.tile_path(edition, "default", "tdt_c", *EDGE)
     from pathlib import Path
@@ -1021,7 +1027,7 @@ def test_a_broken_file_in_the_cache_is_never_shown_nor_spoken_of(county, harm):
         file.mkdir()
     else:
         file.write_bytes(data[:len(data) // 2] if harm == "torn" else b"rubbish /etc/passwd")
-    county.services.tiles._derived._bodies.clear()
+    forget_answers(county)
     try:
         for extension in ("webp", "png"):
             answer = county.get(tile_path("dom", EDGE, extension), "water")
@@ -1031,7 +1037,7 @@ def test_a_broken_file_in_the_cache_is_never_shown_nor_spoken_of(county, harm):
                 assert not rgba(answer.data)[:, -1, 3].any()
     finally:
         file.rmdir() if harm == "folder" else file.unlink()
-        county.services.tiles._derived._bodies.clear()
+        forget_answers(county)
 
 
 def test_no_error_tells_of_what_runs_inside(county):
