@@ -12,6 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from geoserver_app.database import connect, migrate
 from geoserver_app.settings import CLASSIFICATIONS, Settings
 from layers.catalogue import SqlCatalogue
+from layers.errors import LayersError
 from layers.ingest import AddLayer, add_layer, remove_layer
 from layers.model import Classification, Edition, LayerName, ProductType, Sheet
 from tiles.engine import Engine
@@ -44,15 +45,45 @@ def ingest(
         classification=classified(classification), currency=tuple(_day(d) for d in currency) if currency else (None, None),
         stretch=tuple(stretch) if stretch else None, **{key: value for key, value in options.items() if value is not None},
     )
-    with _Told(console) as told:
+    unsettled = _Unsettled(settings.cache, before[1] if before else None)
+    with _Told(console) as told, unsettled:
         published = add_layer(
             catalogue, settings.store, request, progress=told, workers=workers, ceiling=classified(settings.ceiling), config=settings.config,
         )
-    if before and published.generation != before[1].generation:
+    if before and (published.generation != before[1].generation or unsettled.was_left):
+        engine = Engine(settings.store, settings.cache, settings.config)
+        if unsettled.was_left:
+            engine.forget(published.edition_id)
         changed = _changed_ground(sheets, catalogue.sheets(published.edition_id))
-        Engine(settings.store, settings.cache, settings.config).expire(published, published.extent if changed.is_empty else changed)
+        engine.expire(published, published.extent if unsettled.was_left or changed.is_empty else changed)
+    unsettled.clear()
     database.dispose()
     return published
+
+
+class _Unsettled:
+    """A mark in the cache of an edition from before a change is published until its tiles are expired.
+
+    A process that dies in between leaves it (`was_left`); the next ingest then can't tell which tiles are old, and expires them all.
+    """
+
+    def __init__(self, cache: Path, edition: Edition | None):
+        self._mark = cache / str(edition.edition_id) / "unsettled" if edition else None
+        self.was_left = self._mark is not None and self._mark.exists()
+
+    def __enter__(self) -> None:
+        if self._mark:
+            self._mark.parent.mkdir(parents=True, exist_ok=True)
+            self._mark.touch()
+
+    def __exit__(self, kind, _error, _trace) -> None:
+        """Where files were refused, nothing was published, and nothing is old."""
+        if kind is not None and issubclass(kind, LayersError) and not self.was_left:
+            self.clear()
+
+    def clear(self) -> None:
+        if self._mark:
+            self._mark.unlink(missing_ok=True)
 
 
 def _changed_ground(before: Sequence[Sheet], after: Sequence[Sheet]) -> BaseGeometry:

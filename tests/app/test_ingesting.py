@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 from rasterio.transform import from_origin
 
@@ -57,6 +58,25 @@ def test_the_same_delivery_again_expires_nothing(house):
     tile = cached_tile(house, edition, 380_256)
     assert house.layer("dom", path, product="DOM").generation == edition.generation
     assert tile.read_bytes() == b"drawn before"
+
+
+def test_a_death_between_publishing_and_expiring_is_made_good_by_the_next_ingest(house, monkeypatch):
+    delivered = house.folder / "delivered"
+    edition = house.layer("dom", sheet(delivered, "a", 380_000, 1024), product="DOM")
+    tile = cached_tile(house, edition, 380_900)
+
+    def killed(*_):
+        raise SystemExit("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr("geoserver_app.ingesting.Engine.expire", killed)
+        house.layer("dom", sheet(delivered, "a", 380_000, 512), product="DOM")
+    assert tile.exists()
+    house.layer("dom", delivered / "a.tif", product="DOM")
+    assert not tile.exists()
+    tile = cached_tile(house, edition, 380_256)
+    house.layer("dom", delivered / "a.tif", product="DOM")
+    assert tile.exists(), "once made good, it is good"
 
 
 def test_files_of_generations_that_nobody_reads_are_pruned_with_the_next_change(house):
