@@ -391,12 +391,15 @@ def agreement_check(settings: Settings, paths):
     rehearse(register, read)
     warn_of(missing_layers(catalogue, read))
     for agreement, _ in read:
-        click.echo(f"{agreement.agreement_id} version {agreement.version}: {counted(len(agreement.grants), 'grant')} to {agreement.grantee}")
+        grants = counted(len(agreement.grants), "grant")
+        click.echo(f"{agreement.agreement_id} version {agreement.version}: {grants} to {agreement.grantee}")
 
 
 def warn_of(missing) -> None:
     for agreement_id, name in missing:
-        tell(f"{agreement_id}: layer `{name}` is not in the catalogue; the grant counts as soon as it is, so see that it is not misspelt", style="yellow")
+        tell(
+            f"{agreement_id}: layer `{name}` is not in the catalogue; the grant counts as soon as it is, so see that it is not misspelt", style="yellow",
+        )
 
 
 @agreement.command("register")
@@ -427,7 +430,8 @@ def agreement_suspend(settings: Settings, agreement_id, reason, layers, until):
     for name in layers:
         describe_layer(catalogue, name)         # a misspelt layer would go on being served
     register.suspend(agreement_id, reason=reason, layers=frozenset(layers) or None, until=until)
-    click.echo(f"{agreement_id} suspended{f' for {chr(44).join(layers)}' if layers else ''}: {reason}")
+    what = f" for {', '.join(layers)}" if layers else ""
+    click.echo(f"{agreement_id} suspended{what}: {reason}")
 
 
 @agreement.command("resume")

@@ -56,7 +56,8 @@ def migrate(settings: Settings) -> None:
         command.upgrade(alembic_config(settings.database_url), "head")
     except (SQLAlchemyError, CommandError) as error:
         why = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise DatabaseUnavailable(f"the database can't be opened: {why}: see `database_url`, or the folder `data`, in config/service.yaml") from error
+        mend = "see `database_url`, or the folder `data`, in config/service.yaml"
+        raise DatabaseUnavailable(f"the database can't be opened: {why}: {mend}") from error
     except ModuleNotFoundError as error:
         raise DatabaseUnavailable(f"the driver `{error.name}` of the database is not installed: `pip install {error.name}`") from error
 

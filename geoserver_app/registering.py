@@ -128,5 +128,6 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        fault = Fault(None, "document", f"byte {error.start + 1} is not UTF-8 text: save the document as UTF-8 (an editor set to GBK or ANSI writes something else)")
+        told = f"byte {error.start + 1} is not UTF-8 text: save the document as UTF-8 (an editor set to GBK or ANSI writes something else)"
+        fault = Fault(None, "document", told)
         raise DocumentInvalid(path.name, (fault,)) from error
