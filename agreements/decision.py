@@ -171,7 +171,8 @@ def _stops(request: OverlayRequest, held: Sequence[Agreement]) -> tuple[_Stops, 
 
 def _is_suspended(agreement: Agreement, suspension: Suspension, request: OverlayRequest) -> bool:
     return (
-        suspension.since <= request.at
+        agreement.grantor == request.owner              # nobody can stop what belongs to another
+        and suspension.since <= request.at
         and (suspension.until is None or request.at < suspension.until)
         and (agreement.replaced is None or request.at < agreement.replaced)
         and _stops_layer(agreement, suspension, request)

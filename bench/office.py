@@ -47,7 +47,7 @@ class Office:
         self.agreement = _agreement()
         register.register(self.agreement, "")
         log, engine = DecisionLog(settings.decisions), Engine(settings.store, settings.cache, settings.config)
-        gate = Gate(register, catalogue, log, base_url=settings.public_base_url)
+        gate = Gate(register, catalogue, log, base_url=settings.public_base_url, names_written=lambda edition, style: frozenset())
         self.services = Services(
             settings=settings, database=None, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,
             tiles=TileServer(gate, engine, log),

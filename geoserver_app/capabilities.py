@@ -83,9 +83,8 @@ def describe(visible: Iterable[Visible], language: str, address: Address) -> lis
 
 
 def public_name(one: Visible) -> str:
-    """`dom` for the latest edition of a layer, `dom@2006` for an older one: what LAYERS must say to get it."""
-    is_latest = one.layer.editions[0].edition_id == one.edition.edition_id
-    return str(LayerName(one.layer.name, None if is_latest else one.edition.name))
+    """`dom` for the latest edition that the caller may see of a layer, `dom@2006` for an older one: what LAYERS must say to get it."""
+    return str(LayerName(one.layer.name, None if one.is_latest else one.edition.name))
 
 
 def _entry(one: Visible, language: str, address: Address) -> LayerEntry:
@@ -104,7 +103,7 @@ def _entry(one: Visible, language: str, address: Address) -> LayerEntry:
 
 def _title(one: Visible, language: str) -> str:
     title = (one.layer.title_zh, one.layer.title_en)[LANGUAGES.index(language)] or one.layer.name
-    if len(one.layer.editions) == 1:
+    if one.is_only:
         return title
     return sentence("edition", {"title": title, "edition": one.edition.name}, language)
 

@@ -17,6 +17,7 @@ from geoserver_app.ingesting import ingest
 from geoserver_app.registering import read_agreements
 from geoserver_app.settings import Settings
 from layers.catalogue import SqlCatalogue
+from tiles.engine import Engine
 
 DESCRIPTION = "demo.json"
 
@@ -69,7 +70,8 @@ def _add_agreements(settings: Settings, catalogue: SqlCatalogue, register: SqlRe
 
 def describe(settings: Settings, catalogue: SqlCatalogue, register: SqlRegister) -> dict:
     """What scripts read: the address, the bureau's own key, and each agency with its key, layers and bounds (degrees)."""
-    gate = Gate(register, catalogue, _NoRecord(), base_url=settings.public_base_url)
+    engine = Engine(settings.store, settings.cache, settings.config)
+    gate = Gate(register, catalogue, _NoRecord(), base_url=settings.public_base_url, names_written=engine.names_written)
     keys = demo_keys(settings.data)
     callers = {name: gate.identify(Presented(secret=key, carriage=Carriage.HEADER)) for name, key in keys.items()}
     agencies = []

@@ -74,6 +74,9 @@ class Ruling:
         return self.decision.effect is Effect.DENY
 
 
+PICTURES = frozenset({Operation.GET_MAP, Operation.GET_TILE})
+"""Operations that draw the data themselves: a style that writes names on them names those attributes (design R7)."""
+
 DRAWN = frozenset({Operation.GET_MAP, Operation.GET_TILE, Operation.GET_LEGEND_GRAPHIC})
 """Operations with a style; a request that names none gets the first of the product's styles that is granted."""
 
@@ -96,6 +99,8 @@ class Visible:
     crs: frozenset[str] | None
     finest: float | None
     coarsest: float | None
+    is_latest: bool = True               # of the editions the caller may see: the one that the bare name stands for
+    is_only: bool = True                 # of them
 
     @property
     def bounds(self) -> Bounds:
@@ -123,10 +128,10 @@ class Gate:
 
     def __init__(
         self, register: AgreementRegister, catalogue: Catalogue, log: DecisionLog, *,
-        base_url: str, recheck: float = 0.5, trust: float = 2.0, clock: Callable[[], datetime] = now,
+        base_url: str, names_written: Callable[[Edition, str], frozenset[str]], recheck: float = 0.5, trust: float = 2.0, clock: Callable[[], datetime] = now,
     ):
         self.register, self.catalogue, self.log, self.base_url = register, catalogue, log, base_url
-        self.recheck, self.trust, self.clock = recheck, trust, clock
+        self.names_written, self.recheck, self.trust, self.clock = names_written, recheck, trust, clock
         self._standing: Standing | None = None
         self._looking = threading.Lock()
         self._areas = _Areas()
@@ -182,25 +187,38 @@ class Gate:
 
     def decide(self, standing: Standing, caller: Caller, asked: Asked, at: datetime) -> Ruling:
         """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say."""
-        found = standing.catalogue.find(asked.layer)
-        if found is None:
+        layer = standing.catalogue.layers.get(asked.layer.layer)
+        edition = layer and (self._latest(standing, caller, layer, at) if asked.layer.edition is None else layer.edition(asked.layer.edition))
+        if edition is None:
             return Ruling(None, None, UNKNOWN)
-        layer, edition = found
         agreements = standing.register.agreements.get(caller.agency.agency_id, ())
         request = OverlayRequest(
             agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=asked.operation, at=at,
             scale_denominator=scale_denominator(asked.view) if asked.view else None,
             format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), style=asked.style, attributes=asked.attributes,
         )
-        if asked.style is not None or asked.operation not in DRAWN:
+        if asked.operation not in DRAWN:
             return Ruling(edition, asked.style, decide(request, agreements))
         first_denied = None
-        for style in STYLES[layer.product]:
-            ruling = Ruling(edition, style, decide(replace(request, style=style), agreements))
+        for style in STYLES[layer.product] if asked.style is None else (asked.style,):
+            named = request.attributes | self.names_written(edition, style) if asked.operation in PICTURES else request.attributes
+            ruling = Ruling(edition, style, decide(replace(request, style=style, attributes=named), agreements))
             if not ruling.is_denied:
                 return ruling
             first_denied = first_denied or ruling
         return first_denied
+
+    def _latest(self, standing: Standing, caller: Caller, layer: Layer, at: datetime) -> Edition:
+        """What the bare name of a layer stands for: the newest edition of which the caller may see anything, else the newest there is.
+
+        So an edition that is not shared changes nothing for whom it is not shared with, not even by its arrival.
+        """
+        if len(layer.editions) > 1:
+            for edition in layer.editions:
+                named = Asked(layer=LayerName(layer.name, edition.name), operation=Operation.DESCRIBE_LAYER)
+                if not self.decide(standing, caller, named, at).is_denied:
+                    return edition
+        return layer.editions[0]
 
     def permit(self, caller: Caller, ruling: Ruling) -> Permit:
         edition, decision = ruling.edition, ruling.decision
@@ -225,13 +243,15 @@ class Gate:
     def _look_over(self, standing: Standing, caller: Caller, at: datetime) -> tuple[float, tuple[Visible, ...]]:
         found, until = [], float("inf")
         for layer in standing.catalogue.layers.values():
+            entries = []
             for edition in layer.editions:
                 asked = Asked(layer=LayerName(layer.name, edition.name), operation=Operation.DESCRIBE_LAYER)
                 ruling = self.decide(standing, caller, asked, at)
                 if ruling.decision.holds_until:
                     until = min(until, ruling.decision.holds_until.timestamp())
                 if not ruling.is_denied and (entry := self._entry(standing, caller, layer, ruling, at)):
-                    found.append(entry)
+                    entries.append(entry)
+            found += [replace(entry, is_latest=entry is entries[0], is_only=len(entries) == 1) for entry in entries]
         return until, tuple(found)
 
     def _entry(self, standing: Standing, caller: Caller, layer: Layer, ruling: Ruling, at: datetime) -> Visible | None:
@@ -247,9 +267,20 @@ class Gate:
         grants = _granting(standing.register.agreements.get(caller.agency.agency_id, ()), ruling.decision)
         return Visible(
             layer=layer, edition=edition, permit=permit, extent=extent, operations=operations,
-            styles=_all_of(grants, "styles"), formats=_all_of(grants, "formats"), crs=_all_of(grants, "crs"),
+            styles=self._styles(standing, caller, layer, name, operations, at), formats=_all_of(grants, "formats"), crs=_all_of(grants, "crs"),
             finest=_open(min, [g.scale.finest for g in grants]), coarsest=_open(max, [g.scale.coarsest for g in grants]),
         )
+
+    def _styles(
+        self, standing: Standing, caller: Caller, layer: Layer, name: LayerName, operations: frozenset[Operation], at: datetime,
+    ) -> frozenset[str] | None:
+        """Those in which the caller may have a picture; None where he may have it in all, or may have no picture."""
+        drawing = PICTURES & operations
+        granted = frozenset(
+            style for style in STYLES[layer.product]
+            if any(not self.decide(standing, caller, Asked(layer=name, operation=op, style=style), at).is_denied for op in drawing)
+        )
+        return None if not drawing or len(granted) == len(STYLES[layer.product]) else granted
 
     def record_refusal(self, operation: str, code: str) -> str:
         """The record of a request that named no agency we know."""

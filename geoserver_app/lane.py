@@ -23,7 +23,7 @@ from layers.model import Edition
 from tiles.compose import cut
 from tiles.encode import blank, decode, encode
 from tiles.engine import Engine
-from tiles.errors import RequestInvalid
+from tiles.errors import RenderFailed, RequestInvalid
 from tiles.permits import Permit
 from tiles.requests import GetTile, parse_tile_path
 
@@ -231,5 +231,5 @@ class Lane:
                 return None
             caller = self.tiles.gate.identify(presented_key(environ))
             return self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False)
-        except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable):
+        except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, RenderFailed):
             return None                                     # Flask meets the same fault and puts it into words

@@ -32,10 +32,11 @@ def wire(settings: Settings) -> Services:
     database = connect(settings.database_url)
     catalogue, register = SqlCatalogue(database), SqlRegister(database)
     log = DecisionLog(settings.decisions)
-    gate = Gate(
-        register, catalogue, log, base_url=settings.public_base_url, recheck=settings.recheck_seconds, trust=settings.trust_seconds,
-    )
     engine = Engine(settings.store, settings.cache, settings.config)
+    gate = Gate(
+        register, catalogue, log, base_url=settings.public_base_url, names_written=engine.names_written, recheck=settings.recheck_seconds,
+        trust=settings.trust_seconds,
+    )
     return Services(
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,
         tiles=TileServer(gate, engine, log),

@@ -182,6 +182,11 @@ class StyleBook:
             for rank, (table, plain) in enumerate(self._drawn(edition))
         ]
 
+    def names_written(self, edition: Edition) -> frozenset[str]:
+        """`CLASS.FIELD` of every attribute whose values the labels of `edition` spell out as names."""
+        found = ((table.name, self.fields(table).find("NAME")) for table, _ in self._drawn(edition))
+        return frozenset(f"{table}.{field}" for table, field in found if field)
+
     def fields(self, table: FeatureClass) -> Fields:
         return Fields(table.name, table.fields, self.roles)
 

@@ -32,6 +32,7 @@ from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
 from layers.model import STYLES, Bounds, Edition, View
 from layers.mosaic import MosaicReader
+from tiles.dlg_styles import UNLABELLED, StyleBook
 from tiles.encode import decode
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
@@ -89,6 +90,7 @@ class Engine:
         self._registry = EditionRegistry(store.absolute(), config.absolute())
         self._generations = _Generations(self._cache)
         self._renderers: OrderedDict[tuple[int, int, str], _Renderer] = OrderedDict()
+        self._config, self._names = config.absolute(), {}
         self._coverages: dict[tuple[int, int, str], tuple] = {}
         self._building = threading.Lock()
         self._patience = patience
@@ -113,6 +115,15 @@ class Engine:
             message = "layer `{layer}` has no style `{style}`: ask for {choices}".format(**detail)
             raise RequestInvalid("StyleNotDefined", "STYLES", message, fault="style-not-defined", detail=detail)
         return asked
+
+    def names_written(self, edition: Edition, style: str) -> frozenset[str]:
+        """`CLASS.FIELD` of the attributes that the picture writes as names; none for rasters and for the style without labels."""
+        if edition.product.is_raster or style == UNLABELLED:
+            return frozenset()
+        key = edition.edition_id, edition.generation
+        if key not in self._names:
+            self._names[key] = StyleBook.load(self._config / "styles").names_written(edition)
+        return self._names[key]
 
     def is_beyond(self, edition: Edition, tms_id: str, z: int, row: int, col: int) -> bool:
         """Whether the tile lies wholly outside the box of the edition's data: a comparison of integers."""

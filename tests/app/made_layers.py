@@ -41,7 +41,7 @@ def visible(of: Layer, index: int = 0, *, area=NANJING, operations=ALL, styles=N
     return Visible(
         layer=of, edition=one, permit=permit, extent=shapely.intersection(area, one.extent), operations=frozenset(operations),
         styles=styles,
-        formats=formats, crs=crs, finest=finest, coarsest=coarsest,
+        formats=formats, crs=crs, finest=finest, coarsest=coarsest, is_latest=index == 0, is_only=len(of.editions) == 1,
     )
 
 

@@ -972,7 +972,7 @@ def shows_nothing(answer) -> bool:
 
 
 def test_without_its_register_the_service_answers_nothing_however_it_was_lost(tmp_path):
-    from conftest import build_house
+    from houses import build_house
     house = build_house(tmp_path)
     house.raster("dom", pixels_of(), LEFT, TOP, STEP)
     house.agency("water")

@@ -70,6 +70,22 @@ def test_a_print_of_many_dots_per_inch_draws_its_symbols_larger_and_shows_no_mor
     assert not printed[:, 50:].any()
 
 
+@pytest.mark.parametrize("attributes,styles", (
+    (frozenset(), ["unlabelled"]), (frozenset({"HYDL.WIDTH"}), ["unlabelled"]), (frozenset({"NAME"}), ["topographic", "unlabelled"]),
+    (frozenset({"HYDL.NAME"}), ["topographic", "unlabelled"]), (None, ["topographic", "unlabelled"]),
+))
+def test_names_are_written_on_the_map_of_those_alone_who_may_be_told_them(county, attributes, styles):
+    agency = f"mapper-{len(attributes or 'all')}-{len(styles)}-{sorted(attributes or ['x'])[0][:4].lower()}"
+    county.agency(agency)
+    county.grant(agency, "dlg", attributes=attributes)
+    (layer,) = county.get("/api/v1/layers", agency).json["layers"]
+    assert [style["name"] for style in layer["styles"]] == styles
+    assert ask(county, map_query("dlg", STYLES="topographic"), agency).status_code == (200 if "topographic" in styles else 403)
+    bare, plain = (ask(county, map_query("dlg", STYLES=style), agency) for style in ("", "unlabelled"))
+    assert bare.status_code == plain.status_code == 200
+    assert (bare.data == plain.data) == (styles == ["unlabelled"])
+
+
 def test_a_style_of_another_product_is_not_defined(county):
     response = ask(county, map_query(STYLES="topographic"))
     assert response.status_code == 400
