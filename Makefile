@@ -22,6 +22,7 @@ test: $(VENV)/installed-test system check
 
 check: $(VENV)/installed-test
 	$(BIN)/lint-imports
+	$(BIN)/ruff check --quiet .
 
 # Real clients for the tests, from Debian's packages where this machine has apt and the right to use it;
 # elsewhere the tests that need them say so and are skipped.

@@ -24,7 +24,18 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from agreements.areas import to_wkb
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, KeyNotDefined, RegisterUnavailable
 from agreements.model import (
-    BUREAU, Agency, Agreement, Area, Grant, Key, Operation, RegisterSnapshot, ScaleWindow, State, Suspension, Term,
+    BUREAU,
+    Agency,
+    Agreement,
+    Area,
+    Grant,
+    Key,
+    Operation,
+    RegisterSnapshot,
+    ScaleWindow,
+    State,
+    Suspension,
+    Term,
 )
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

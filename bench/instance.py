@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import shapely
-from rasterio.transform import from_origin
-
 from harness import BIN, ROOT, THREADS, WORKERS, Server, Yard, free_port
+from rasterio.transform import from_origin
 
 CRS = "EPSG:4549"
 LEFT, TOP = 380_000.0, 3_560_000.0                 # metres, x before y: 118.7 E, 32.1 N
@@ -92,11 +91,10 @@ class Instance:
     """One data folder, its catalogue and register, and the server over it."""
 
     def __init__(self, yard: Yard):
+        from agreements.register import SqlRegister
         from geoserver_app.database import connect, migrate
         from geoserver_app.settings import Settings
         from layers.catalogue import SqlCatalogue
-
-        from agreements.register import SqlRegister
 
         self.yard = yard
         self.settings = Settings.at(yard.folder / "data", port=free_port(), workers=WORKERS, threads=THREADS)

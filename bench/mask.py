@@ -13,12 +13,12 @@ from statistics import median
 
 import numpy as np
 import shapely
+from harness import CannotMeasure, machine, main, say, table
 from rasterio.features import geometry_mask
 from rasterio.transform import from_bounds
-
-from harness import CannotMeasure, machine, main, say, table
-from layers.model import View
 from shapes import county
+
+from layers.model import View
 from tiles.area import ServedArea
 from tiles.clip import Rings
 from tiles.grids import TILE_MATRIX_SETS

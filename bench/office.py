@@ -13,6 +13,7 @@ import flask
 import numpy as np
 import shapely
 from PIL import Image
+from shapes import county
 
 from agreements.areas import area_on_the_ground
 from agreements.model import GRANTABLE, Agency, Agreement, Grant, Operation, Term
@@ -27,7 +28,6 @@ from geoserver_app.wiring import Services
 from layers.catalogue import InMemoryCatalogue
 from layers.crs import transform_bounds
 from layers.model import Bounds, Classification, Edition, Layer, LayerName, ProductType, View
-from shapes import county
 from tiles.engine import Engine
 from tiles.grids import TILE_MATRIX_SETS
 

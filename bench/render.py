@@ -20,14 +20,30 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
-from PIL import Image
-
 import peers
 from harness import (
-    ROOT, THREADS, WORKERS, Answer, CannotMeasure, Measured, Run, Server, Yard, ask_each_once, find_program, free_port, get, in_rounds, machine, main,
-    ratio, require, say, table,
+    ROOT,
+    WORKERS,
+    Answer,
+    CannotMeasure,
+    Measured,
+    Run,
+    Server,
+    Yard,
+    ask_each_once,
+    find_program,
+    free_port,
+    get,
+    in_rounds,
+    machine,
+    main,
+    ratio,
+    require,
+    say,
+    table,
 )
 from instance import CRS, Ground, Instance
+from PIL import Image
 
 CONNECTIONS = 8
 BLOCK_CACHE = {"GDAL_CACHEMAX": "64"}             # megabytes, of every process

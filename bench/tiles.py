@@ -7,21 +7,34 @@ oracle of our own, before anything is timed.
 """
 
 import io
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import shapely
-from PIL import Image
-
 import peers
+import shapely
 from harness import (
-    Answer, CannotMeasure, Measured, Run, Server, Yard, ask_each_once, ask_for_a_while, free_port, get, in_rounds, machine, main, ratio, require, say, table,
+    Answer,
+    CannotMeasure,
+    Measured,
+    Run,
+    Server,
+    Yard,
+    ask_each_once,
+    ask_for_a_while,
+    free_port,
+    get,
+    in_rounds,
+    machine,
+    main,
+    ratio,
+    require,
+    say,
+    table,
 )
 from instance import CRS, Ground, Instance
+from PIL import Image
 from shapes import county
 
 Z = 17                       # 1.19 m in Web Mercator, 1.01 m on this ground: the pixels of the sheets

@@ -7,7 +7,7 @@ spelling. Boxes are those of the granted part of a layer, never of the layer. Sc
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from markupsafe import Markup
 
@@ -265,7 +265,7 @@ class MatrixSetEntry:
     matrices: tuple[tuple[str, str, str, int, int, int], ...]   # identifier, scale denominator, corner, tile size, columns, rows
 
 
-@lru_cache(maxsize=None)
+@cache
 def _matrix_set(tms: TileMatrixSet) -> MatrixSetEntry:
     x, y = (plain_number(value) for value in tms.origin)
     if is_geographic(tms.crs):

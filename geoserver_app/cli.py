@@ -150,7 +150,8 @@ def serve(settings: Settings, bind, port, workers):
 def demo(settings: Settings, port, build_only):
     """Build the model county and its three agencies once, then serve them."""
     from geoserver_app.demo import build_demo, print_addresses
-    from geoserver_app.server import check_port, serve as run
+    from geoserver_app.server import check_port
+    from geoserver_app.server import serve as run
 
     settings = settings.replaced(port=port, public_base_url=f"http://{settings.bind}:{port}", demo=True)
     if not build_only:
@@ -477,7 +478,8 @@ def agreement_list(settings: Settings, as_json):
 @click.pass_obj
 def explain(settings: Settings, agency_id, layer_name, operation, bounds, scale, style, media_type, crs, attributes, at: datetime | None, language, as_json):
     """Why a request is permitted, clipped or denied: by agreement and clause. Exit code 2 where it is denied."""
-    from geoserver_app.explaining import QuestionInvalid, explain as explained
+    from geoserver_app.explaining import QuestionInvalid
+    from geoserver_app.explaining import explain as explained
 
     catalogue, register = opened(settings)
     try:

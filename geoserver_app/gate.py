@@ -17,7 +17,16 @@ from shapely.geometry.base import BaseGeometry
 from agreements.decision import decide
 from agreements.errors import RegisterUnavailable
 from agreements.model import (
-    GRANTABLE, Agreement, Area, Decision, Effect, Grant, Operation, OverlayRequest, Reason, RegisterSnapshot,
+    GRANTABLE,
+    Agreement,
+    Area,
+    Decision,
+    Effect,
+    Grant,
+    Operation,
+    OverlayRequest,
+    Reason,
+    RegisterSnapshot,
 )
 from agreements.register import AgreementRegister
 from geoserver_app.clock import now

@@ -178,7 +178,7 @@ def _small_roads(villages: list[tuple[str, Point]]) -> list[tuple[int, str | Non
     for (name, here), (_, there) in zip(villages, villages[1:], strict=False):
         bend = ((here.x + there.x) / 2 + 140, (here.y + there.y) / 2 - 90)
         roads.append((4204002, f"{name}路", LineString([here, bend, there])))
-    for name, centre in villages:
+    for _, centre in villages:
         roads.append((4401002, None, LineString([centre, (centre.x + 420, centre.y + 260)])))
         roads.append((4403002, None, LineString([centre, (centre.x - 300, centre.y + 340)])))
     town = _place(0.57, 0.52)

@@ -91,7 +91,7 @@ class EditionRegistry:
         return Ramp.load(self._config / "relief.csv")
 
     def _line_map(self, edition: Edition, style: str):
-        from tiles.dlg import LineMapRenderer          # Mapnik is loaded where a line map is first drawn, not with every worker
+        from tiles.dlg import LineMapRenderer  # Mapnik is loaded where a line map is first drawn, not with every worker
         from tiles.dlg_styles import UNLABELLED
 
         key = edition.edition_id, edition.generation

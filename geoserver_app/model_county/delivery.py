@@ -13,7 +13,6 @@ import rasterio
 import shapely
 from shapely.geometry import Point, Polygon
 
-from geoserver_app.model_county import plan
 from geoserver_app.model_county.features import County, build_county
 from geoserver_app.model_county.orthophoto import Painting
 from geoserver_app.model_county.terrain import CELL, Frame, build_terrain, noise

@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.model_county import names, plan
 from geoserver_app.model_county.contours import contours
-from geoserver_app.model_county.terrain import COARSE, Frame, Terrain, chaikin, distance, noise, rounded, smooth_line, smoothstep
+from geoserver_app.model_county.terrain import COARSE, Frame, Terrain, chaikin, noise, rounded, smooth_line, smoothstep
 
 ROAD_CELL = 2 * COARSE
 FOREST_CELL = 10
@@ -185,7 +185,7 @@ def _towns(county: County, waters: BaseGeometry) -> tuple[dict[str, Settlement],
         is_seat = number == 0
         towns[town.name_zh] = Settlement(name=names.Name(town.name_zh, town.pinyin), centre=centre, shape=outline, angle=angle)
         streets = _street_grid(centre, 1000 * town.radius * 1.4, angle, rng, (230, 180) if is_seat else (140, 110))
-        for place, (line, is_main) in enumerate(streets):
+        for line, is_main in streets:
             width = (34.0 if is_main else 14.0) if is_seat else (15.0 if is_main else 8.0)
             inside = line.intersection(outline.buffer(4))
             title = next(street_names, None) if is_seat and is_main else None
@@ -261,7 +261,7 @@ class Network:
         """Cheapest cells from any of `starts` to `goal` (Dijkstra)."""
         rows, cols = self.cost.shape
         price = np.where(self.used, self.cost * follow, self.cost).tolist()
-        best, before, queue = {s: 0.0 for s in starts}, {}, [(0.0, s) for s in starts]
+        best, before, queue = dict.fromkeys(starts, 0.0), {}, [(0.0, s) for s in starts]
         heapq.heapify(queue)
         while queue:
             spent, here = heapq.heappop(queue)

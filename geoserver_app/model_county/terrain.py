@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import shapely
 from rasterio import Affine, features
-from shapely.geometry import LineString, Point, Polygon
+from shapely.geometry import LineString, Polygon
 
 from geoserver_app.model_county import plan
 

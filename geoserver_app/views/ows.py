@@ -24,7 +24,16 @@ from tiles.errors import RequestInvalid
 from tiles.legends import legend
 from tiles.permits import Permit
 from tiles.requests import (
-    GetCapabilities, GetFeatureInfo, GetLegendGraphic, GetMap, GetTile, expressible_bounds, pairs_of, parse_wms, parse_wmts_kvp, service_of,
+    GetCapabilities,
+    GetFeatureInfo,
+    GetLegendGraphic,
+    GetMap,
+    GetTile,
+    expressible_bounds,
+    pairs_of,
+    parse_wms,
+    parse_wmts_kvp,
+    service_of,
 )
 
 bp = flask.Blueprint("ows", __name__)

@@ -8,10 +8,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from agreements.model import Agency
-from agreements.register import SqlRegister, metadata as register_tables
+from agreements.register import SqlRegister
+from agreements.register import metadata as register_tables
 from geoserver_app.database import DatabaseUnavailable, alembic_config, connect, migrate
 from geoserver_app.settings import Settings
-from layers.catalogue import Division, SqlCatalogue, metadata as catalogue_tables
+from layers.catalogue import Division, SqlCatalogue
+from layers.catalogue import metadata as catalogue_tables
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from ows_county import CRS, LEFT, MIDDLE, STEP, TOP, WEST_HALF, WHOLE, ask, box_
 from PIL import Image
 
 from agreements.areas import area_on_the_ground
-from agreements.model import BUREAU, GRANTABLE, Agency, Operation, ScaleWindow, State, Term
+from agreements.model import BUREAU, Agency, Operation, ScaleWindow, State, Term
 from geoserver_app.clock import now
 from geoserver_app.ingesting import remove
 from layers.crs import scale_denominator, transform_bounds, transform_geometry
@@ -956,7 +956,7 @@ def test_an_answer_for_what_is_not_shared_takes_as_long_as_one_for_what_is_not_t
     paths = {name: [(ways(layer)[name]) for layer in ("secret-dem", "absent-dem")] for name in ("map", "tile", "legend", "TileJSON")}
     for name, (unshared, unknown) in paths.items():
         spent = {0: [], 1: []}
-        for turn in range(80):
+        for _ in range(80):
             for which, way in enumerate((unshared, unknown)):
                 began = time.perf_counter()
                 knock(county, way, agency)

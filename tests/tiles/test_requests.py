@@ -11,9 +11,24 @@ from layers.model import Bounds, LayerName
 from tiles.errors import RequestInvalid, RequestTooLarge
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.requests import (
-    FAULTS, ExceptionForm, Exceptions, GetCapabilities, GetFeatureInfo, GetLegendGraphic, GetMap, GetTile, Limits, expressible_bounds,
+    FAULTS,
+    ExceptionForm,
+    Exceptions,
+    GetCapabilities,
+    GetFeatureInfo,
+    GetLegendGraphic,
+    GetMap,
+    GetTile,
+    Limits,
     exception_form,
-    negotiated, pairs_of, parse_tile_json_style, parse_tile_path, parse_wms, parse_wmts_kvp, service_of,
+    expressible_bounds,
+    negotiated,
+    pairs_of,
+    parse_tile_json_style,
+    parse_tile_path,
+    parse_wms,
+    parse_wmts_kvp,
+    service_of,
 )
 
 MAP = {
