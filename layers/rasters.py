@@ -34,7 +34,7 @@ SUFFIXES = (".tif", ".tiff")
 
 DEM_NODATA = -9999.0
 JPEG_QUALITY = 90
-BLOCK = 512
+BLOCK = 256
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 8192
 GDAL_SETTINGS = {
     "GDAL_CACHEMAX": 64 * 2**20,                # bytes: a smaller number would be megabytes

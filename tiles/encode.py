@@ -12,7 +12,7 @@ EXTENSIONS = {"png": PNG, "jpg": JPEG, "jpeg": JPEG, "webp": WEBP}
 
 JPEG_QUALITY = 88
 WEBP_QUALITY = 85
-PNG_LEVEL = 3
+PNG_LEVEL = 2
 WHITE = (255, 255, 255)
 
 
