@@ -386,7 +386,7 @@ class _Kind:
         return common | {"compress": "JPEG", "quality": 90}
 
 
-COPY_BLOCK = 256
+COPY_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
