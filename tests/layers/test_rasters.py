@@ -179,7 +179,7 @@ def test_imagery_becomes_a_cloud_optimised_jpeg_with_a_mask_and_overviews(taken,
     sheet, path = taken("DOM", write_raster("a.tif", np.full((3, 1500, 1200), 90, np.uint8), cell=1.0))
     with rasterio.open(path) as source:
         assert source.compression is Compression.jpeg and source.photometric.name == "ycbcr" and source.block_shapes[0] == (256, 256)
-        assert source.overviews(1) == [2, 4]
+        assert source.overviews(1) == [2, 4, 8]
         assert source.mask_flag_enums[0] == [MaskFlags.per_dataset] and (source.dataset_mask() == 255).all()
         assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG" and source.crs.to_epsg() == 4549
         assert abs(source.read().astype(int) - 90).max() <= 2
