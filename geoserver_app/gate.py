@@ -197,7 +197,9 @@ class Gate:
     def decide(self, standing: Standing, caller: Caller, asked: Asked, at: datetime) -> Ruling:
         """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say."""
         layer = standing.catalogue.layers.get(asked.layer.layer)
-        edition = layer and (self._latest(standing, caller, layer, at) if asked.layer.edition is None else layer.edition(asked.layer.edition))
+        if layer and asked.layer.edition is None and len(layer.editions) > 1:
+            return self._decide_bare(standing, caller, asked, layer, at)
+        edition = layer and layer.edition(asked.layer.edition)
         if edition is None:
             return Ruling(None, None, UNKNOWN)
         agreements = standing.register.agreements.get(caller.agency.agency_id, ())
@@ -217,17 +219,18 @@ class Gate:
             first_denied = first_denied or ruling
         return first_denied
 
-    def _latest(self, standing: Standing, caller: Caller, layer: Layer, at: datetime) -> Edition:
-        """What the bare name of a layer stands for: the newest edition of which the caller may see anything, else the newest there is.
+    def _decide_bare(self, standing: Standing, caller: Caller, asked: Asked, layer: Layer, at: datetime) -> Ruling:
+        """The decision for the bare name of a layer with several editions.
 
-        So an edition that is not shared changes nothing for whom it is not shared with, not even by its arrival.
+        It stands for the newest edition of which the caller may see anything, else for the newest there is: so an edition that is not shared
+        changes nothing for whom it is not shared with, not even by its arrival. The decision holds until any edition's could change.
         """
-        if len(layer.editions) > 1:
-            for edition in layer.editions:
-                named = Asked(layer=LayerName(layer.name, edition.name), operation=Operation.DESCRIBE_LAYER)
-                if not self.decide(standing, caller, named, at).is_denied:
-                    return edition
-        return layer.editions[0]
+        names = [LayerName(layer.name, edition.name) for edition in layer.editions]
+        described = [self.decide(standing, caller, Asked(layer=name, operation=Operation.DESCRIBE_LAYER), at) for name in names]
+        latest = next((name for name, ruling in zip(names, described, strict=True) if not ruling.is_denied), names[0])
+        ruling = self.decide(standing, caller, replace(asked, layer=latest), at)
+        ends = [one.decision.holds_until for one in (ruling, *described) if one.decision.holds_until]
+        return replace(ruling, decision=replace(ruling.decision, holds_until=min(ends, default=None)))
 
     def permit(self, caller: Caller, ruling: Ruling) -> Permit:
         edition, decision = ruling.edition, ruling.decision

@@ -141,3 +141,16 @@ def test_what_is_described_is_what_the_grants_say_and_nothing_of_a_suspended_one
     county.services.register.suspend(wide.agreement_id, reason="review", layers=None, until=None)
     county.look_again()
     assert county.services.gate.visible(caller(county, "culture")) == ()
+
+
+def test_a_bare_name_follows_a_grant_that_begins_later_also_for_tiles_remembered(county, monkeypatch):
+    pixels = np.full((3, 300, 300), 90, np.uint8)
+    for edition in ("2006", "2011"):
+        county.raster("both", pixels, 379_000, 3_560_000, 30.0, edition=edition)
+    county.agency("statistics")
+    begin = now() + timedelta(hours=1)
+    county.agree("statistics", county.clause("both@2006", term=Term(start=begin)))
+    tile = TILE.replace("dom", "both")
+    assert county.get(tile, "statistics").status_code == 403
+    monkeypatch.setattr(county.services.gate, "clock", lambda: begin)
+    assert county.get(tile, "statistics").status_code == 200
