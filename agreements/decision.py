@@ -9,7 +9,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,8 +19,8 @@ from shapely.errors import ShapelyError
 from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import EVERYWHERE_DIGEST
-from agreements.model import Agreement, Area, Decision, Effect, Grant, OverlayRequest, Piece, Reason, Suspension
-from agreements.terms import first_unmet_term, names_layer, reason_for
+from agreements.model import Agreement, Area, Decision, Effect, Grant, Mark, OverlayRequest, Piece, Reason, Suspension
+from agreements.terms import covers_layer, first_unmet_term, is_among, names_layer, reason_for
 
 UNTOLD = ("layer-not-granted", "superseded")
 """Grants unmet for these are not spoken of: they are about other layers, or a newer version speaks in their place."""
@@ -35,31 +35,48 @@ def decide(request: OverlayRequest, agreements: Iterable[Agreement]) -> Decision
         With `extent` None it asks what is granted of the layer; with an extent (CRS84) the effect says whether all, a part or nothing of
         it is. The area answered is all that is granted either way, so that what is compiled from it serves every extent.
     agreements : Iterable[Agreement]
-        In any order. Those of other grantees count for nothing.
+        In any order: those of the agency that asks and, for an agreement that passes on what another grants, all that its grantor holds.
+        Those of anybody else count for nothing.
 
     Returns
     -------
     Decision
         Never raises for a grant that can't be evaluated: it denies, and says so.
     """
+    return _decide(request, tuple(agreements), ())
+
+
+def _decide(request: OverlayRequest, agreements: Sequence[Agreement], below: tuple[str, ...]) -> Decision:
+    """`below` holds the ids of the agreements that pass on what is decided here: none of them can be asked again."""
     if request.owner == request.agency:
         return OWNED
     held = [agreement for agreement in agreements if agreement.grantee == request.agency]
-    stops, suspending = _stops(request, held)
-    granted, reasons = [], suspending
+    stops, suspending = _stops(request, [agreement for agreement in held if agreement.grantor == request.owner])
+    granted, reasons, holds_until = [], suspending, _next_boundary(request, held)
     for agreement in held:
+        agreement_stops = stops
+        if agreement.grantor != request.owner:                 # what is passed on can be stopped by who passes it on, there alone
+            own, told = _stops(request, [agreement])
+            agreement_stops, reasons = stops.and_also(own), [*reasons, *told]
         for grant in agreement.grants:
             code = first_unmet_term(agreement, grant, request)
             if code in UNTOLD:
                 continue
             ground = None
             if code is None:
-                code, ground = _ground(grant, stops)
+                code, ground = _ground(grant, agreement_stops)
             if ground is None:
                 reasons.append(_stopped(agreement, grant) if code == STOPPED else reason_for(agreement, grant, request, code))
-            else:
-                granted.append(_Granted(agreement, grant, ground))
-    holds_until = _next_boundary(request, held)
+                continue
+            piece = _piece(agreement, grant, ground)
+            if agreement.grantor == request.owner:
+                granted.append(_Granted(agreement, grant, piece))
+                continue
+            passed_on, until = _passed_on(request, agreement, piece, agreements, below)
+            granted += [_Granted(agreement, grant, one) for one in passed_on]
+            holds_until = _sooner(holds_until, until)
+            if not passed_on:
+                reasons.append(reason_for(agreement, grant, request, "parent-not-granting"))
     if not granted:
         return _denied(reasons, holds_until)
     granted.sort(key=_Granted.order)
@@ -79,17 +96,75 @@ STOPPED = "suspended"
 class _Granted(NamedTuple):
     agreement: Agreement
     grant: Grant
-    area: Area
+    piece: Piece
+
+    @property
+    def area(self) -> Area:
+        return self.piece.area
 
     def order(self) -> tuple:
-        return self.agreement.agreement_id, self.agreement.version, _clause_order(self.grant.clause), self.area.digest
+        return self.agreement.agreement_id, self.agreement.version, _clause_order(self.grant.clause), self.area.digest, self.piece.charged
 
-    def piece(self) -> Piece:
-        agreement, grant = self.agreement, self.grant
-        return Piece(
-            area=self.area, attributes=grant.attributes,
-            agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause,
-        )
+
+def _piece(agreement: Agreement, grant: Grant, area: Area) -> Piece:
+    return Piece(
+        area=area, attributes=grant.attributes, agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause,
+        rows=grant.rows, degrade=grant.degrade, mark=agreement.mark, charged=(agreement.agreement_id,), grants=(grant,),
+    )
+
+
+def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
+
+
+# Agreements under agreements
+
+DEEPEST = 8
+"""Agreements that pass on what the one above grants; nobody signs a ninth."""
+
+
+def _passed_on(
+    request: OverlayRequest, agreement: Agreement, piece: Piece, agreements: Sequence[Agreement], below: tuple[str, ...],
+) -> tuple[list[Piece], datetime | None]:
+    """What is left of `piece` under the agreement above: whatever that one would not show its own grantee now, this one does not pass on."""
+    below = (*below, agreement.agreement_id)
+    if agreement.parent is None or agreement.parent in below or len(below) > DEEPEST:
+        return [], None
+    above = _decide(replace(request, agency=agreement.grantor, extent=None), agreements, below)
+    shares = [_less_of_both(piece, one) for one in above.pieces if one.agreement_id == agreement.parent]
+    return [share for share in shares if share is not None], above.holds_until
+
+
+def _less_of_both(piece: Piece, above: Piece) -> Piece | None:
+    """Every term at its narrower; None where the two have no ground in common."""
+    area = _both(piece.area, above.area)
+    if area is None:
+        return None
+    return replace(
+        piece, area=area, attributes=_common_attributes(piece.attributes, above.attributes), rows=_both_filters(piece.rows, above.rows),
+        degrade=max((cell for cell in (piece.degrade, above.degrade) if cell is not None), default=None),
+        mark=_both_marks(piece.mark, above.mark), charged=(*piece.charged, *above.charged),
+        grants=(*piece.grants, *above.grants),
+    )
+
+
+def _common_attributes(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """`NAME` holds for every class, `HYDL.NAME` for one: what both grant."""
+    if one is None or other is None:
+        return other if one is None else one
+    return frozenset(name for name in one if is_among(name, other)) | frozenset(name for name in other if is_among(name, one))
+
+
+def _both_filters(one: str | None, other: str | None) -> str | None:
+    if one is None or other is None or one == other:
+        return other if one is None else one
+    return f"({one}) AND ({other})"
+
+
+def _both_marks(one: Mark | None, other: Mark | None) -> Mark | None:
+    if one is None or other is None or one == other:
+        return one or other
+    return Mark(text=f"{other.text} · {one.text}", opacity=max(one.opacity, other.opacity), place=other.place)
 
 
 def _permitted(request: OverlayRequest, granted: list[_Granted], reasons: list[Reason], holds_until: datetime | None) -> Decision:
@@ -108,10 +183,10 @@ def _permitted(request: OverlayRequest, granted: list[_Granted], reasons: list[R
     if effect is Effect.DENY:
         return _denied(reasons, holds_until)
     reasons += [
-        _granting(held.agreement_id, held.version, grant.clause, area.title, held.contact) for held, grant, area in seen
+        _granting(held.agreement_id, held.version, grant.clause, piece.area.title, held.contact) for held, grant, piece in seen
     ]
     return Decision(
-        effect=effect, area=area, pieces=tuple(one.piece() for one in granted), reasons=_told(reasons),
+        effect=effect, area=area, pieces=tuple(one.piece for one in granted), reasons=_told(reasons),
         credits=tuple(sorted({one.agreement.credit for one in seen if one.agreement.credit})), holds_until=holds_until,
     )
 
@@ -153,11 +228,14 @@ class _Stops:
     everywhere: bool
     areas: tuple[Area, ...]
 
+    def and_also(self, other: "_Stops") -> "_Stops":
+        return _Stops(self.everywhere or other.everywhere, (*self.areas, *other.areas))
 
-def _stops(request: OverlayRequest, held: Sequence[Agreement]) -> tuple[_Stops, list[Reason]]:
+
+def _stops(request: OverlayRequest, stopping: Sequence[Agreement]) -> tuple[_Stops, list[Reason]]:
     """Suspensions in force, whatever the state or term of the agreement that holds them, and the reasons they give."""
     everywhere, areas, reasons = False, [], []
-    for agreement in held:
+    for agreement in stopping:
         for suspension in agreement.suspensions:
             if not _is_suspended(agreement, suspension, request):
                 continue
@@ -171,8 +249,7 @@ def _stops(request: OverlayRequest, held: Sequence[Agreement]) -> tuple[_Stops, 
 
 def _is_suspended(agreement: Agreement, suspension: Suspension, request: OverlayRequest) -> bool:
     return (
-        agreement.grantor == request.owner              # nobody can stop what belongs to another
-        and suspension.since <= request.at
+        suspension.since <= request.at
         and (suspension.until is None or request.at < suspension.until)
         and (agreement.replaced is None or request.at < agreement.replaced)
         and _stops_layer(agreement, suspension, request)
@@ -182,7 +259,7 @@ def _is_suspended(agreement: Agreement, suspension: Suspension, request: Overlay
 def _stops_layer(agreement: Agreement, suspension: Suspension, request: OverlayRequest) -> bool:
     if suspension.layers is not None:
         return names_layer(suspension.layers, request)
-    return any(names_layer(grant.layers, request) for grant in agreement.grants)
+    return any(covers_layer(agreement, grant, request) for grant in agreement.grants)
 
 
 def _suspending(agreement: Agreement, suspension: Suspension) -> Reason:
@@ -232,7 +309,7 @@ def _boundaries(agreement: Agreement, request: OverlayRequest) -> Iterable[datet
     moments = [agreement.term.start, agreement.term.end, agreement.replaced]
     relevant = False
     for grant in agreement.grants:
-        if names_layer(grant.layers, request):
+        if covers_layer(agreement, grant, request):
             relevant = True
             moments += (grant.term.start, grant.term.end)
     for suspension in agreement.suspensions:
@@ -286,6 +363,18 @@ def _union(areas: Sequence[Area]) -> Area:
     return Area(geometry=geometry, digest=name, title=", ".join(dict.fromkeys(by_digest[digest].title for digest in digests)))
 
 
+def _both(one: Area, other: Area) -> Area | None:
+    """What two areas have in common; None where that is nothing, or can't be told."""
+    if EVERYWHERE_DIGEST in (one.digest, other.digest) or one.digest == other.digest:
+        return other if one.digest == EVERYWHERE_DIGEST else one
+    digests = tuple(sorted((one.digest, other.digest)))
+    try:
+        geometry = _geometries.kept(_digest_of_common(digests), lambda: _polygons(shapely.intersection(one.geometry, other.geometry)))
+    except ShapelyError:
+        return None
+    return None if geometry.is_empty else Area(geometry=geometry, digest=_digest_of_common(digests), title=one.title)
+
+
 def _less(area: Area, stops: Sequence[Area]) -> Area | None:
     """`area` without `stops`; None where that can't be told."""
     by_digest = {stop.digest: stop.geometry for stop in stops}
@@ -306,6 +395,11 @@ def _polygons(geometry: BaseGeometry) -> BaseGeometry:
 @lru_cache(maxsize=8192)
 def _digest_of_union(digests: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+@lru_cache(maxsize=8192)
+def _digest_of_common(digests: tuple[str, ...]) -> str:
+    return hashlib.sha256("\n".join(("common", *digests)).encode()).hexdigest()
 
 
 @lru_cache(maxsize=8192)

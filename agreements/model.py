@@ -7,6 +7,9 @@ from typing import Protocol
 
 from shapely.geometry.base import BaseGeometry
 
+from agreements.quota import Quota
+from agreements.record import Record
+
 BUREAU = "bureau"
 """The surveying bureau itself: owner of the base layers, grantor of most agreements."""
 
@@ -18,10 +21,11 @@ class Operation(StrEnum):
     GET_FEATURE_INFO = "GetFeatureInfo"
     GET_TILE = "GetTile"
     GET_LEGEND_GRAPHIC = "GetLegendGraphic"
+    DOWNLOAD = "Download"                  # files to keep: counted as exports of ground
     DESCRIBE_LAYER = "DescribeLayer"       # its entry in capabilities, TileJSON and the catalogue
 
 
-GRANTABLE = frozenset({Operation.GET_MAP, Operation.GET_FEATURE_INFO, Operation.GET_TILE})
+GRANTABLE = frozenset({Operation.GET_MAP, Operation.GET_FEATURE_INFO, Operation.GET_TILE, Operation.DOWNLOAD})
 """What a grant lists. The others follow: see `FOLLOWS_FROM`."""
 
 FOLLOWS_FROM = {
@@ -70,6 +74,31 @@ class ScaleWindow:
     coarsest: float | None = None
 
 
+METRES_AT_ONE = 0.00028
+"""Ground metres of a pixel at scale 1:1 (OGC 06-042, 0.28 mm a pixel)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolutionWindow:
+    """Ground metres a pixel that a grant covers, both ends included; None is open. `finest` is the smaller number."""
+
+    finest: float | None = None
+    coarsest: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What is written over the pictures that an agreement lets out: after the cache, on a copy (design R11)."""
+
+    text: str
+    opacity: float = 0.25                        # 0 to 1
+    place: str = "tiled"                         # "tiled" over all of it, or "corner": once a picture
+
+
+LATEST = "latest"
+"""In `Grant.editions`: whichever edition of the layer is the newest when it is asked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
     """What is granted on the ground: one geometry in CRS84 (lon lat degrees), edges already densified to <= 0.01 degree in the CRS
@@ -87,7 +116,7 @@ class Grant:
     """One whole permission. A request is allowed by a whole grant or not at all (design R2)."""
 
     clause: str                                  # "3.1": its place in the agreement, for people
-    layers: frozenset[str]                       # "dom" (every edition) or "dom@2011"
+    layers: frozenset[str]                       # "dom" (every edition) or "dom@2011"; may be empty where `products` is not
     operations: frozenset[Operation]
     area: Area
     scale: ScaleWindow = ScaleWindow()
@@ -96,6 +125,15 @@ class Grant:
     crs: frozenset[str] | None = None            # "EPSG:4549" ...; None is any
     styles: frozenset[str] | None = None
     attributes: frozenset[str] | None = frozenset()   # "NAME" or "HYDL.NAME"; None is all; empty is none
+    products: frozenset[str] = frozenset()       # "DOM" ...: every layer of that product which belongs to the grantor, beside `layers`
+    editions: frozenset[str] | None = None       # names of editions, and `LATEST`; None is any
+    resolution: ResolutionWindow = ResolutionWindow()
+    degrade: float | None = None                 # metres: shown from a fixed grid of cells no finer than this; None is as it is
+    rows: str | None = None                      # CQL2 text: which features; None is all
+    networks: frozenset[str] | None = None       # CIDR blocks from which it may be asked; None is any
+    purposes: frozenset[str] | None = None       # purposes that a key may be for; None is any
+    apps: frozenset[str] | None = None           # applications that a key may belong to; None is any
+    ceiling: int | None = None                   # highest classification of a layer that it covers (0 public .. 4 top secret); None: the layer's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +165,11 @@ class Agreement:
     credit: str = ""                             # line shown beside the data
     basis: tuple[str, ...] = ()                  # laws and notices it rests on
     contributions: tuple[dict, ...] = field(default=(), hash=False)   # what the grantee gives back, in the document's own words
+    parent: str | None = None                    # id of the agreement whose grantee is the grantor here: nothing counts that it does not grant
+    quota: Quota | None = None                 # None is without limit
+    mark: Mark | None = None                     # written over every picture that it lets out
+    is_emergency: bool = False                   # in force before it was approved: time-boxed, and flagged in the review
+    record: Record = Record()                    # all that was agreed and that no machine enforces
     replaced: datetime | None = None             # the moment from which a newer version stands in its place
 
 
@@ -148,6 +191,11 @@ class Key:
     label: str = ""
     expires: datetime | None = None
     revoked: datetime | None = None
+    app: str = ""                                # the application it belongs to
+    purpose: str = ""                            # what it may be used for: a code of config/purposes.csv
+    networks: frozenset[str] | None = None       # CIDR blocks from which it counts; None is any
+    referers: frozenset[str] | None = None       # origins ("https://maps.example.gov") of pages that may use it in an address; None is any
+    origins: frozenset[str] = frozenset()        # origins whose scripts may read what it is answered (CORS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +218,18 @@ class OverlayRequest:
     crs: str | None = None
     style: str | None = None
     attributes: frozenset[str] = frozenset()     # named by the request
+    product: str = ""                            # of the layer: "DOM" ...
+    is_latest: bool = True                       # whether the edition is the newest of its layer
+    classification: int = 0                      # of the layer, 0 public .. 4 top secret
+    networks: frozenset[str] = frozenset()       # of the CIDR blocks that agreements name: those the request comes from
+    purpose: str = ""                            # of the key
+    app: str = ""                                # of the key
+    exhausted: frozenset[str] = frozenset()      # ids of agreements whose quota is spent
+
+    @property
+    def ground_resolution(self) -> float | None:
+        """Metres on the ground a pixel."""
+        return None if self.scale_denominator is None else self.scale_denominator * METRES_AT_ONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +253,11 @@ class Piece:
     agreement_id: str | None
     version: int | None
     clause: str | None
+    rows: str | None = None                      # CQL2 text, as in the grant
+    degrade: float | None = None                 # metres
+    mark: Mark | None = None
+    charged: tuple[str, ...] = ()                # agreements whose quota it counts against: its own, and those above it
+    grants: tuple[Grant, ...] = field(default=(), compare=False)     # the grant it comes from, and those above it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +283,8 @@ class RegisterSnapshot:
     epoch: int
     agencies: dict[str, Agency] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)                     # by digest
-    agreements: dict[str, tuple[Agreement, ...]] = field(default_factory=dict)   # by grantee
+    agreements: dict[str, tuple[Agreement, ...]] = field(default_factory=dict)   # by grantee, with the agreements above them
+    networks: dict[str, frozenset[str]] = field(default_factory=dict)      # by grantee: CIDR blocks that those agreements name
 
 
 class Gazetteer(Protocol):

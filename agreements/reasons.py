@@ -76,6 +76,38 @@ SENTENCES: dict[str, dict[str, str]] = {
         ENGLISH: "{clause} grants nothing coarser than 1:{limit}, and 1:{asked} was asked: zoom in, or ask {contact}",
         CHINESE: "{clause}授予的最小比例尺为 1:{limit}，所请求的 1:{asked} 过小：请放大地图，或联系{contact}",
     },
+    "outside-resolution too-fine": {
+        ENGLISH: "{clause} grants no pixels finer than {limit} m on the ground, and {asked} m was asked: zoom out, or ask {contact}",
+        CHINESE: "{clause}授予的地面分辨率不优于 {limit} 米，所请求的 {asked} 米过细：请缩小地图，或联系{contact}",
+    },
+    "outside-resolution too-coarse": {
+        ENGLISH: "{clause} grants no pixels coarser than {limit} m on the ground, and {asked} m was asked: zoom in, or ask {contact}",
+        CHINESE: "{clause}授予的地面分辨率不低于 {limit} 米，所请求的 {asked} 米过粗：请放大地图，或联系{contact}",
+    },
+    "network-not-granted": {
+        ENGLISH: "{clause} counts only from the networks {granted}: ask from there, or ask {contact}",
+        CHINESE: "{clause}仅限从网络 {granted} 访问：请从该网络访问，或联系{contact}",
+    },
+    "purpose-not-granted": {
+        ENGLISH: "{clause} is for the purposes {granted}, and the key is for `{asked}`: use a key for one of those, or ask {contact}",
+        CHINESE: "{clause}限定的用途为 {granted}，而密钥的用途为 `{asked}`：请使用相应用途的密钥，或联系{contact}",
+    },
+    "app-not-granted": {
+        ENGLISH: "{clause} is for the applications {granted}, and the key belongs to `{asked}`: use a key of one of those, or ask {contact}",
+        CHINESE: "{clause}限定的应用为 {granted}，而密钥属于 `{asked}`：请使用相应应用的密钥，或联系{contact}",
+    },
+    "above-ceiling": {
+        ENGLISH: "{clause} does not reach up to the classification of this layer: ask {contact}",
+        CHINESE: "{clause}授予的最高密级低于该图层的密级：请联系{contact}",
+    },
+    "parent-not-granting": {
+        ENGLISH: "{clause} passes on what agreement `{parent}` grants, and that one does not grant this: ask {contact}",
+        CHINESE: "{clause}转授的内容以协议 `{parent}` 的授予为限，该协议未授予所请求的内容：请联系{contact}",
+    },
+    "over-quota": {
+        ENGLISH: "the quota of {clause} is used up: wait until it begins anew, or ask {contact}",
+        CHINESE: "{clause}的配额已用完：请等待配额恢复，或联系{contact}",
+    },
     "format-not-granted": {
         ENGLISH: "{clause} grants {granted}, not `{asked}`: ask for one of those formats, or ask {contact}",
         CHINESE: "{clause}授予的格式为 {granted}，不含 `{asked}`：请改用所授格式，或联系{contact}",

@@ -122,13 +122,37 @@ def _standing_version(agreement: Agreement, newer: list[Agreement], suspensions:
     return replace(agreement, suspensions=(*agreement.suspensions, *suspensions), replaced=min(starts) if starts else None)
 
 
-def _deciding(standing_versions: Iterable[Agreement]) -> dict[str, tuple[Agreement, ...]]:
+def snapshot_of(epoch: int, agencies: Iterable[Agency], keys: Iterable[Key], standing_versions: Iterable[Agreement]) -> RegisterSnapshot:
+    """What decides: of each grantee its agreements, and all that the grantors of those hold who pass on what others grant."""
+    held = _held(standing_versions)
+    deciding = {grantee: _with_those_above(grantee, held) for grantee in held}
+    return RegisterSnapshot(
+        epoch=epoch, agencies={agency.agency_id: agency for agency in agencies}, keys={key.digest: key for key in keys}, agreements=deciding,
+        networks={
+            grantee: frozenset(block for agreement in agreements for grant in agreement.grants for block in grant.networks or ())
+            for grantee, agreements in deciding.items()
+        },
+    )
+
+
+def _held(standing_versions: Iterable[Agreement]) -> dict[str, list[Agreement]]:
     """By grantee, without the versions that were replaced before they ever began."""
     held: dict[str, list[Agreement]] = {}
     for agreement in standing_versions:
         if agreement.replaced is None or (agreement.term.start is not None and agreement.term.start < agreement.replaced):
             held.setdefault(agreement.grantee, []).append(agreement)
-    return {grantee: tuple(agreements) for grantee, agreements in held.items()}
+    return held
+
+
+def _with_those_above(grantee: str, held: Mapping[str, list[Agreement]]) -> tuple[Agreement, ...]:
+    found, waiting, seen = [], [grantee], {grantee}
+    while waiting:
+        for agreement in held.get(waiting.pop(), ()):
+            found.append(agreement)
+            if agreement.parent is not None and agreement.grantor not in seen:
+                seen.add(agreement.grantor)
+                waiting.append(agreement.grantor)
+    return tuple(found)
 
 
 def _new_key(agency_id: str, label: str, expires: datetime | None) -> tuple[Key, str]:
@@ -190,10 +214,7 @@ class InMemoryRegister:
 
     def snapshot(self) -> RegisterSnapshot:
         with self._lock:
-            return RegisterSnapshot(
-                epoch=self._epoch, agencies=dict(self._agencies), keys={key.digest: key for key in self._keys.values()},
-                agreements=_deciding(self.list()),
-            )
+            return snapshot_of(self._epoch, self._agencies.values(), self._keys.values(), self.list())
 
     def add_agency(self, agency: Agency) -> None:
         _check_agency_id(agency)
@@ -350,9 +371,8 @@ class SqlRegister:
     def snapshot(self) -> RegisterSnapshot:
         with self._reading() as connection:
             epoch = _epoch(connection)
-            agencies = {row["agency_id"]: Agency(**row) for row in connection.execute(sa.select(agencies_table)).mappings()}
-            keys = {key.digest: key for key in _keys(connection)}
-            return RegisterSnapshot(epoch=epoch, agencies=agencies, keys=keys, agreements=_deciding(self._standing(connection)))
+            agencies = [Agency(**row) for row in connection.execute(sa.select(agencies_table)).mappings()]
+            return snapshot_of(epoch, agencies, list(_keys(connection)), self._standing(connection))
 
     def add_agency(self, agency: Agency) -> None:
         _check_agency_id(agency)

@@ -6,10 +6,10 @@ A new kind of term is one function here and one sentence in `agreements.reasons`
 
 from collections.abc import Callable
 
-from agreements.model import FOLLOWS_FROM, Agreement, Grant, OverlayRequest, Reason, State
+from agreements.model import FOLLOWS_FROM, LATEST, Agreement, Grant, OverlayRequest, Reason, State
 from agreements.reasons import REASON_CODES, sentence
 
-__all__ = ("REASON_CODES", "TERMS", "first_unmet_term", "names_layer", "reason_for", "sentence")
+__all__ = ("REASON_CODES", "TERMS", "covers_layer", "first_unmet_term", "names_layer", "reason_for", "sentence")
 
 
 def first_unmet_term(agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
@@ -22,12 +22,28 @@ def first_unmet_term(agreement: Agreement, grant: Grant, request: OverlayRequest
 
 
 def names_layer(names: frozenset[str], request: OverlayRequest) -> bool:
-    """Whether `names` ("dom", or "dom@2011" for one edition) hold the layer that is asked."""
-    return request.layer in names or f"{request.layer}@{request.edition}" in names
+    """Whether `names` ("dom", or "dom@2011" for one edition, "dom@latest" for the newest) hold the layer that is asked."""
+    return (
+        request.layer in names or f"{request.layer}@{request.edition}" in names
+        or (request.is_latest and f"{request.layer}@{LATEST}" in names)
+    )
 
 
-def layer_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
-    return None if names_layer(grant.layers, request) else "layer-not-granted"
+def covers_layer(agreement: Agreement, grant: Grant, request: OverlayRequest) -> bool:
+    """Whether the grant is about the layer and edition that is asked: by name, or by product of what the owner of the layer shares."""
+    if not names_layer(grant.layers, request) and not (request.product in grant.products and is_owners(agreement, request)):
+        return False
+    editions = grant.editions
+    return editions is None or request.edition in editions or (request.is_latest and LATEST in editions)
+
+
+def is_owners(agreement: Agreement, request: OverlayRequest) -> bool:
+    """Whether the layer is the grantor's to share: his own, or passed on under an agreement above this one."""
+    return agreement.grantor == request.owner or agreement.parent is not None
+
+
+def layer_term(agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if covers_layer(agreement, grant, request) else "layer-not-granted"
 
 
 def version_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> str | None:
@@ -35,8 +51,8 @@ def version_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -
 
 
 def owner_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> str | None:
-    """Nobody can share what belongs to another."""
-    return None if agreement.grantor == request.owner else "grantor-not-owner"
+    """Nobody can share what belongs to another, but for what an agreement above lets him pass on: that one is asked too."""
+    return None if is_owners(agreement, request) else "grantor-not-owner"
 
 
 def state_term(agreement: Agreement, _grant: Grant, _request: OverlayRequest) -> str | None:
@@ -61,12 +77,37 @@ def operation_term(_agreement: Agreement, grant: Grant, request: OverlayRequest)
     return None if request.operation in grant.operations else "operation-not-granted"
 
 
+def network_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    """The request says from which of the networks that agreements name it comes."""
+    return None if grant.networks is None or grant.networks & request.networks else "network-not-granted"
+
+
+def purpose_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if grant.purposes is None or request.purpose in grant.purposes else "purpose-not-granted"
+
+
+def app_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if grant.apps is None or request.app in grant.apps else "app-not-granted"
+
+
+def ceiling_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    return None if grant.ceiling is None or request.classification <= grant.ceiling else "above-ceiling"
+
+
 def scale_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
     scale, window = request.scale_denominator, grant.scale
     if scale is None or (window.finest is None and window.coarsest is None):
         return None
     within = (window.finest is None or scale >= window.finest) and (window.coarsest is None or scale <= window.coarsest)
     return None if within else "outside-scale"
+
+
+def resolution_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    asked, window = request.ground_resolution, grant.resolution
+    if asked is None:
+        return None
+    within = (window.finest is None or asked >= window.finest) and (window.coarsest is None or asked <= window.coarsest)
+    return None if within else "outside-resolution"
 
 
 def format_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
@@ -90,12 +131,22 @@ def attributes_term(_agreement: Agreement, grant: Grant, request: OverlayRequest
 
 def hidden_attributes(grant: Grant, request: OverlayRequest) -> list[str]:
     granted = grant.attributes or frozenset()
-    return sorted(name for name in request.attributes if name not in granted and name.rpartition(".")[2] not in granted)
+    return sorted(name for name in request.attributes if not is_among(name, granted))
+
+
+def is_among(name: str, granted: frozenset[str]) -> bool:
+    """Whether `HYDL.NAME` or `NAME` is granted: in every class, or in its own."""
+    return name in granted or name.rpartition(".")[2] in granted
+
+
+def quota_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> str | None:
+    """Counting is done elsewhere; the request says whose quota is spent."""
+    return "over-quota" if agreement.agreement_id in request.exhausted else None
 
 
 TERMS: tuple[Callable[[Agreement, Grant, OverlayRequest], str | None], ...] = (
-    layer_term, version_term, owner_term, state_term, time_term, operation_term,
-    scale_term, format_term, crs_term, style_term, attributes_term,
+    layer_term, version_term, owner_term, state_term, time_term, network_term, purpose_term, app_term, ceiling_term,
+    operation_term, scale_term, resolution_term, format_term, crs_term, style_term, attributes_term, quota_term,
 )
 """In the order in which they are told: what is wrong with the agreement before what is wrong with the request."""
 
@@ -130,6 +181,14 @@ def _why_outside_scale(_agreement: Agreement, grant: Grant, request: OverlayRequ
     }
 
 
+def _why_outside_resolution(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> dict[str, str]:
+    is_finer = grant.resolution.finest is not None and request.ground_resolution < grant.resolution.finest
+    return {
+        "case": "too-fine" if is_finer else "too-coarse", "asked": f"{request.ground_resolution:.4g}",
+        "limit": f"{grant.resolution.finest if is_finer else grant.resolution.coarsest:.4g}",
+    }
+
+
 def _spoken(moment) -> str:
     return moment.isoformat(sep=" ", timespec="seconds")
 
@@ -143,13 +202,18 @@ def _listed(values: frozenset[str] | None) -> str:
 
 
 DETAILS: dict[str, Callable[[Agreement, Grant, OverlayRequest], dict[str, str]]] = {
-    "layer-not-granted": lambda agreement, grant, request: {"granted": _listed(grant.layers)},
+    "layer-not-granted": lambda agreement, grant, request: {"granted": _listed(grant.layers | grant.products)},
     "suspended": lambda agreement, grant, request: {"case": "agreement"},
     "not-active": lambda agreement, grant, request: {"state": agreement.state.value},
     "not-in-force": _why_not_in_force,
     "operation-not-granted": lambda agreement, grant, request: {"asked": request.operation.value, "granted": _listed(grant.operations)},
     "outside-area": lambda agreement, grant, request: {"area": grant.area.title},
     "outside-scale": _why_outside_scale,
+    "outside-resolution": _why_outside_resolution,
+    "network-not-granted": lambda agreement, grant, request: {"granted": _listed(grant.networks)},
+    "purpose-not-granted": lambda agreement, grant, request: {"asked": request.purpose or "-", "granted": _listed(grant.purposes)},
+    "app-not-granted": lambda agreement, grant, request: {"asked": request.app or "-", "granted": _listed(grant.apps)},
+    "parent-not-granting": lambda agreement, grant, request: {"parent": agreement.parent or ""},
     "format-not-granted": lambda agreement, grant, request: {"asked": request.format, "granted": _listed(grant.formats)},
     "crs-not-granted": lambda agreement, grant, request: {"asked": request.crs, "granted": _listed(grant.crs)},
     "style-not-granted": lambda agreement, grant, request: {"asked": request.style, "granted": _listed(grant.styles)},

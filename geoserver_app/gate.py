@@ -18,13 +18,14 @@ from agreements.decision import decide
 from agreements.errors import RegisterUnavailable
 from agreements.model import (
     GRANTABLE,
-    Agreement,
+    METRES_AT_ONE,
     Area,
     Decision,
     Effect,
     Grant,
     Operation,
     OverlayRequest,
+    Piece,
     Reason,
     RegisterSnapshot,
 )
@@ -37,7 +38,7 @@ from layers.crs import scale_denominator
 from layers.errors import CatalogueUnavailable
 from layers.model import STYLES, Bounds, CatalogueSnapshot, Edition, Layer, LayerName, View
 from tiles.area import ServedArea
-from tiles.permits import Permit, PermitPiece
+from tiles.permits import Permit, PermitPiece, PictureMark
 
 AREAS_KEPT = 512
 
@@ -124,7 +125,7 @@ class Standing:
     register: RegisterSnapshot
     catalogue: CatalogueSnapshot
     looked: float                                          # monotonic seconds of the last look that found nothing changed
-    visible: dict[str, tuple[float, tuple[Visible, ...]]] = field(default_factory=dict)
+    visible: dict[tuple, tuple[float, tuple[Visible, ...]]] = field(default_factory=dict)
     tile_rules: dict = field(default_factory=dict)         # of geoserver_app.lane, gone with the standing
 
     @property
@@ -138,9 +139,11 @@ class Gate:
     def __init__(
         self, register: AgreementRegister, catalogue: Catalogue, log: DecisionLog, *,
         base_url: str, names_written: Callable[[Edition, str], frozenset[str]], recheck: float = 0.5, trust: float = 2.0, clock: Callable[[], datetime] = now,
+        trusted_proxies: frozenset[str] = frozenset(),
     ):
         self.register, self.catalogue, self.log, self.base_url = register, catalogue, log, base_url
         self.names_written, self.recheck, self.trust, self.clock = names_written, recheck, trust, clock
+        self.trusted_proxies = trusted_proxies
         self._standing: Standing | None = None
         self._looking = threading.Lock()
         self._areas = _Areas()
@@ -170,9 +173,9 @@ class Gate:
         self._standing = standing
         return standing
 
-    def identify(self, presented: Presented) -> Caller:
-        """The caller behind a key. Raises Unidentified, NotTrusted."""
-        return identify(presented, self.standing().register, self.clock(), self.base_url)
+    def identify(self, presented: Presented, address: str = "") -> Caller:
+        """The caller behind a key, asking from a network address. Raises Unidentified, NotTrusted."""
+        return identify(presented, self.standing().register, self.clock(), self.base_url, address)
 
     # -- decisions
 
@@ -207,6 +210,8 @@ class Gate:
             agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=asked.operation, at=at,
             scale_denominator=scale_denominator(asked.view) if asked.view else None,
             format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), style=asked.style, attributes=asked.attributes,
+            product=layer.product.value, is_latest=edition is layer.editions[0], classification=int(layer.classification),
+            networks=caller.networks, purpose=caller.purpose, app=caller.app,
         )
         if asked.operation not in DRAWN:
             return Ruling(edition, asked.style, decide(request, agreements))
@@ -236,18 +241,23 @@ class Gate:
         edition, decision = ruling.edition, ruling.decision
         return Permit(
             edition=edition, area=self._areas.served(decision.area), style=ruling.style,
-            pieces=tuple(PermitPiece(area=self._areas.served(p.area), attributes=p.attributes) for p in decision.pieces)
-            or (PermitPiece(area=None, attributes=None),),
+            pieces=tuple(self._permit_piece(piece) for piece in decision.pieces) or (PermitPiece(area=None, attributes=None),),
             mark=f"{caller.agency.agency_id}:{decision.area.digest if decision.area else 'own'}", credits=decision.credits,
+        )
+
+    def _permit_piece(self, piece: Piece) -> PermitPiece:
+        mark = piece.mark and PictureMark(text=piece.mark.text, opacity=piece.mark.opacity, place=piece.mark.place)
+        return PermitPiece(
+            area=self._areas.served(piece.area), attributes=piece.attributes, rows=piece.rows, degrade=piece.degrade, mark=mark,
         )
 
     def visible(self, caller: Caller, *, record: Operation | str | None = Operation.DESCRIBE_LAYER) -> tuple[Visible, ...]:
         """Every edition that some grant in force lets the caller see some of, built from the grants; recorded as one decision."""
         standing, at = self.standing(), self.clock()
-        until, found = standing.visible.get(caller.agency.agency_id, (0.0, ()))
+        until, found = standing.visible.get(caller.terms, (0.0, ()))
         if at.timestamp() >= until:
             until, found = self._look_over(standing, caller, at)
-            standing.visible[caller.agency.agency_id] = until, found
+            standing.visible[caller.terms] = until, found
         if record:
             self.log.write({"event": "overlay.listed", "agency": caller.agency.agency_id, "key": caller.key_id, "operation": str(record), "layers": len(found)})
         return found
@@ -276,11 +286,12 @@ class Gate:
             op for op in (*GRANTABLE, Operation.GET_LEGEND_GRAPHIC)
             if not self.decide(standing, caller, Asked(layer=name, operation=op), at).is_denied
         )
-        grants = _granting(standing.register.agreements.get(caller.agency.agency_id, ()), ruling.decision)
+        chains = [piece.grants for piece in ruling.decision.pieces]
+        windows = [_window(chain) for chain in chains]
         return Visible(
             layer=layer, edition=edition, permit=permit, extent=extent, operations=operations,
-            styles=self._styles(standing, caller, layer, name, operations, at), formats=_all_of(grants, "formats"), crs=_all_of(grants, "crs"),
-            finest=_open(min, [g.scale.finest for g in grants]), coarsest=_open(max, [g.scale.coarsest for g in grants]),
+            styles=self._styles(standing, caller, layer, name, operations, at), formats=_all_of(chains, "formats"), crs=_all_of(chains, "crs"),
+            finest=_open(min, [finest for finest, _ in windows]), coarsest=_open(max, [coarsest for _, coarsest in windows]),
         )
 
     def _styles(
@@ -337,15 +348,26 @@ UNKNOWN = Decision(
 """For a layer that does not exist: what an agency without any agreement on an existing one is told."""
 
 
-def _granting(agreements: Sequence[Agreement], decision: Decision) -> list[Grant]:
-    """The grants behind the pieces of a decision; none for the owner."""
-    behind = {(piece.agreement_id, piece.version, piece.clause) for piece in decision.pieces}
-    return [g for a in agreements for g in a.grants if (a.agreement_id, a.version, g.clause) in behind]
-
-
-def _all_of(grants: Sequence[Grant], term: str) -> frozenset[str] | None:
-    values = [getattr(grant, term) for grant in grants]
+def _all_of(chains: Sequence[tuple[Grant, ...]], term: str) -> frozenset[str] | None:
+    """What any of the pieces grants; of a piece under other agreements, what all of them grant. None is all there is."""
+    values = [_common([getattr(grant, term) for grant in chain]) for chain in chains]
     return None if None in values or not values else frozenset().union(*values)
+
+
+def _common(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
+    named = [one for one in sets if one is not None]
+    return frozenset.intersection(*named) if named else None
+
+
+def _window(chain: tuple[Grant, ...]) -> tuple[float | None, float | None]:
+    """Ground scale denominators that a grant and those above it allow: finest, coarsest; None is open."""
+    finest = [v for g in chain for v in (g.scale.finest, _as_scale(g.resolution.finest)) if v is not None]
+    coarsest = [v for g in chain for v in (g.scale.coarsest, _as_scale(g.resolution.coarsest)) if v is not None]
+    return max(finest, default=None), min(coarsest, default=None)
+
+
+def _as_scale(resolution: float | None) -> float | None:
+    return None if resolution is None else resolution / METRES_AT_ONE
 
 
 def _open(choose: Callable, values: Sequence[float | None]) -> float | None:
@@ -357,11 +379,18 @@ def _event(caller: Caller, asked: Sequence[Asked], rulings: Sequence[Ruling]) ->
     event = {
         "event": "overlay.decided", "agency": caller.agency.agency_id, "key": caller.key_id,
         "operation": str(asked[0].operation) if asked else "none",
+        **asker_event(caller),
         "layers": [_layer_event(one, ruling) for one, ruling in zip(asked, rulings, strict=True)],
     }
     if view:
         event |= {"crs": view.crs, "bounds": [round(v, 7) for v in view.bounds], "size": [view.width, view.height]}
     return event
+
+
+def asker_event(caller: Caller) -> dict:
+    """What a decision depends on of who asks, where there is any of it: never the address itself."""
+    found = {"app": caller.app, "purpose": caller.purpose, "networks": sorted(caller.networks)}
+    return {name: value for name, value in found.items() if value}
 
 
 def _layer_event(asked: Asked, ruling: Ruling) -> dict:

@@ -7,9 +7,11 @@ path segment `/k/<key>/...` for clients that can do nothing else. One request, o
 import base64
 import binascii
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlencode
 
 from agreements.model import Agency, Key, RegisterSnapshot
@@ -57,6 +59,14 @@ class Caller:
     key_id: str
     presented: Presented
     base_url: str
+    app: str = ""
+    purpose: str = ""
+    networks: frozenset[str] = frozenset()      # of those that agreements name: where the request comes from
+
+    @property
+    def terms(self) -> tuple:
+        """All that a decision depends on of who asks: callers alike in it are answered alike."""
+        return self.agency.agency_id, self.app, self.purpose, self.networks
 
     def __repr__(self) -> str:
         return f"Caller({self.agency.agency_id}, {self.key_id})"
@@ -93,13 +103,54 @@ def strip_path_key(environ: dict) -> dict:
     return environ | {"PATH_INFO": slash + rest or "/", "geoshare.path_key": secret}
 
 
-def identify(presented: Presented, register: RegisterSnapshot, now: datetime, base_url: str) -> Caller:
-    """The agency behind a key; Unidentified where the key is unknown, revoked or past its end."""
+def identify(presented: Presented, register: RegisterSnapshot, now: datetime, base_url: str, address: str = "") -> Caller:
+    """The agency behind a key; Unidentified where the key is unknown, revoked, past its end, or not to be used from `address`."""
     key = register.keys.get(hashlib.sha256(presented.secret.encode()).hexdigest())
     agency = register.agencies.get(key.agency_id) if key is not None and _counts(key, now) else None
     if agency is None or not agency.is_active:
         raise Unidentified("key-unknown", by_address=presented.carriage is not Carriage.HEADER)
-    return Caller(agency=agency, key_id=key.key_id, presented=presented, base_url=base_url)
+    if key.networks is not None and not networks_of(address, key.networks):
+        raise Unidentified("key-unknown", by_address=presented.carriage is not Carriage.HEADER)
+    return Caller(
+        agency=agency, key_id=key.key_id, presented=presented, base_url=base_url, app=key.app, purpose=key.purpose,
+        networks=networks_of(address, register.networks.get(agency.agency_id, frozenset())),
+    )
+
+
+def client_address(environ: dict, trusted_proxies: frozenset[str]) -> str:
+    """Where a request comes from: the nearest hop that is not one of the trusted proxies (CIDR blocks).
+
+    `X-Forwarded-For` is believed only as far as each hop that speaks for the one before is trusted, from the right to the left.
+
+    >>> hops = {"REMOTE_ADDR": "10.0.0.2", "HTTP_X_FORWARDED_FOR": "6.6.6.6, 203.0.113.9"}
+    >>> client_address(hops, frozenset({"10.0.0.0/24"})), client_address(hops, frozenset())
+    ('203.0.113.9', '10.0.0.2')
+    """
+    address = environ.get("REMOTE_ADDR", "")
+    if not trusted_proxies:
+        return address
+    for hop in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        if not networks_of(address, trusted_proxies) or not hop.strip():
+            break
+        address = hop.strip()
+    return address
+
+
+@lru_cache(maxsize=65_536)
+def networks_of(address: str, blocks: frozenset[str]) -> frozenset[str]:
+    """Those of the CIDR blocks that hold the address; none for an address that can't be read.
+
+    >>> sorted(networks_of("10.1.2.3", frozenset({"10.0.0.0/8", "192.168.0.0/16"}))), networks_of("::ffff:10.1.2.3", frozenset({"10.0.0.0/8"}))
+    (['10.0.0.0/8'], frozenset({'10.0.0.0/8'}))
+    """
+    if not blocks:
+        return frozenset()
+    try:
+        place = ipaddress.ip_address(address)
+    except ValueError:
+        return frozenset()
+    place = getattr(place, "ipv4_mapped", None) or place
+    return frozenset(block for block in blocks if place in ipaddress.ip_network(block))
 
 
 def _counts(key: Key, now: datetime) -> bool:

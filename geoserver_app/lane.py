@@ -17,8 +17,8 @@ from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
-from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing
-from geoserver_app.identity import Caller, Unidentified, presented_key, strip_path_key
+from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event
+from geoserver_app.identity import Caller, Unidentified, client_address, presented_key, strip_path_key
 from layers.model import Edition
 from tiles.compose import cut
 from tiles.encode import blank, decode, encode
@@ -104,7 +104,7 @@ class TileServer:
         return _answer(body, tile.media_type, if_none_match)
 
     def _rule(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime) -> TileRule:
-        key = (caller.agency.agency_id, tile.layer, tile.style, tile.tms.id, tile.media_type, tile.z, tile.row)
+        key = (caller.terms, tile.layer, tile.style, tile.tms.id, tile.media_type, tile.z, tile.row)
         rule = standing.tile_rules.get(key)
         if rule is None or now.timestamp() >= rule.until:
             rule = self._compile(standing, caller, tile, now)
@@ -124,7 +124,7 @@ class TileServer:
             "event": "overlay.decided", "operation": "GetTile", "layer": tile.layer.layer, "edition": edition.name if edition else None,
             "style": ruling.style, "format": tile.media_type, "effect": str(decision.effect),
             "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
-            "agency": caller.agency.agency_id, "tms": tile.tms.id,
+            "agency": caller.agency.agency_id, "tms": tile.tms.id, **asker_event(caller),
         }
         return TileRule(edition, permit, decision, as_members(event), decision.holds_until.timestamp() if decision.holds_until else float("inf"))
 
@@ -229,7 +229,7 @@ class Lane:
             tile = _parsed(path, environ.get("QUERY_STRING") or "")
             if tile is None:
                 return None
-            caller = self.tiles.gate.identify(presented_key(environ))
+            caller = self.tiles.gate.identify(presented_key(environ), client_address(environ, self.tiles.gate.trusted_proxies))
             return self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False)
         except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, RenderFailed):
             return None                                     # Flask meets the same fault and puts it into words

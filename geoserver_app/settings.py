@@ -1,5 +1,6 @@
 """config/service.yaml and GEOSHARE_* -> one frozen Settings; every fault told at once."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -49,7 +50,7 @@ class Settings:
     max_layers: int = 20
     recheck_seconds: float = 0.5
     trust_seconds: float = 2.0
-    trusted_proxies: int = 0
+    trusted_proxies: str = ""
     contact_name: str = ""
     contact_email: str = ""
     demo: bool = False
@@ -143,6 +144,11 @@ def _out_of_range(values: dict) -> list[str]:
             faults.append(f"{name}: must be at least 1, got `{values[name]}`")
     if values.get("ceiling", "secret") not in CLASSIFICATIONS:
         faults.append(f"ceiling: must be one of {', '.join(CLASSIFICATIONS)}, got `{values['ceiling']}`")
+    for block in values.get("trusted_proxies", "").split():
+        try:
+            ipaddress.ip_network(block)
+        except ValueError:
+            faults.append(f"trusted_proxies: `{block}` is not a block of addresses: give CIDR blocks such as 10.0.0.0/24, separated by spaces")
     url = values.get("public_base_url", "")
     if url and not url.startswith(("http://", "https://")):
         faults.append(f"public_base_url: must begin with http:// or https://, got `{url}`")

@@ -35,7 +35,7 @@ def wire(settings: Settings) -> Services:
     engine = Engine(settings.store, settings.cache, settings.config)
     gate = Gate(
         register, catalogue, log, base_url=settings.public_base_url, names_written=engine.names_written, recheck=settings.recheck_seconds,
-        trust=settings.trust_seconds,
+        trust=settings.trust_seconds, trusted_proxies=frozenset(settings.trusted_proxies.split()),
     )
     return Services(
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,

@@ -7,11 +7,27 @@ from tiles.area import ServedArea
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureMark:
+    """`place`: "tiled" over all of the picture, or once in its "corner". `opacity` 0 to 1."""
+
+    text: str
+    opacity: float
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PermitPiece:
-    """A piece of ground and the attributes that may be told there; None is all of them. Names are `FIELD` or `CLASS.FIELD`."""
+    """A piece of ground, and what may be seen of it: one whole grant.
+
+    `attributes` are names as `FIELD` or `CLASS.FIELD`, None is all; `rows` is CQL2 text that a feature must meet, None is all; `degrade` is
+    the cell (metres) of the fixed grid from which it is shown, None is as it is; `mark` is written over its pictures.
+    """
 
     area: ServedArea | None
     attributes: frozenset[str] | None
+    rows: str | None = None
+    degrade: float | None = None
+    mark: PictureMark | None = None
 
     def tells(self, feature_class: str, field: str) -> bool:
         return self.attributes is None or field in self.attributes or f"{feature_class}.{field}" in self.attributes

@@ -4,7 +4,7 @@ import flask
 
 from geoserver_app.capabilities import LayerEntry, ServiceEntry, describe
 from geoserver_app.gate import Visible
-from geoserver_app.identity import Caller, Unidentified, presented_key
+from geoserver_app.identity import Caller, Unidentified, client_address, presented_key
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.wiring import services
 from tiles.requests import Limits
@@ -20,7 +20,8 @@ def caller_of(operation: str) -> Caller:
     """
     gate = services().gate
     try:
-        return gate.identify(presented_key(flask.request.environ))
+        environ = flask.request.environ
+        return gate.identify(presented_key(environ), client_address(environ, gate.trusted_proxies))
     except Unidentified as error:
         gate.record_refusal(operation, error.code)
         raise

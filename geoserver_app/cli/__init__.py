@@ -1,0 +1,25 @@
+"""The `geoshare` commands: each is a few lines around functions that tests call. Results on stdout, talk on stderr.
+
+Exit codes: 0 done, 1 failed (try again, or see to the machine), 2 denied (explain alone), 3 the input is invalid.
+"""
+
+import click
+
+from geoserver_app.cli.agencies import agency, key
+from geoserver_app.cli.agreements import agreement, explain
+from geoserver_app.cli.base import Group
+from geoserver_app.cli.layers import division, layer
+from geoserver_app.cli.serving import demo, serve
+from geoserver_app.settings import load_settings
+
+
+@click.group(cls=Group)
+@click.version_option(package_name="geoshare")
+@click.pass_context
+def main(context):
+    """Share a surveying bureau's base maps exactly as its agreements grant."""
+    context.obj = load_settings()
+
+
+for command in (serve, demo, layer, division, agency, key, agreement, explain):
+    main.add_command(command)

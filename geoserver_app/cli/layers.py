@@ -1,0 +1,148 @@
+"""`geoshare layer` and `geoshare division`."""
+
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from agreements.model import BUREAU
+from geoserver_app.cli.base import FAILED, counted, json_option, layer_named, opened, table, tell
+from geoserver_app.describe import describe_file, describe_layer, secrecy
+from geoserver_app.settings import CLASSIFICATIONS, Settings
+from layers.model import ProductType
+
+
+@click.group()
+def layer():
+    """Layers: add, list, info, remove."""
+
+
+@layer.command("add")
+@click.option("--product", type=click.Choice([p.value for p in ProductType]), required=True, help="What the files are.")
+@click.option("--edition", required=True, help="Edition, such as 2011.")
+@click.option("--name", required=True, help="Name in requests: lower-case letters, digits, - and _.")
+@click.option("--title-zh", help="Chinese title.")
+@click.option("--title-en", help="English title.")
+@click.option("--abstract", default="", help="A sentence about the layer.")
+@click.option("--owner", default=BUREAU, show_default=True, help="Agency that owns the data.")
+@click.option("--classification", type=click.Choice(CLASSIFICATIONS), default="internal", show_default=True, help="Secrecy.")
+@click.option("--attribution", default="", help="Credit line.")
+@click.option("--currency", nargs=2, type=click.DateTime(["%Y-%m-%d"]), help="From and to: the dates the content was true.")
+@click.option("--crs", help="CRS of files that state none, such as EPSG:4549.")
+@click.option("--nodata", type=float, help="Value of cells without data, where the file states none.")
+@click.option("--stretch", nargs=2, type=float, help="Low and high of 16-bit imagery; default: 2..98 percent of all sheets.")
+@click.option("--encoding", help="Text encoding of Shapefiles that state none.")
+@click.option("--lossless", is_flag=True, help="Keep imagery without JPEG.")
+@click.option("--nearest", is_flag=True, help="Resample by nearest neighbour: scanned or coded rasters.")
+@click.option("--unusual-heights", is_flag=True, help="Heights outside -500 .. 9000 m are meant.")
+@click.option("--keep-going", is_flag=True, help="Publish the good files although others are rejected.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_obj
+def layer_add(settings: Settings, product, classification, currency, stretch, workers, paths, **options):
+    """Check files or folders, take them into the store, and publish them as one edition.
+
+    The files are never changed, and not needed afterwards. A job that is interrupted publishes nothing;
+    the same command goes on where it was stopped.
+    """
+    from geoserver_app.ingesting import ingest
+
+    try:
+        edition = ingest(
+            settings, product=product, classification=classification, currency=currency, stretch=stretch, workers=workers, paths=paths,
+            console=Console(stderr=True), **options,
+        )
+    except KeyboardInterrupt:
+        tell("interrupted, nothing published: the same command goes on where it was stopped", style="red")
+        sys.exit(FAILED)
+    click.echo(f"{edition.layer}@{edition.name}: {parts_of(edition)}")
+    for sheet in opened(settings)[0].sheets(edition.edition_id):
+        for step in sheet.lineage:
+            if step.startswith("warning: "):
+                tell(f"{sheet.source_name}: {step.removeprefix('warning: ')}", style="yellow")
+
+
+def parts_of(edition) -> str:
+    """What an edition is made of, in words."""
+    if edition.product.is_raster:
+        return counted(edition.sheet_count, "sheet")
+    return f"{counted(len(edition.classes), 'class')}, {counted(sum(c.count for c in edition.classes), 'feature')}"
+
+
+@layer.command("list")
+@json_option
+@click.pass_obj
+def layer_list(settings: Settings, as_json):
+    """Every layer and edition."""
+    catalogue, _ = opened(settings)
+    rows = [
+        [layer.name, edition.name, layer.product.value, layer.title_zh, layer.owner, secrecy(layer), parts_of(edition)]
+        for layer in catalogue.snapshot().layers.values() for edition in layer.editions
+    ]
+    table(["layer", "edition", "product", "title", "owner", "classification", "parts"], rows, as_json)
+
+
+@layer.command("info")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def layer_info(settings: Settings, name, as_json):
+    """What is known of a layer, or of one edition (name@edition): CRS, bounds, resolution, sheets, lineage.
+
+    NAME may also be a file that is to be added: what it says of itself.
+    """
+    if Path(name).is_file():
+        description = describe_file(Path(name))
+    else:
+        catalogue, _ = opened(settings)
+        description = describe_layer(catalogue, layer_named(None, None, name))
+    click.echo(json.dumps(description, ensure_ascii=False, indent=None if as_json else 2, default=str))
+
+
+@layer.command("remove")
+@click.argument("name", callback=layer_named)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def layer_remove(settings: Settings, name, yes):
+    """Take a layer, or one edition (name@edition), out of the catalogue and delete what was made from it. Delivered files stay."""
+    from geoserver_app.ingesting import remove
+
+    describe_layer(opened(settings)[0], name)
+    if not yes:
+        click.confirm(f"remove {name} and everything made from it?", abort=True)
+    remove(settings, name)
+    click.echo(f"{name} removed")
+
+
+
+@click.group()
+def division():
+    """Administrative divisions, which agreements name by code."""
+
+
+@division.command("import")
+@click.option("--vintage", required=True, help="Year or date of the boundaries.")
+@click.option("--code-field", help="Field that holds the code.")
+@click.option("--name-field", help="Field that holds the name.")
+@click.option("--crs", help="CRS of a file that states none, such as EPSG:4490.")
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def division_import(settings: Settings, vintage, code_field, name_field, crs, path):
+    """Read a boundary layer: polygons with a code (GB/T 2260) and a name, from every table of the file."""
+    from layers.divisions import import_divisions
+
+    catalogue, _ = opened(settings)
+    count = import_divisions(catalogue, path, vintage, code_field=code_field, name_field=name_field, crs=crs)
+    click.echo(f"{counted(count, 'division')} of {vintage}")
+
+
+@division.command("list")
+@json_option
+@click.pass_obj
+def division_list(settings: Settings, as_json):
+    """Every division at its latest vintage."""
+    catalogue, _ = opened(settings)
+    table(["code", "name", "level", "vintage"], [list(each) for each in catalogue.divisions()], as_json)
