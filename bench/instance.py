@@ -132,9 +132,9 @@ class Instance:
             self.register.register(agreement, f"# made by the bench for {agency_id}\n")
         return self.register.issue_key(agency_id, label="bench")[1]
 
-    def serve(self, environ: dict[str, str] | None = None) -> Server:
+    def serve(self, environ: dict[str, str] | None = None, workers: int = WORKERS) -> Server:
         environ = (environ or {}) | {
-            "GEOSHARE_DATA": str(self.settings.data), "GEOSHARE_PORT": str(self.settings.port), "GEOSHARE_WORKERS": str(WORKERS),
+            "GEOSHARE_DATA": str(self.settings.data), "GEOSHARE_PORT": str(self.settings.port), "GEOSHARE_WORKERS": str(workers),
             "GEOSHARE_THREADS": str(THREADS),
         }
         return self.yard.start("geoshare", self.settings.port, [[BIN / "geoshare", "serve"]], ready="/healthz", environ=environ, cwd=ROOT)
