@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import EVERYWHERE_DIGEST
 from agreements.model import Agreement, Area, Decision, Effect, Grant, Mark, OverlayRequest, Piece, Reason, Suspension
-from agreements.terms import covers_layer, first_unmet_term, is_among, names_layer, reason_for
+from agreements.terms import covers_layer, first_unmet_term, is_among, is_owners, is_whole, names_layer, reason_for
 
 UNTOLD = ("layer-not-granted", "superseded")
 """Grants unmet for these are not spoken of: they are about other layers, or a newer version speaks in their place."""
@@ -46,18 +46,24 @@ def decide(request: OverlayRequest, agreements: Iterable[Agreement]) -> Decision
     return _decide(request, tuple(agreements), ())
 
 
-def _decide(request: OverlayRequest, agreements: Sequence[Agreement], below: tuple[str, ...]) -> Decision:
-    """`below` holds the ids of the agreements that pass on what is decided here: none of them can be asked again."""
+def _decide(request: OverlayRequest, agreements: Sequence[Agreement], below: tuple[str, ...], only: str | None = None) -> Decision:
+    """`below` holds the ids of the agreements that pass on what is decided here: none of them can be asked again.
+
+    `only` names the one agreement whose grants are asked for; what is suspended counts whichever agreement says so.
+    """
     if request.owner == request.agency:
         return OWNED
     held = [agreement for agreement in agreements if agreement.grantee == request.agency]
     stops, suspending = _stops(request, [agreement for agreement in held if agreement.grantor == request.owner])
     granted, reasons, holds_until = [], suspending, _next_boundary(request, held)
     for agreement in held:
+        if only is not None and agreement.agreement_id != only:
+            continue
         agreement_stops = stops
-        if agreement.grantor != request.owner:                 # what is passed on can be stopped by who passes it on, there alone
-            own, told = _stops(request, [agreement])
+        if agreement.grantor != request.owner:                 # what is passed on can be stopped by who passes it on too
+            own, told = _stops(request, [one for one in held if one.grantor == agreement.grantor and is_owners(one, request)])
             agreement_stops, reasons = stops.and_also(own), [*reasons, *told]
+        above = None
         for grant in agreement.grants:
             code = first_unmet_term(agreement, grant, request)
             if code in UNTOLD:
@@ -72,9 +78,10 @@ def _decide(request: OverlayRequest, agreements: Sequence[Agreement], below: tup
             if agreement.grantor == request.owner:
                 granted.append(_Granted(agreement, grant, piece))
                 continue
-            passed_on, until = _passed_on(request, agreement, piece, agreements, below)
+            above = above or _above(request, agreement, agreements, below)
+            passed_on = [share for one in above.pieces if (share := _less_of_both(piece, one)) is not None]
             granted += [_Granted(agreement, grant, one) for one in passed_on]
-            holds_until = _sooner(holds_until, until)
+            holds_until = _sooner(holds_until, above.holds_until)
             if not passed_on:
                 reasons.append(reason_for(agreement, grant, request, "parent-not-granting"))
     if not granted:
@@ -122,17 +129,16 @@ def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
 DEEPEST = 8
 """Agreements that pass on what the one above grants; nobody signs a ninth."""
 
+NOTHING_ABOVE = Decision(effect=Effect.DENY, area=None, pieces=(), reasons=(NO_AGREEMENT,))
+"""For an agreement that names none above it, or one that stands below it."""
 
-def _passed_on(
-    request: OverlayRequest, agreement: Agreement, piece: Piece, agreements: Sequence[Agreement], below: tuple[str, ...],
-) -> tuple[list[Piece], datetime | None]:
-    """What is left of `piece` under the agreement above: whatever that one would not show its own grantee now, this one does not pass on."""
+
+def _above(request: OverlayRequest, agreement: Agreement, agreements: Sequence[Agreement], below: tuple[str, ...]) -> Decision:
+    """What the agreement above shows its own grantee now: whatever it does not show, `agreement` does not pass on."""
     below = (*below, agreement.agreement_id)
     if agreement.parent is None or agreement.parent in below or len(below) > DEEPEST:
-        return [], None
-    above = _decide(replace(request, agency=agreement.grantor, extent=None), agreements, below)
-    shares = [_less_of_both(piece, one) for one in above.pieces if one.agreement_id == agreement.parent]
-    return [share for share in shares if share is not None], above.holds_until
+        return NOTHING_ABOVE
+    return _decide(replace(request, agency=agreement.grantor, extent=None), agreements, below, agreement.parent)
 
 
 def _less_of_both(piece: Piece, above: Piece) -> Piece | None:
@@ -164,7 +170,8 @@ def _both_filters(one: str | None, other: str | None) -> str | None:
 def _both_marks(one: Mark | None, other: Mark | None) -> Mark | None:
     if one is None or other is None or one == other:
         return one or other
-    return Mark(text=f"{other.text} · {one.text}", opacity=max(one.opacity, other.opacity), place=other.place)
+    place = "tiled" if "tiled" in (one.place, other.place) else other.place
+    return Mark(text=f"{other.text} · {one.text}", opacity=max(one.opacity, other.opacity), place=place)
 
 
 def _permitted(request: OverlayRequest, granted: list[_Granted], reasons: list[Reason], holds_until: datetime | None) -> Decision:
@@ -281,7 +288,7 @@ def _stopped(agreement: Agreement, grant: Grant) -> Reason:
 
 def _ground(grant: Grant, stops: _Stops) -> tuple[str | None, Area | None]:
     """The granted area less what is suspended, or the code of the reason why nothing is left."""
-    if not _is_evaluable(grant.area):
+    if not _is_evaluable(grant.area) or not is_whole(grant.rows):
         return "not-evaluable", None
     if stops.everywhere:
         return STOPPED, None

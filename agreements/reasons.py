@@ -128,6 +128,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         ENGLISH: "the area of {clause} ({area}) can't be evaluated, so it grants nothing: ask {contact} to register the agreement anew",
         CHINESE: "{clause}的范围（{area}）无法判定，因此不授予任何内容：请联系{contact}重新登记协议",
     },
+    "not-evaluable rows": {
+        ENGLISH: "the filter of {clause} can't be evaluated, so it grants nothing: ask {contact} to register the agreement anew",
+        CHINESE: "{clause}的要素筛选条件无法判定，因此不授予任何内容：请联系{contact}重新登记协议",
+    },
     "extent-not-evaluable": {
         ENGLISH: "the extent that was asked is empty or crosses itself, so nothing can be shown of it: ask for a plain box or polygon",
         CHINESE: "所请求的范围为空或自相交，无法判定：请改用普通矩形或多边形",

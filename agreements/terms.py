@@ -4,12 +4,14 @@ A grant allows a request when every term is met, or not at all (design R2). The 
 A new kind of term is one function here and one sentence in `agreements.reasons`.
 """
 
+import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from agreements.model import FOLLOWS_FROM, LATEST, Agreement, Grant, OverlayRequest, Reason, State
 from agreements.reasons import REASON_CODES, sentence
 
-__all__ = ("REASON_CODES", "TERMS", "covers_layer", "first_unmet_term", "names_layer", "reason_for", "sentence")
+__all__ = ("REASON_CODES", "TERMS", "covers_layer", "first_unmet_term", "is_whole", "names_layer", "reason_for", "sentence")
 
 
 def first_unmet_term(agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
@@ -139,6 +141,27 @@ def is_among(name: str, granted: frozenset[str]) -> bool:
     return name in granted or name.rpartition(".")[2] in granted
 
 
+@lru_cache(maxsize=4096)
+def is_whole(rows: str | None) -> bool:
+    """Whether a filter stands for itself: parentheses and quotes are closed where they began. One that is not could change what it is joined with.
+
+    A quote after a backslash ends a string for some readers of CQL2 and not for others, so it is never whole.
+
+    >>> is_whole("CC = 'a (b'"), is_whole("CC = 1) OR (1 = 1")
+    (True, False)
+    """
+    if rows is None:
+        return True
+    depth = 0
+    for token in re.findall(r"'[^']*'|\"[^\"]*\"|[()'\"]", rows):
+        if token in ("'", '"'):
+            return False
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if depth < 0:
+            return False
+    return depth == 0 and rows.strip() != "" and "\\'" not in rows
+
+
 def quota_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> str | None:
     """Counting is done elsewhere; the request says whose quota is spent."""
     return "over-quota" if agreement.agreement_id in request.exhausted else None
@@ -218,5 +241,5 @@ DETAILS: dict[str, Callable[[Agreement, Grant, OverlayRequest], dict[str, str]]]
     "crs-not-granted": lambda agreement, grant, request: {"asked": request.crs, "granted": _listed(grant.crs)},
     "style-not-granted": lambda agreement, grant, request: {"asked": request.style, "granted": _listed(grant.styles)},
     "attribute-not-granted": lambda agreement, grant, request: {"asked": ", ".join(hidden_attributes(grant, request))},
-    "not-evaluable": lambda agreement, grant, request: {"area": grant.area.title},
+    "not-evaluable": lambda agreement, grant, request: {"area": grant.area.title} if is_whole(grant.rows) else {"case": "rows"},
 }

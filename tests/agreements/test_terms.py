@@ -8,7 +8,19 @@ import pytest
 from small_world import EAST, NOON, agreement, at, grant, request
 
 from agreements.decision import decide
-from agreements.model import BUREAU, FOLLOWS_FROM, GRANTABLE, Effect, Operation, Reason, ScaleWindow, State, Term
+from agreements.model import (
+    BUREAU,
+    FOLLOWS_FROM,
+    GRANTABLE,
+    METRES_AT_ONE,
+    Effect,
+    Operation,
+    Reason,
+    ResolutionWindow,
+    ScaleWindow,
+    State,
+    Term,
+)
 from agreements.reasons import SENTENCES
 from agreements.terms import DETAILS, REASON_CODES, TERMS, first_unmet_term, sentence
 
@@ -19,12 +31,18 @@ UNMET = {
     "suspended": (grant(), {"state": State.SUSPENDED}, {}),
     "not-active": (grant(), {"state": State.DRAFT}, {}),
     "not-in-force": (grant(term=Term(end=NOON)), {}, {}),
+    "network-not-granted": (grant(networks=frozenset({"10.1.0.0/16"})), {}, {"networks": frozenset({"10.2.0.0/16"})}),
+    "purpose-not-granted": (grant(purposes=frozenset({"flood-control"})), {}, {"purpose": "land-use"}),
+    "app-not-granted": (grant(apps=frozenset({"flood-desk"})), {}, {"app": "planning-desk"}),
+    "above-ceiling": (grant(ceiling=1), {}, {"classification": 2}),
     "operation-not-granted": (grant(), {}, {"operation": Operation.GET_TILE}),
     "outside-scale": (grant(scale=ScaleWindow(finest=5000)), {}, {"scale_denominator": 4999.9}),
+    "outside-resolution": (grant(resolution=ResolutionWindow(finest=2.0)), {}, {"scale_denominator": 1.99 / METRES_AT_ONE}),
     "format-not-granted": (grant(formats=frozenset({"image/png"})), {}, {"format": "image/jpeg"}),
     "crs-not-granted": (grant(crs=frozenset({"EPSG:4549"})), {}, {"crs": "EPSG:3857"}),
     "style-not-granted": (grant(styles=frozenset({"hillshade"})), {}, {"style": "relief"}),
     "attribute-not-granted": (grant(attributes=frozenset({"NAME"})), {}, {"attributes": frozenset({"NAME", "WIDTH"})}),
+    "over-quota": (grant(), {}, {"exhausted": frozenset({"AG-1"})}),
 }
 
 
@@ -51,6 +69,78 @@ def test_a_grant_of_an_edition_is_not_a_grant_of_another():
     one = grant(layers=frozenset({"dom@2011"}))
     assert unmet(one) is None
     assert unmet(one, (), {"edition": "2006"}) == "layer-not-granted"
+
+
+EDITIONS = [("2006", False), ("2011", False), ("2016", True)]
+
+
+def editions_granted(one):
+    """Which of three editions of the layer, of which 2016 is the newest."""
+    return [edition for edition, is_latest in EDITIONS if unmet(one, (), {"edition": edition, "is_latest": is_latest}) is None]
+
+
+def test_a_grant_of_the_latest_edition_follows_the_newest():
+    assert editions_granted(grant(layers=frozenset({"dom@latest"}))) == ["2016"]
+    assert editions_granted(grant(editions=frozenset({"latest", "2006"}))) == ["2006", "2016"]
+    assert editions_granted(grant(editions=frozenset({"2011"}))) == ["2011"]
+    assert editions_granted(grant()) == ["2006", "2011", "2016"]
+
+
+def test_an_edition_that_is_named_twice_must_be_granted_twice():
+    assert editions_granted(grant(layers=frozenset({"dom@2011"}), editions=frozenset({"latest"}))) == []
+
+
+def test_a_product_stands_for_every_layer_of_it_that_belongs_to_the_grantor():
+    one = grant(layers=frozenset(), products=frozenset({"DOM"}))
+    assert unmet(one, (), {"product": "DOM", "layer": "any-photo"}) is None
+    assert unmet(one, (), {"product": "DEM"}) == "layer-not-granted"
+    assert unmet(one, (), {"product": "DOM", "owner": "police"}) == "layer-not-granted"
+    assert unmet(one, (), {"product": ""}) == "layer-not-granted"
+
+
+def test_a_layer_by_name_stands_beside_the_products():
+    one = grant(layers=frozenset({"dem"}), products=frozenset({"DOM"}))
+    assert [unmet(one, (), {"layer": layer, "product": product}) for layer, product in (("dem", "DEM"), ("x", "DOM"), ("x", "DEM"))] == [
+        None, None, "layer-not-granted",
+    ]
+
+
+def test_both_ends_of_a_resolution_window_belong_to_it():
+    one = grant(resolution=ResolutionWindow(finest=1.0, coarsest=10.0))
+    metres = {0.99: False, 1.0: True, 5.0: True, 10.0: True, 10.01: False}
+    assert {each: unmet(one, (), {"scale_denominator": each / METRES_AT_ONE}) is None for each in metres} == metres
+
+
+@pytest.mark.parametrize("term", [{"networks": frozenset({"10.1.0.0/16"})}, {"purposes": frozenset({"a"})}, {"apps": frozenset({"a"})}])
+def test_a_request_that_does_not_say_from_where_for_what_or_by_what_meets_only_what_is_open(term):
+    assert unmet(grant(**term)) is not None
+    assert unmet(grant()) is None
+
+
+def test_one_network_of_those_a_request_comes_from_is_enough():
+    one = grant(networks=frozenset({"10.1.0.0/16", "2001:db8::/32"}))
+    assert unmet(one, (), {"networks": frozenset({"10.0.0.0/8", "10.1.0.0/16"})}) is None
+
+
+def test_the_ceiling_itself_is_covered():
+    assert [unmet(grant(ceiling=1), (), {"classification": each}) for each in range(3)] == [None, None, "above-ceiling"]
+
+
+def test_the_quota_of_another_agreement_does_not_matter():
+    assert unmet(grant(), (), {"exhausted": frozenset({"AG-2"})}) is None
+
+
+def test_what_no_agreement_above_grants_is_not_passed_on():
+    parent = agreement(agreement_id="AG-UP", grantee="water")
+    child = agreement(grant(area=EAST), agreement_id="AG-DOWN", grantor="water", grantee="contractor", parent="AG-UP")
+    (reason,) = decide(request(agency="contractor"), [parent, child]).reasons
+    assert (reason.code, reason.agreement_id, reason.detail) == ("parent-not-granting", "AG-DOWN", {"parent": "AG-UP"})
+
+
+def test_rows_that_are_no_whole_expression_grant_nothing():
+    for rows in ("CC = 1) OR (1 = 1", "(CC = 1", "CC = 'a", ""):
+        (reason,) = decide(request(), [agreement(grant(rows=rows))]).reasons
+        assert (reason.code, reason.detail["case"]) == ("not-evaluable", "rows")
 
 
 @pytest.mark.parametrize("operation", GRANTABLE)
@@ -119,6 +209,10 @@ def reasons_of_every_kind():
     yield from decide(request(agency=BUREAU), []).reasons
     yield from decide(request(), [agreement()]).reasons
     yield from decide(request(extent=EAST.geometry), [agreement()]).reasons
+    yield from decide(request(), [agreement(grant(rows="("))]).reasons
+    yield from decide(request(agency="contractor"), [agreement(grantor="water", grantee="contractor", parent="AG-UP")]).reasons
+    yield from decide(request(scale_denominator=1.0), [agreement(grant(resolution=ResolutionWindow(finest=2.0)))]).reasons
+    yield from decide(request(scale_denominator=1e6), [agreement(grant(resolution=ResolutionWindow(coarsest=2.0)))]).reasons
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
