@@ -73,11 +73,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What was decided for one layer: the edition and style that the names asked for stand for, and the decision."""
+    """What was decided for one layer: the edition and style that the names asked for stand for, the decision, and the very question that it
+    answers (None where there is no such layer)."""
 
     edition: Edition | None
     style: str | None
     decision: Decision
+    request: OverlayRequest | None = None
 
     @property
     def is_denied(self) -> bool:
@@ -191,7 +193,7 @@ class Gate:
         """
         standing, at = self.standing(), self.clock()
         rulings = [self.decide(standing, caller, one, at) for one in asked]
-        record_id = self.log.write(_event(caller, asked, rulings))
+        record_id = self.log.write(_event(standing, caller, asked, rulings), at.timestamp())
         denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
         if denials:
             raise Refused(denials, record_id)
@@ -214,11 +216,12 @@ class Gate:
             networks=caller.networks, purpose=caller.purpose, app=caller.app,
         )
         if asked.operation not in DRAWN:
-            return Ruling(edition, asked.style, decide(request, agreements))
+            return Ruling(edition, asked.style, decide(request, agreements), request)
         first_denied = None
         for style in STYLES[layer.product] if asked.style is None else (asked.style,):
             named = request.attributes | self.names_written(edition, style) if asked.operation in PICTURES else request.attributes
-            ruling = Ruling(edition, style, decide(replace(request, style=style, attributes=named), agreements))
+            drawn = replace(request, style=style, attributes=named)
+            ruling = Ruling(edition, style, decide(drawn, agreements), drawn)
             if not ruling.is_denied:
                 return ruling
             first_denied = first_denied or ruling
@@ -259,7 +262,10 @@ class Gate:
             until, found = self._look_over(standing, caller, at)
             standing.visible[caller.terms] = until, found
         if record:
-            self.log.write({"event": "overlay.listed", "agency": caller.agency.agency_id, "key": caller.key_id, "operation": str(record), "layers": len(found)})
+            self.log.write({
+                "event": "overlay.listed", "agency": caller.agency.agency_id, "key": caller.key_id, "operation": str(record),
+                "epoch": standing.register.epoch, **asker_event(caller), "listed": len(found),
+            }, at.timestamp())
         return found
 
     def _look_over(self, standing: Standing, caller: Caller, at: datetime) -> tuple[float, tuple[Visible, ...]]:
@@ -374,13 +380,13 @@ def _open(choose: Callable, values: Sequence[float | None]) -> float | None:
     return None if None in values or not values else choose(values)
 
 
-def _event(caller: Caller, asked: Sequence[Asked], rulings: Sequence[Ruling]) -> dict:
+def _event(standing: Standing, caller: Caller, asked: Sequence[Asked], rulings: Sequence[Ruling]) -> dict:
     view = next((one.view for one in asked if one.view), None)
     event = {
         "event": "overlay.decided", "agency": caller.agency.agency_id, "key": caller.key_id,
-        "operation": str(asked[0].operation) if asked else "none",
+        "operation": str(asked[0].operation) if asked else "none", "epoch": standing.register.epoch,
         **asker_event(caller),
-        "layers": [_layer_event(one, ruling) for one, ruling in zip(asked, rulings, strict=True)],
+        "layers": [layer_event(one, ruling) for one, ruling in zip(asked, rulings, strict=True)],
     }
     if view:
         event |= {"crs": view.crs, "bounds": [round(v, 7) for v in view.bounds], "size": [view.width, view.height]}
@@ -393,10 +399,21 @@ def asker_event(caller: Caller) -> dict:
     return {name: value for name, value in found.items() if value}
 
 
-def _layer_event(asked: Asked, ruling: Ruling) -> dict:
-    edition, decision = ruling.edition, ruling.decision
-    return {
-        "layer": asked.layer.layer, "edition": edition.name if edition else asked.layer.edition, "generation": edition.generation if edition else None,
-        "style": ruling.style, "format": asked.format, "effect": str(decision.effect), "area": decision.area.digest[:16] if decision.area else None,
+def layer_event(asked: Asked, ruling: Ruling) -> dict:
+    """One layer of a decision: all that it takes to decide again years later, and what was decided. Nothing is written of what has no value."""
+    edition, decision, request = ruling.edition, ruling.decision, ruling.request
+    event = {
+        "layer": asked.layer.layer, "edition": edition.name if edition else asked.layer.edition, "generation": edition and edition.generation,
+        "operation": str(asked.operation), "style": ruling.style, "format": asked.format,
+    }
+    if request is not None:
+        event |= {
+            "owner": request.owner, "product": request.product, "is_latest": request.is_latest, "classification": request.classification,
+            "crs": request.crs, "scale_denominator": request.scale_denominator, "attributes": sorted(request.attributes) or None,
+            "exhausted": sorted(request.exhausted) or None,
+        }
+    event |= {
+        "effect": str(decision.effect), "area": decision.area and decision.area.digest[:16],
         "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
     }
+    return {name: value for name, value in event.items() if value is not None}

@@ -30,7 +30,7 @@ def test_a_record_that_was_tampered_with_is_named(tmp_path, harm):
     path = segment_of(tmp_path)
     lines = path.read_text("utf-8").splitlines(keepends=True)
     if harm == "altered":
-        lines[2] = lines[2].replace('"number":2', '"number":9')
+        lines[2] = lines[2].replace('"number":1', '"number":9')
     elif harm == "dropped":
         del lines[2]
     else:
@@ -84,5 +84,5 @@ def test_a_forked_worker_begins_a_segment_of_its_own(tmp_path):
 def test_line_breaks_in_what_a_client_sends_cannot_forge_a_line(tmp_path):
     log = DecisionLog(tmp_path)
     log.write({"layer": 'x"}\n{"id":"forged"}\r\n'})
-    lines = segment_of(tmp_path).read_text("utf-8").splitlines()
-    assert len(lines) == 1 and json.loads(lines[0])["layer"].startswith("x")
+    header, line = segment_of(tmp_path).read_text("utf-8").splitlines()
+    assert json.loads(header)["event"] == "segment.begun" and json.loads(line)["layer"].startswith("x")
