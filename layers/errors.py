@@ -14,6 +14,7 @@
       AboveCeiling             a layer more secret than this instance may hold
       LayerMismatch            an existing layer is something else than what is to be added to it
       IngestFailed             files were rejected, so nothing was published; holds every LayerRejected
+      RowsInvalid              a row filter that is not CQL2 text, or asks for more than is allowed
 
 Each message is one sentence or two: what is wrong, with the user's own words in backticks, then how to mend it.
 None of them names a path of this machine.
@@ -112,3 +113,12 @@ class IngestFailed(LayersError):
         files = "1 file was" if len(rejected) == 1 else f"{len(rejected)} files were"
         super().__init__(f"{files} rejected and nothing was published: " + "; ".join(str(each) for each in rejected))
         self.rejected = rejected
+
+
+class RowsInvalid(LayersError):
+    """A row filter that can't be read: only who writes agreements is told, never who is granted something by them."""
+
+    def __init__(self, text: str, fault: str, mend: str):
+        shown = " ".join(text.split())
+        super().__init__(f"row filter `{shown[:80]}{'...' if len(shown) > 80 else ''}`: {fault}: {mend}")
+        self.text, self.fault, self.mend = text, fault, mend
