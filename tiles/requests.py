@@ -3,6 +3,7 @@
     WMS   GetCapabilities GetMap GetFeatureInfo GetLegendGraphic     `parse_wms`
     WMTS  GetCapabilities GetTile                                   `parse_wmts_kvp`, `parse_tile_path`
     XYZ   GetTile                                                   `parse_tile_path`
+    files Download                                                  `parse_download`
 
 Parameter names are read in any case, a known one at most once. What we don't know is ignored and goes no further; what would let a client
 style, filter or choose attributes is refused by name. Nothing here raises anything but RequestInvalid.
@@ -12,7 +13,7 @@ Source: OGC 06-042 (WMS 1.3.0), OGC 01-068r3 (WMS 1.1.1), OGC 05-078r4 (GetLegen
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -52,6 +53,7 @@ class Limits:
     max_layers: int = 20
     max_features: int = 100
     max_value: int = 4096       # characters of one parameter we read
+    max_download: int = 400_000_000     # pixels of one download
 
 
 class Exceptions(StrEnum):
@@ -131,6 +133,31 @@ class GetTile:
         return self.tms.view(self.z, self.row, self.col)
 
 
+DOWNLOAD_BLOCK = 1024
+"""Pixels: side of one picture of a download."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """Pictures of one layer to keep, side by side. `view` is all of them: its left and top are whole multiples of `resolution`, so that
+    what is fetched twice lies on the same pixels."""
+
+    layer: LayerName
+    style: str | None
+    view: View
+    resolution: float                       # units of the CRS a pixel
+    media_type: str
+
+    def blocks(self) -> Iterator[tuple[int, int, View]]:
+        """Row, column and view of each picture, from the top left."""
+        view, step = self.view, self.resolution
+        for row, top in enumerate(range(0, view.height, DOWNLOAD_BLOCK)):
+            for col, left in enumerate(range(0, view.width, DOWNLOAD_BLOCK)):
+                width, height = min(DOWNLOAD_BLOCK, view.width - left), min(DOWNLOAD_BLOCK, view.height - top)
+                west, north = view.bounds.left + left * step, view.bounds.top - top * step
+                yield row, col, View(crs=view.crs, bounds=Bounds(west, north - height * step, west + width * step, north), width=width, height=height)
+
+
 WmsRequest = GetCapabilities | GetMap | GetFeatureInfo | GetLegendGraphic
 
 
@@ -165,6 +192,8 @@ FAULTS = MappingProxyType({
     "no-such-matrix": "`{value}` is not a tile matrix of {tms}: it has {least} to {most}",
     "no-such-tile":
         "row {row}, column {col} is not in tile matrix {z} of {tms}: it has {rows} rows and {cols} columns, counted from 0 at the top left",
+    "too-much-to-download":
+        "{width} x {height} pixels are more than one download holds: ask for at most {most}, a part at a time or at a coarser RESOLUTION",
 })
 """Every sentence this module can say, by name; the values between braces are `RequestInvalid.detail`."""
 
@@ -207,6 +236,7 @@ WMTS_PARAMETERS = frozenset({
     "LANG",
 }) | REFUSED | DIMENSIONS
 XYZ_PARAMETERS = frozenset({"STYLE", "LANG"}) | REFUSED | DIMENSIONS
+DOWNLOAD_PARAMETERS = frozenset({"CRS", "BBOX", "RESOLUTION", "FORMAT", "STYLE", "LANG"}) | REFUSED | DIMENSIONS
 
 
 class _Parameters:
@@ -681,3 +711,31 @@ def _tile_index(text: str, locator: str) -> int:
 def parse_tile_json_style(pairs: Pairs, limits: Limits = Limits()) -> str | None:
     """The style asked of a TileJSON document; None is the layer's first."""
     return style_name(_xyz_style(pairs, limits), "style")
+
+
+# -- files
+
+def parse_download(layer: str, pairs: Pairs, limits: Limits = Limits()) -> Download:
+    """What `/download/{layer}.zip?CRS=&BBOX=&RESOLUTION=&FORMAT=&STYLE=` asks for.
+
+    BBOX is x before y in every CRS (left, bottom, right, top); RESOLUTION in units of the CRS a pixel. The box grows outward to whole pixels.
+
+    >>> asked = parse_download("dom", [("CRS", "EPSG:4549"), ("BBOX", "380000.4,3540000,382000,3541500"), ("RESOLUTION", "1")])
+    >>> asked.view.width, asked.view.height, sum(1 for _ in asked.blocks())
+    (2000, 1500, 4)
+    """
+    parameters = _Parameters(pairs, DOWNLOAD_PARAMETERS, limits)
+    parameters.refuse_what_clients_may_not_choose()
+    crs = _crs(parameters, "1.3.0")
+    bounds, step = _bounds(parameters, crs, north_first=False), _number("RESOLUTION", parameters.required("RESOLUTION", "give units of the CRS a pixel"))
+    if step < (1e-9 if is_geographic(crs) else 1e-4):
+        raise _fault("InvalidParameterValue", "RESOLUTION", "bbox-fine")
+    left, bottom, right, top = (round_(value / step) for value, round_ in zip(bounds, (math.floor, math.floor, math.ceil, math.ceil), strict=True))
+    width, height = right - left, top - bottom
+    if width * height > limits.max_download:
+        raise _fault("InvalidParameterValue", "RESOLUTION", "too-much-to-download", RequestTooLarge, width=width, height=height, most=limits.max_download)
+    view = View(crs=crs, bounds=Bounds(left * step, bottom * step, right * step, top * step), width=width, height=height)
+    return Download(
+        layer=layer_name(layer, "Layer"), style=style_name(parameters.text("STYLE"), "STYLE"), view=view, resolution=step,
+        media_type=map_format(parameters.text("FORMAT") or PNG),
+    )

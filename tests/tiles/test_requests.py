@@ -12,6 +12,7 @@ from tiles.errors import RequestInvalid, RequestTooLarge
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.requests import (
     FAULTS,
+    Download,
     ExceptionForm,
     Exceptions,
     GetCapabilities,
@@ -24,6 +25,7 @@ from tiles.requests import (
     expressible_bounds,
     negotiated,
     pairs_of,
+    parse_download,
     parse_tile_json_style,
     parse_tile_path,
     parse_wms,
@@ -536,3 +538,38 @@ def test_limits_can_be_narrower():
     with pytest.raises(RequestTooLarge):
         parse_wms(list(MAP.items()), Limits(max_pixels=300 * 200 - 1))
     assert isinstance(parse_wms(list(MAP.items()), Limits(max_pixels=300 * 200)), GetMap)
+
+
+# -- files
+
+def download(**parameters: str) -> Download:
+    return parse_download("dom", [(name, value) for name, value in ({"CRS": "EPSG:4549", "BBOX": "0,0,10,10", "RESOLUTION": "1"} | parameters).items()])
+
+
+def test_a_download_lies_on_whole_pixels_whatever_box_is_asked():
+    one, other = download(BBOX="380000.2,3540000.7,381499.5,3541000"), download(BBOX="380000.9,3540000.1,381499.1,3540999.5")
+    assert one.view == other.view
+    assert one.view.bounds == Bounds(380000, 3540000, 381500, 3541000)
+
+
+def test_the_blocks_of_a_download_cover_it_once():
+    asked = download(BBOX="380000,3540000,382500,3541500")
+    blocks = list(asked.blocks())
+    assert [(row, col) for row, col, _ in blocks] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert sum(view.width * view.height for _, _, view in blocks) == asked.view.width * asked.view.height
+    assert all(view.resolution == pytest.approx((1.0, 1.0)) for _, _, view in blocks)
+    bounds = blocks[0][2].bounds
+    for _, _, view in blocks:
+        bounds = bounds.union(view.bounds)
+    assert bounds == asked.view.bounds
+
+
+@pytest.mark.parametrize(("parameters", "fault"), [
+    ({"BBOX": "380000,3540000,480000,3640000"}, "too-much-to-download"), ({"RESOLUTION": "0"}, "bbox-fine"), ({"RESOLUTION": "-1"}, "bbox-fine"),
+    ({"RESOLUTION": "one"}, "not-a-number"), ({"RESOLUTION": ""}, "missing"), ({"CRS": "EPSG:2000"}, "crs-not-served"),
+    ({"CQL_FILTER": "a=1"}, "refused-parameter"), ({"FORMAT": "image/tiff"}, "not-offered"),
+])
+def test_a_download_that_cannot_be_meant_is_told(parameters, fault):
+    with pytest.raises(RequestInvalid) as told:
+        download(**parameters)
+    assert told.value.fault == fault
