@@ -7,11 +7,14 @@
       AgencyNotDefined             no such agency
       KeyNotDefined                no such key
       AlreadyRegistered            that id and version exist, with other content, or a newer version does
+      MoveRefused(code)            the life of an agreement does not allow this move, here or by this person
       OverlayDenied(decision)      nothing of what was asked may be seen
       RegisterUnavailable          the register can't be trusted: answer 503, never 200
 """
 
 from dataclasses import dataclass
+
+from agreements.refusals import ENGLISH, REFUSALS
 
 
 class AgreementsError(Exception):
@@ -62,6 +65,17 @@ class KeyNotDefined(AgreementsError):
 
 class AlreadyRegistered(AgreementsError):
     pass
+
+
+class MoveRefused(AgreementsError):
+    """`code` is for machines; `sentence` says it in "zh" or "en"."""
+
+    def __init__(self, code: str, **detail):
+        self.code, self.detail = code, detail
+        super().__init__(self.sentence(ENGLISH))
+
+    def sentence(self, language: str) -> str:
+        return REFUSALS[self.code][language].format(**self.detail)
 
 
 class OverlayDenied(AgreementsError):
