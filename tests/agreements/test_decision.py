@@ -1,26 +1,21 @@
 """Decisions over several agreements: whole grants OR-ed, suspensions above all, order never mattering."""
 
-import itertools
-import random
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_world import BOTH, EAST, NOON, TERM, WEST, agreement, at, box, grant, request
+from worlds import FEW, agreements, children, grants, parents, requests, seen, suspension, suspensions
 
-from agreements.areas import area_of, area_on_the_ground
+from agreements.areas import area_of
 from agreements.decision import _Geometries, decide
-from agreements.model import BUREAU, Area, Effect, Operation, ScaleWindow, State, Suspension, Term
+from agreements.model import BUREAU, Area, Effect, Mark, Operation, ScaleWindow, State, Term
 from agreements.terms import sentence
 
 EVERYWHERE = area_of({"everywhere": True}, None)
-
-
-def suspension(**terms):
-    return Suspension(**{"reason": "a reservoir is being rebuilt", "since": at(2026, 6, 1), **terms})
 
 
 def codes(decision):
@@ -245,47 +240,6 @@ def test_an_answer_about_a_layer_that_no_agreement_names_holds_for_ever():
 
 # Properties
 
-CELLS = [(column, row) for column in range(4) for row in range(3)]
-
-
-def ground(cells) -> Area:
-    return area_on_the_ground(shapely.union_all([shapely.box(118 + c, 32 + r, 119 + c, 33 + r) for c, r in cells]), "cells")
-
-
-areas = st.sets(st.sampled_from(CELLS), min_size=1, max_size=5).map(ground)
-windows = st.sampled_from([ScaleWindow(), ScaleWindow(finest=10_000), ScaleWindow(coarsest=10_000)])
-attribute_sets = st.sampled_from([frozenset(), frozenset({"a"}), frozenset({"b"}), None])
-terms = st.sampled_from([Term(), Term(start=NOON), Term(end=NOON)])
-layers = st.sampled_from([frozenset({"dom"}), frozenset({"dem"}), frozenset({"dom", "dem"}), frozenset({"dom@2006"})])
-operations = st.sets(st.sampled_from([Operation.GET_MAP, Operation.GET_TILE]), min_size=1).map(frozenset)
-grants = st.builds(
-    lambda **terms: grant(**terms), clause=st.sampled_from(["1", "2", "3.10", "3.2"]), layers=layers, operations=operations, area=areas,
-    scale=windows, term=terms, attributes=attribute_sets,
-)
-suspensions = st.builds(
-    lambda **terms: suspension(**terms), layers=st.none() | layers, area=st.none() | areas,
-    until=st.sampled_from([None, NOON, at(2027, 1, 1)]),
-)
-agreements = st.builds(
-    lambda grants, **terms: agreement(*grants, **terms), grants=st.lists(grants, min_size=1, max_size=3),
-    agreement_id=st.sampled_from(["AG-1", "AG-2", "AG-3"]),
-    state=st.sampled_from([State.ACTIVE, State.ACTIVE, State.SUSPENDED, State.DRAFT]),
-    grantor=st.sampled_from([BUREAU, BUREAU, "police"]), grantee=st.sampled_from(["water", "water", "water", "transport"]),
-    suspensions=st.lists(suspensions, max_size=1).map(tuple),
-)
-requests = st.builds(
-    lambda **terms: request(**terms), layer=st.sampled_from(["dom", "dem"]),
-    operation=st.sampled_from([Operation.GET_MAP, Operation.GET_TILE]),
-    scale_denominator=st.sampled_from([None, 5000, 50_000]), attributes=st.sampled_from([frozenset(), frozenset({"a"}), frozenset({"b"})]),
-    extent=st.none() | areas.map(lambda area: area.geometry), edition=st.sampled_from(["2006", "2011"]),
-)
-FEW = settings(max_examples=60, deadline=None)
-
-
-def seen(decision):
-    return decision.area.geometry if decision.area else shapely.Polygon()
-
-
 @FEW
 @given(asked=requests, held=st.lists(agreements, max_size=4), chance=st.randoms(use_true_random=False))
 def test_the_order_of_agreements_and_grants_never_matters(asked, held, chance):
@@ -298,20 +252,44 @@ def test_the_order_of_agreements_and_grants_never_matters(asked, held, chance):
     assert sorted(map(repr, first.pieces)) == sorted(map(repr, second.pieces))
 
 
+def shows_no_more(after, before):
+    """Whether every piece of one decision lies within a piece of the other that shows as much: ground, attributes, rows, fineness."""
+    return all(any(is_within(piece, other) for other in before.pieces) for piece in after.pieces)
+
+
+def is_within(piece, other):
+    attributes = other.attributes is None or (piece.attributes is not None and piece.attributes <= other.attributes)
+    fineness = other.degrade is None or (piece.degrade is not None and piece.degrade >= other.degrade)
+    return (piece.area.geometry - other.area.geometry).area == 0 and attributes and fineness and other.rows in (None, piece.rows)
+
+
 @FEW
 @given(asked=requests, held=st.lists(agreements, min_size=1, max_size=3), stop=suspensions, which=st.integers(0, 2))
 def test_a_suspension_never_widens_what_an_agency_sees(asked, held, stop, which):
     stopped = list(held)
     one = stopped[which % len(held)]
     stopped[which % len(held)] = replace(one, suspensions=(*one.suspensions, stop))
-    assert (seen(decide(asked, stopped)) - seen(decide(replace(asked, extent=None), held))).area == 0
+    after, before = decide(asked, stopped), decide(replace(asked, extent=None), held)
+    assert (seen(after) - seen(before)).area == 0
+    assert shows_no_more(after, before)
+
+
+@FEW
+@given(asked=requests, parent=parents, child=children, stop=suspensions, of_parent=st.booleans())
+def test_a_suspension_above_or_below_never_widens_what_is_passed_on(asked, parent, child, stop, of_parent):
+    asked = replace(asked, agency="contractor", extent=None)
+    before = decide(asked, [parent, child])
+    suspended = replace(parent if of_parent else child, suspensions=(stop,))
+    assert shows_no_more(decide(asked, [suspended, child] if of_parent else [parent, suspended]), before)
 
 
 @FEW
 @given(asked=requests, held=st.lists(agreements, max_size=3), more=grants)
 def test_another_grant_never_narrows_what_an_agency_sees(asked, held, more):
-    wider = [*held, agreement(more, agreement_id="AG-9")]
-    assert (seen(decide(asked, held)) - seen(decide(asked, wider))).area == 0
+    asked = replace(asked, extent=None)
+    before, after = decide(asked, held), decide(asked, [*held, agreement(more, agreement_id="AG-9")])
+    assert (seen(before) - seen(after)).area == 0
+    assert set(before.pieces) <= set(after.pieces)
 
 
 @FEW
@@ -325,73 +303,112 @@ def test_what_is_seen_is_what_the_pieces_hold_and_never_nothing(asked, held):
     assert decision.reasons
 
 
-# Brute force: every cell by itself, by a program that is too simple to be wrong
-
-def is_seen(cell, asked, held):
-    """Cells are the ground; each is looked at alone, grant by grant, without any geometry."""
-    def stops(one, stop):
-        names = stop["layers"] if stop["layers"] is not None else set().union(*(g["layers"] for g in one["grants"]))
-        return asked["layer"] in names and (stop["cells"] is None or cell in stop["cells"])
-
-    if any(stops(one, stop) for one in held for stop in one["suspensions"]):
-        return False
-    return any(
-        one["active"] and asked["layer"] in g["layers"] and asked["operation"] in g["operations"] and cell in g["cells"]
-        and g["finest"] <= asked["scale"] <= g["coarsest"] and asked["attributes"] <= g["attributes"]
-        for one in held for g in one["grants"]
-    )
+@FEW
+@given(asked=requests, held=st.lists(agreements, min_size=1, max_size=3))
+def test_an_empty_area_is_no_area(asked, held):
+    nowhere = Area(geometry=shapely.Polygon(), digest="nowhere", title="nowhere")
+    emptied = [replace(one, grants=tuple(replace(g, area=nowhere) for g in one.grants)) for one in held]
+    assert decide(asked, emptied).effect is Effect.DENY
 
 
-def toy_grant(chance):
-    finest = chance.choice([1, 1000, 10_000])
-    return {
-        "layers": set(chance.sample(["dom", "dem"], chance.randint(1, 2))),
-        "operations": set(chance.sample(["GetMap", "GetTile"], chance.randint(1, 2))),
-        "cells": set(chance.sample(CELLS, chance.randint(1, 6))), "finest": finest, "coarsest": finest * chance.choice([1, 10, 1000]),
-        "attributes": set(chance.sample(["a", "b"], chance.randint(0, 2))),
-    }
+@FEW
+@given(asked=requests, held=st.lists(agreements, max_size=4), spent=st.sets(st.sampled_from(["AG-1", "AG-2", "AG-3"])))
+def test_agreements_whose_quota_is_spent_count_for_nothing(asked, held, spent):
+    left = [replace(one, grants=()) if one.agreement_id in spent else one for one in held]      # what they suspend stays suspended
+    with_stops = [replace(one, suspensions=tuple(replace(s, layers=s.layers or frozenset({"dom"})) for s in one.suspensions)) for one in held]
+    left = [replace(one, suspensions=other.suspensions) for one, other in zip(left, with_stops, strict=True)]
+    one, other = decide(replace(asked, exhausted=frozenset(spent)), with_stops), decide(asked, left)
+    assert (one.effect, one.pieces) == (other.effect, other.pieces)
+    assert not any(set(piece.charged) & spent for piece in one.pieces)
 
 
-def toy_agreement(chance):
-    stops = [{
-        "layers": chance.choice([None, {"dom"}, {"dem"}]),
-        "cells": chance.choice([None, set(chance.sample(CELLS, 3)), set(chance.sample(CELLS, 3))]),
-    }] if chance.random() < 0.25 else []
-    return {"active": chance.random() < 0.8, "suspensions": stops, "grants": [toy_grant(chance) for _ in range(chance.randint(1, 2))]}
+# Agreements under agreements
+
+CHILD = {"agreement_id": "AG-DOWN", "grantor": "water", "grantee": "contractor", "parent": "AG-UP"}
 
 
-def in_earnest(number, toy):
-    made = [
-        grant(
-            clause=str(position), layers=frozenset(g["layers"]), operations=frozenset(map(Operation, g["operations"])),
-            area=ground(g["cells"]),
-            scale=ScaleWindow(finest=g["finest"], coarsest=g["coarsest"]), attributes=frozenset(g["attributes"]),
-        )
-        for position, g in enumerate(toy["grants"])
+@FEW
+@given(asked=requests, parent=parents, others=st.lists(agreements, max_size=2), child=children)
+def test_a_child_passes_on_nothing_that_its_parent_does_not_show_its_grantee_now(asked, parent, others, child):
+    asked = replace(asked, extent=None)
+    held = [*others, parent, child]
+    below, above = decide(replace(asked, agency="contractor"), held), decide(asked, held)
+    from_parent = [piece for piece in above.pieces if piece.agreement_id == "AG-UP"]
+    for piece in below.pieces:
+        own, top = piece.grants
+        (shown,) = [one for one in from_parent if one.grants == (top,) and (piece.area.geometry - one.area.geometry).area == 0]
+        assert (piece.area.geometry - own.area.geometry).area == 0
+        for wider in (own, top):
+            assert wider.attributes is None or (piece.attributes is not None and piece.attributes <= wider.attributes)
+            assert wider.degrade is None or piece.degrade >= wider.degrade
+            assert wider.rows is None or wider.rows in piece.rows
+        assert piece.charged == ("AG-DOWN", "AG-UP") and shown.charged == ("AG-UP",)
+
+
+@FEW
+@given(asked=requests, parent=parents, child=children)
+def test_a_child_stays_within_its_own_grants_too(asked, parent, child):
+    asked = replace(asked, agency="contractor", extent=None)
+    alone = replace(child, grantor=BUREAU, parent=None)
+    below, alone = decide(asked, [parent, child]), decide(asked, [alone])
+    assert shows_no_more(below, alone)
+
+
+@FEW
+@given(asked=requests, child=children, parent=parents)
+def test_a_child_without_its_parent_shows_nothing(asked, child, parent):
+    asked = replace(asked, agency="contractor")
+    for others in ([], [replace(parent, agreement_id="AG-OTHER")], [replace(parent, grantee="police")], [replace(parent, state=State.EXPIRED)]):
+        assert decide(asked, [child, *others]).effect is Effect.DENY
+    assert decide(replace(asked, exhausted=frozenset({"AG-UP"})), [child, parent]).effect is Effect.DENY
+
+
+@FEW
+@given(asked=requests, first=children, second=children)
+def test_agreements_that_stand_above_one_another_in_a_circle_show_nothing(asked, first, second):
+    first = replace(first, agreement_id="AG-A", parent="AG-B", grantor="transport", grantee="water")
+    second = replace(second, agreement_id="AG-B", parent="AG-A", grantor="water", grantee="transport")
+    itself = replace(first, agreement_id="AG-C", parent="AG-C", grantor="water", grantee="water")
+    for agency in ("water", "transport"):
+        assert decide(replace(asked, agency=agency), [first, second, itself]).effect is Effect.DENY
+
+
+def test_a_chain_is_charged_to_every_agreement_in_it_and_narrows_at_each():
+    chain = [
+        agreement(grant(area=BOTH, attributes=None, degrade=10.0, rows="A = 1"), agreement_id="AG-UP", mark=Mark(text="bureau", place="corner")),
+        agreement(grant(area=EAST, attributes=frozenset({"NAME"}), rows="B = 2"), **CHILD, mark=Mark(text="water", opacity=0.5)),
+        agreement(grant(area=BOTH, attributes=frozenset({"HYDL.NAME", "WIDTH"}), degrade=25.0), agreement_id="AG-DEEP", grantor="contractor",
+                  grantee="helper", parent="AG-DOWN"),
     ]
-    stops = tuple(
-        suspension(layers=s["layers"] and frozenset(s["layers"]), area=s["cells"] and ground(s["cells"])) for s in toy["suspensions"]
-    )
-    return agreement(*made, agreement_id=f"AG-{number}", state=State.ACTIVE if toy["active"] else State.EXPIRED, suspensions=stops)
+    (piece,) = decide(request(agency="helper"), chain).pieces
+    assert (piece.charged, piece.attributes, piece.degrade) == (("AG-DEEP", "AG-DOWN", "AG-UP"), frozenset({"HYDL.NAME"}), 25.0)
+    assert piece.rows == "(B = 2) AND (A = 1)"
+    assert (piece.mark.text, piece.mark.opacity, piece.mark.place) == ("bureau · water", 0.5, "tiled")
+    assert (piece.area.geometry ^ EAST.geometry).area == 0
+    assert decide(request(agency="helper"), chain[1:]).effect is Effect.DENY
 
 
-def test_every_combination_on_a_toy_world_equals_brute_force():
-    chance, compared = random.Random(13989), 0
-    for _ in range(60):
-        toys = [toy_agreement(chance) for _ in range(chance.randint(1, 3))]
-        held = [in_earnest(number, toy) for number, toy in enumerate(toys)]
-        questions = itertools.product(["dom", "dem"], ["GetMap", "GetTile"], [1, 1000, 10_000, 10**6], [set(), {"a"}, {"a", "b"}])
-        for layer, operation, scale, attributes in questions:
-            toy = {"layer": layer, "operation": operation, "scale": scale, "attributes": attributes}
-            decision = decide(request(
-                layer=layer, operation=Operation(operation), scale_denominator=scale, attributes=frozenset(attributes),
-            ), held)
-            expected = {cell for cell in CELLS if is_seen(cell, toy, toys)}
-            found = {cell for cell in CELLS if shapely.contains_xy(seen(decision), 118.5 + cell[0], 32.5 + cell[1])}
-            assert found == expected
-            assert seen(decision).area == pytest.approx(len(expected))
-            compared += len(CELLS)
-    assert compared == 60 * 48 * 12
+def test_who_passes_something_on_can_stop_all_that_he_passes_on_and_nothing_that_he_does_not():
+    parent = agreement(grant(area=BOTH), agreement_id="AG-UP")
+    stopping = agreement(**CHILD, suspensions=(suspension(),))
+    other = agreement(**{**CHILD, "agreement_id": "AG-DOWN-2"})
+    direct = agreement(grant(area=EAST), agreement_id="AG-3", grantee="contractor")
+    decision = decide(request(agency="contractor"), [parent, stopping, other, direct])
+    assert (decision.area, {piece.agreement_id for piece in decision.pieces}) == (EAST, {"AG-3"})
+
+
+def test_what_the_owner_stops_is_stopped_for_who_was_passed_it_on_too():
+    parent = agreement(agreement_id="AG-UP", suspensions=(suspension(),))
+    assert decide(request(agency="contractor"), [parent, agreement(**CHILD)]).effect is Effect.DENY
+    stopping = agreement(grant(layers=frozenset({"dem"})), agreement_id="AG-4", grantee="contractor", suspensions=(suspension(layers=frozenset({"dom"})),))
+    held = [agreement(agreement_id="AG-UP"), agreement(**CHILD)]
+    assert decide(request(agency="contractor"), held).effect is Effect.CLIP
+    assert decide(request(agency="contractor"), [*held, stopping]).effect is Effect.DENY
+
+
+def test_a_child_holds_until_anything_above_it_changes():
+    parent = agreement(agreement_id="AG-UP", suspensions=(suspension(since=at(2026, 12, 24)),))
+    assert decide(request(agency="contractor"), [parent, agreement(**CHILD)]).holds_until == at(2026, 12, 24)
 
 
 # What is remembered
