@@ -2,10 +2,8 @@
 
 import sqlite3
 
-import geopandas
 import pyogrio
 import pytest
-import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
