@@ -95,6 +95,9 @@ class Mark:
     place: str = "tiled"                         # "tiled" over all of it, or "corner": once a picture
 
 
+CLASSIFICATIONS = ("public", "internal", "secret", "confidential", "top-secret")
+"""By their number: 公开, 内部, 秘密, 机密, 绝密."""
+
 LATEST = "latest"
 """In `Grant.editions`: whichever edition of the layer is the newest when it is asked."""
 
@@ -288,7 +291,7 @@ class RegisterSnapshot:
 
 
 class Gazetteer(Protocol):
-    """What turns the words of an area into a geometry. Implemented by the service over `layers`."""
+    """What the words of a document are looked up in: places, purposes, filters. Implemented by the service over `layers`."""
 
     def division(self, code: str) -> tuple[str, BaseGeometry]:
         """Name and CRS84 geometry of an administrative division. Raises LookupError with a sentence."""
@@ -298,3 +301,9 @@ class Gazetteer(Protocol):
 
     def geometry(self, geojson: dict, crs: str) -> BaseGeometry:
         """GeoJSON in `crs` (x before y) as valid CRS84 polygons, edges densified to <= 0.01 degree. Raises LookupError with a sentence."""
+
+    def purpose(self, code: str) -> str:
+        """Chinese name of a purpose of config/purposes.csv. Raises LookupError with a sentence."""
+
+    def rows(self, cql2: str) -> None:
+        """Nothing, where `cql2` is a filter of features that the service can evaluate. Raises LookupError with a sentence."""

@@ -11,10 +11,12 @@ from agreements.document import read_document
 from agreements.errors import AgreementsError, DocumentInvalid, Fault
 from agreements.model import Agreement
 from agreements.register import AgreementRegister, InMemoryRegister
+from geoserver_app.purposes import load_purposes
 from layers import crs as crs_room
 from layers.catalogue import Catalogue
 from layers.errors import LayersError
 from layers.model import LayerName
+from layers.rows import parse_written
 from layers.sheets import normalise, sheet_frame
 
 
@@ -27,7 +29,8 @@ class DocumentsInvalid(DocumentInvalid):
 
 
 class CatalogueGazetteer:
-    """Divisions from the catalogue's boundary layer, sheets by GB/T 13989, drawn shapes through the datum policy (agreements.model.Gazetteer)."""
+    """Divisions from the catalogue's boundary layer, sheets by GB/T 13989, drawn shapes through the datum policy, purposes of the configuration
+    (agreements.model.Gazetteer)."""
 
     def __init__(self, catalogue: Catalogue):
         self.catalogue = catalogue
@@ -52,6 +55,18 @@ class CatalogueGazetteer:
             return crs_room.transform_geometry(crs_room.densify(drawn, crs), crs, "CRS:84")
         except (shapely.errors.GEOSException, LayersError, ValueError, TypeError) as error:
             raise LookupError(f"the GeoJSON can't be read as an area: {' '.join(str(error).split())}") from error
+
+    def purpose(self, code: str) -> str:
+        known = load_purposes()
+        if code not in known:
+            raise LookupError(f"`{code}` is not a purpose: use {', '.join(known)}, or add it to config/purposes.csv")
+        return known[code].zh
+
+    def rows(self, cql2: str) -> None:
+        try:
+            parse_written(cql2)
+        except LayersError as error:
+            raise LookupError(str(error)) from error
 
 
 FARTHEST_METRES = 5e7

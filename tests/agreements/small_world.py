@@ -70,3 +70,12 @@ class SmallGazetteer:
             return shapely.from_geojson(json.dumps(geojson))
         except shapely.errors.GEOSException as error:
             raise LookupError(f"the GeoJSON can't be read: {error}") from error
+
+    def purpose(self, code):
+        if code not in ("planning", "flood-control"):
+            raise LookupError(f"`{code}` is not a purpose: use planning, flood-control")
+        return code
+
+    def rows(self, cql2):
+        if "=" not in cql2:
+            raise LookupError(f"`{cql2}` is not CQL2 text")
