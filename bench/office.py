@@ -19,6 +19,7 @@ from agreements.areas import area_on_the_ground
 from agreements.model import GRANTABLE, Agency, Agreement, Grant, Operation, Term
 from agreements.register import InMemoryRegister
 from geoserver_app import create_app
+from geoserver_app.accounts import Accounts
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.gate import Asked, Gate
 from geoserver_app.identity import Carriage, Presented
@@ -50,7 +51,7 @@ class Office:
         gate = Gate(register, catalogue, log, base_url=settings.public_base_url, names_written=lambda edition, style: frozenset())
         self.services = Services(
             settings=settings, database=None, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,
-            tiles=TileServer(gate, engine, log),
+            tiles=TileServer(gate, engine, log), accounts=Accounts(None, b""), bad_keys=BadKeys(settings.data / "bad-keys", b""),
         )
         self.app: flask.Flask = create_app(settings, self.services)
         self.edition = catalogue.snapshot().find(LayerName("layer-000"))[1]

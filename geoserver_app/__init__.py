@@ -4,6 +4,7 @@ import secrets
 
 import flask
 
+from geoserver_app.identity import cross_origin_headers
 from geoserver_app.settings import Settings
 
 CONTENT_SECURITY_POLICY = (
@@ -14,9 +15,10 @@ CONTENT_SECURITY_POLICY = (
 
 def create_app(settings: Settings, services=None) -> flask.Flask:
     """The whole application on one screen. A test may hand in services of its own."""
+    from geoserver_app.api import door, openapi
     from geoserver_app.errors import register_errors
     from geoserver_app.lane import Lane
-    from geoserver_app.views import catalogue, health, home, ows, tiles
+    from geoserver_app.views import catalogue, health, home, ows, session, tiles
     from geoserver_app.wiring import wire
 
     app = flask.Flask(__name__)
@@ -24,8 +26,9 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     app.json.ensure_ascii = False
     app.url_map.strict_slashes, app.url_map.merge_slashes = True, False      # `//host/ows` must not become a redirect, key and all
     app.extensions["geoshare"] = services or wire(settings)
-    for view in (home, health, catalogue, ows, tiles):
+    for view in (home, health, catalogue, ows, tiles, session, openapi):
         app.register_blueprint(view.bp)
+    app.register_blueprint(door.blueprint())
     register_errors(app)
     app.after_request(_harden)
     app.wsgi_app = Lane(app.wsgi_app, app.extensions["geoshare"].tiles)
@@ -36,9 +39,11 @@ def _harden(response: flask.Response) -> flask.Response:
     """Headers for every answer of Flask's: private, unsniffed, unframed, and no key in a Referer."""
     headers = response.headers
     headers.setdefault("Cache-Control", "private, no-store")
-    headers.setdefault("Vary", "Authorization, X-API-Key, Accept-Language")
+    headers.setdefault("Vary", "Authorization, X-API-Key, Origin, Accept-Language")
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    if caller := flask.g.get("caller"):
+        headers.update(cross_origin_headers(caller, flask.request.headers.get("Origin", "")))
     return response

@@ -1,6 +1,9 @@
 """The one database of catalogue and register, and its migrations (Alembic)."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy
@@ -9,6 +12,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
+from geoserver_app.clock import SHANGHAI
 from geoserver_app.settings import Settings
 
 BUSY_SECONDS = 10
@@ -47,6 +51,27 @@ def _file_at(path: str) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
+
+
+@contextmanager
+def writing(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connection]:
+    """One transaction, its reads included; writers of SQLite take turns from its beginning, as Python's sqlite3 would not have them do."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite" and not connection.connection.dbapi_connection.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment as it is stored: SQLite keeps no zone."""
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def from_database(moment: datetime | None) -> datetime | None:
+    """A stored moment, in Asia/Shanghai."""
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(SHANGHAI)
 
 
 def migrate(settings: Settings) -> None:

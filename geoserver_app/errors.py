@@ -2,6 +2,7 @@
 
     RequestInvalid           400 its own code                  RequestTooLarge     413
     Unidentified             401 asks for the password         Refused             403 names layer, reason, agreement, clause, contact
+    TooManyGuesses           429 with Retry-After              ApiFault            its own status, with every field that is at fault
     CrsNotServed             400 InvalidCRS                    OutsideAreaOfUse    400
     NotTrusted, CatalogueUnavailable, RegisterUnavailable, DecisionLogUnavailable, RenderFailed   503 with Retry-After
     404 and 405 as they are                                    anything else       500 with a number that leads to the log
@@ -29,8 +30,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from agreements.errors import RegisterUnavailable
 from agreements.model import Reason
 from agreements.terms import sentence as reason_sentence
+from geoserver_app.accounts import AccountsUnavailable
+from geoserver_app.api.faults import ApiFault
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.gate import NotTrusted, Refused
+from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.identity import Unidentified
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.ows_documents import document
@@ -66,9 +70,10 @@ class Told:
     locator: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[Mapping[str, str], ...] = ()
+    errors: tuple[Mapping[str, object], ...] = ()        # what is wrong of what was sent: pointer and sentence (RFC 9457, 3)
 
 
-UNAVAILABLE = (NotTrusted, RegisterUnavailable, CatalogueUnavailable, DecisionLogUnavailable)
+UNAVAILABLE = (AccountsUnavailable, NotTrusted, RegisterUnavailable, CatalogueUnavailable, DecisionLogUnavailable)
 
 
 def told(error: Exception, language: str, contact: str) -> Told:
@@ -79,6 +84,12 @@ def told(error: Exception, language: str, contact: str) -> Told:
         case Unidentified():
             challenge = ASKS_A_PROGRAM if error.by_address else ASKS_A_PERSON
             return Told(status=401, slug=error.code, detail=sentence(error.code, {}, language), headers={"WWW-Authenticate": challenge})
+        case TooManyGuesses():
+            detail = sentence("too-many-guesses", {"seconds": str(error.seconds)}, language)
+            return Told(status=429, slug="too-many-guesses", detail=detail, headers={"Retry-After": str(error.seconds)})
+        case ApiFault():
+            detail, errors = sentence(error.slug, error.detail, language), tuple(one.told(language) for one in error.errors)
+            return Told(status=error.status, slug=error.slug, detail=detail, headers=error.headers, errors=errors)
         case RequestInvalid():
             status = 413 if isinstance(error, RequestTooLarge) else 400
             detail = sentence(error.fault, error.detail, language) if error.fault else error.message
@@ -226,6 +237,8 @@ def _problem(words: Told) -> flask.Response:
         body["locator"] = words.locator
     if words.reasons:
         body["reasons"] = list(words.reasons)
+    if words.errors:
+        body["errors"] = list(words.errors)
     return flask.Response(json.dumps(body, ensure_ascii=False), content_type="application/problem+json; charset=utf-8")
 
 

@@ -8,11 +8,11 @@ import base64
 import binascii
 import hashlib
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from agreements.model import Agency, Key, RegisterSnapshot
 
@@ -46,6 +46,7 @@ class Presented:
     secret: str
     carriage: Carriage
     name: str = "key"
+    page: str = ""               # origin of the page that asks, as the browser says
 
     def __repr__(self) -> str:
         return f"Presented(<{len(self.secret)} characters>, {self.carriage})"
@@ -62,6 +63,8 @@ class Caller:
     app: str = ""
     purpose: str = ""
     networks: frozenset[str] = frozenset()      # of those that agreements name: where the request comes from
+    origins: frozenset[str] = frozenset()       # whose scripts may read what the key is answered
+    is_embeddable: bool = False                 # whether pages elsewhere may show it: the key names some, and came in the address
 
     @property
     def terms(self) -> tuple:
@@ -91,7 +94,8 @@ def presented_key(environ: dict) -> Presented:
         raise Unidentified("key-missing")
     if len({p.secret for p in found}) > 1:
         raise Unidentified("key-ambiguous", by_address=any(p.carriage is not Carriage.HEADER for p in found))
-    return found[0]
+    presented = found[0]
+    return presented if presented.carriage is Carriage.HEADER else replace(presented, page=page_of(environ))
 
 
 def strip_path_key(environ: dict) -> dict:
@@ -104,17 +108,24 @@ def strip_path_key(environ: dict) -> dict:
 
 
 def identify(presented: Presented, register: RegisterSnapshot, now: datetime, base_url: str, address: str = "") -> Caller:
-    """The agency behind a key; Unidentified where the key is unknown, revoked, past its end, or not to be used from `address`."""
+    """The agency behind a key; Unidentified where the key is unknown, revoked, past its end, or not to be used from `address` or by that page."""
     key = register.keys.get(hashlib.sha256(presented.secret.encode()).hexdigest())
-    agency = register.agencies.get(key.agency_id) if key is not None and _counts(key, now) else None
+    agency = register.agencies.get(key.agency_id) if key is not None and counts(key, now) and _may_come(key, presented, address) else None
+    is_in_address = presented.carriage is not Carriage.HEADER
     if agency is None or not agency.is_active:
-        raise Unidentified("key-unknown", by_address=presented.carriage is not Carriage.HEADER)
-    if key.networks is not None and not networks_of(address, key.networks):
-        raise Unidentified("key-unknown", by_address=presented.carriage is not Carriage.HEADER)
+        raise Unidentified("key-unknown", by_address=is_in_address)
     return Caller(
         agency=agency, key_id=key.key_id, presented=presented, base_url=base_url, app=key.app, purpose=key.purpose,
         networks=networks_of(address, register.networks.get(agency.agency_id, frozenset())),
+        origins=key.origins, is_embeddable=is_in_address and bool(key.origins or key.referers),
     )
+
+
+def _may_come(key: Key, presented: Presented, address: str) -> bool:
+    """From that address, and in the address of a page's request only by a page that the key names: an unnamed one may have found it."""
+    if key.networks is not None and not networks_of(address, key.networks):
+        return False
+    return key.referers is None or presented.carriage is Carriage.HEADER or presented.page in key.referers
 
 
 def client_address(environ: dict, trusted_proxies: frozenset[str]) -> str:
@@ -153,8 +164,68 @@ def networks_of(address: str, blocks: frozenset[str]) -> frozenset[str]:
     return frozenset(block for block in blocks if place in ipaddress.ip_network(block))
 
 
-def _counts(key: Key, now: datetime) -> bool:
+def counts(key: Key, now: datetime) -> bool:
     return (key.revoked is None or now < key.revoked) and (key.expires is None or now < key.expires)
+
+
+# Pages of other origins (CORS)
+
+def origin_of(address: str) -> str:
+    """The origin of an address as browsers write it; "" where it has none.
+
+    >>> origin_of("https://Maps.example.gov:443/app?key=1"), origin_of("http://10.1.2.3:8080"), origin_of("null"), origin_of("https://u@h/")
+    ('https://maps.example.gov', 'http://10.1.2.3:8080', '', 'https://h')
+    """
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not parts.netloc.isascii():
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{'' if port in (None, DEFAULT_PORTS[parts.scheme]) else f':{port}'}"
+
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def page_of(environ: dict) -> str:
+    """The origin of the page that asks: what `Origin` says, else the one of the `Referer`; "" where neither says."""
+    return origin_of(environ.get("HTTP_ORIGIN") or environ.get("HTTP_REFERER", ""))
+
+
+def cross_origin_headers(caller: Caller, origin: str) -> dict[str, str]:
+    """What lets pages elsewhere read or show an answer: those alone that the key names. `origin` is the header as it came."""
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin"} if caller.is_embeddable else {}
+    if origin in caller.origins:
+        headers |= {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}
+    return headers
+
+
+EXPOSED = "Content-Language, ETag, RateLimit, RateLimit-Policy, Retry-After"
+
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "Authorization, X-API-Key",
+    "Access-Control-Max-Age": "600",
+    "Vary": "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+}
+
+
+def preflight(environ: dict, register: RegisterSnapshot, now: datetime) -> dict[str, str] | None:
+    """The headers by which a browser learns that it may send a key; None unless some key that counts names the origin.
+
+    A preflight carries no key, so it can't be asked which: the answer to the request itself is for those alone whom its own key names.
+    """
+    origin, method = environ.get("HTTP_ORIGIN", ""), environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "")
+    wanted = {one.strip().lower() for one in environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").split(",")} - {""}
+    if not origin or method not in ("GET", "HEAD") or not wanted <= {"authorization", "x-api-key"}:
+        return None
+    for key in register.keys.values():
+        if origin in key.origins and counts(key, now) and (agency := register.agencies.get(key.agency_id)) and agency.is_active:
+            return {"Access-Control-Allow-Origin": origin, **PREFLIGHT_HEADERS}
+    return None
 
 
 def _from_headers(environ: dict) -> list[Presented]:

@@ -10,15 +10,15 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
-from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event
-from geoserver_app.identity import Caller, Unidentified, client_address, presented_key, strip_path_key
+from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event, layer_event
+from geoserver_app.identity import Caller, Unidentified, client_address, cross_origin_headers, preflight, presented_key, strip_path_key
 from layers.model import Edition
 from tiles.compose import cut
 from tiles.encode import blank, decode, encode
@@ -33,7 +33,7 @@ ADDRESSES_KEPT = 20_000
 
 TILE_HEADERS = (
     ("Cache-Control", "private, max-age=1, must-revalidate"),          # no longer than a revocation may take (design R6)
-    ("Vary", "Authorization, X-API-Key"),
+    ("Vary", "Authorization, X-API-Key, Origin"),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Content-Security-Policy", "default-src 'none'"),
@@ -95,12 +95,12 @@ class TileServer:
         if rule.decision.effect is Effect.DENY:
             if not render:
                 return None
-            record_id = self._record(rule, caller, tile)
+            record_id = self._record(rule, caller, tile, now)
             raise Refused([(tile.layer, rule.decision)], record_id)
         body = self._body(rule, tile, render)
         if body is None:
             return None
-        self._record(rule, caller, tile)
+        self._record(rule, caller, tile, now)
         return _answer(body, tile.media_type, if_none_match)
 
     def _rule(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime) -> TileRule:
@@ -121,15 +121,13 @@ class TileServer:
         edition, decision = ruling.edition, ruling.decision
         permit = None if ruling.is_denied else self.gate.permit(caller, ruling)
         event = {
-            "event": "overlay.decided", "operation": "GetTile", "layer": tile.layer.layer, "edition": edition.name if edition else None,
-            "style": ruling.style, "format": tile.media_type, "effect": str(decision.effect),
-            "reasons": [[r.agreement_id, r.version, r.clause, r.code] for r in decision.reasons],
-            "agency": caller.agency.agency_id, "tms": tile.tms.id, **asker_event(caller),
+            "event": "overlay.decided", "agency": caller.agency.agency_id, "epoch": standing.register.epoch, **asker_event(caller),
+            **layer_event(asked, ruling), "tms": tile.tms.id,
         }
         return TileRule(edition, permit, decision, as_members(event), decision.holds_until.timestamp() if decision.holds_until else float("inf"))
 
-    def _record(self, rule: TileRule, caller: Caller, tile: GetTile) -> str:
-        return self.log.write_members(f'{rule.event},"key":"{caller.key_id}","tile":[{tile.z},{tile.row},{tile.col}]')
+    def _record(self, rule: TileRule, caller: Caller, tile: GetTile, at: datetime) -> str:
+        return self.log.write_members(f'{rule.event},"key":"{caller.key_id}","tile":[{tile.z},{tile.row},{tile.col}]', at.timestamp())
 
     def _body(self, rule: TileRule, tile: GetTile, render: bool) -> _Body | None:
         edition, permit = rule.edition, rule.permit
@@ -204,7 +202,11 @@ def _answer(body: _Body, media_type: str, if_none_match: str) -> TileAnswer:
     return TileAnswer(200, [*headers, ("Content-Length", str(len(body.data)))], body.data)
 
 
-STATUS_LINES = {200: "200 OK", 304: "304 Not Modified"}
+STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
+
+MAP_PATHS = ("/tiles/", "/wmts/1.0.0/")
+KEYED_PATHS = ("/ows", "/wms", "/wmts", "/api/v1/layers")
+"""Where keys are taken beside `MAP_PATHS`: what pages of other origins may ask for at all."""
 
 
 class Lane:
@@ -215,7 +217,13 @@ class Lane:
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         environ = strip_path_key(environ)
-        answer = self._hit(environ) if environ.get("REQUEST_METHOD") in ("GET", "HEAD") else None
+        match environ.get("REQUEST_METHOD"):
+            case "GET" | "HEAD":
+                answer = self._hit(environ)
+            case "OPTIONS":
+                answer = self._preflight(environ)
+            case _:
+                answer = None
         if answer is None:
             return self.app(environ, start_response)
         start_response(STATUS_LINES[answer.status], answer.headers)
@@ -223,13 +231,34 @@ class Lane:
 
     def _hit(self, environ: dict) -> TileAnswer | None:
         path = environ["PATH_INFO"]
-        if not path.startswith(("/tiles/", "/wmts/1.0.0/")):
+        if not path.startswith(MAP_PATHS):
             return None
         try:
             tile = _parsed(path, environ.get("QUERY_STRING") or "")
             if tile is None:
                 return None
             caller = self.tiles.gate.identify(presented_key(environ), client_address(environ, self.tiles.gate.trusted_proxies))
-            return self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False)
+            answer = self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False)
+            return answer and _shared(answer, cross_origin_headers(caller, environ.get("HTTP_ORIGIN", "")))
         except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, RenderFailed):
             return None                                     # Flask meets the same fault and puts it into words
+
+    def _preflight(self, environ: dict) -> TileAnswer | None:
+        """What a browser asks before a script of another origin may send a key; None, and so 405, where no key names that origin."""
+        if not environ["PATH_INFO"].startswith(MAP_PATHS) and environ["PATH_INFO"] not in KEYED_PATHS:
+            return None
+        gate = self.tiles.gate
+        try:
+            headers = preflight(environ, gate.standing().register, gate.clock())
+            if headers is not None:
+                gate.log.write({"event": "overlay.preflight", "operation": "OPTIONS", "origin": headers["Access-Control-Allow-Origin"]})
+        except (NotTrusted, DecisionLogUnavailable):
+            return None
+        return None if headers is None else TileAnswer(204, [*headers.items(), *PREFLIGHT_SAFETY], b"")
+
+
+PREFLIGHT_SAFETY = [header for header in TILE_HEADERS if header[0] not in ("Vary", "Cache-Control")]
+
+
+def _shared(answer: TileAnswer, headers: dict[str, str]) -> TileAnswer:
+    return replace(answer, headers=[*(one for one in answer.headers if one[0] not in headers), *headers.items()]) if headers else answer

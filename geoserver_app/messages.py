@@ -82,6 +82,7 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "too-many-layers": "{count} 个图层超过本服务一次绘制的上限：最多 {most} 个",
     "no-such-matrix": "`{tms}` 没有级别 `{value}`：有 {least} 至 {most} 级",
     "no-such-tile": "`{tms}` 第 {z} 级没有行 {row}、列 {col}：共 {rows} 行 {cols} 列，从左上角以 0 起计",
+    "too-much-to-download": "{width} x {height} 像素超过一次下载的上限：最多 {most} 像素，请分块下载或加大 RESOLUTION",
 })
 """The sentences of `tiles.requests.FAULTS`, name by name."""
 
@@ -128,6 +129,186 @@ SENTENCES = MappingProxyType({
     "http": ("请求无法处理：{name}", "the request can't be handled: {name}"),
     "unexpected": ("服务出错，已记录为 `{incident}`：请告知平台运维",
                    "the service failed and has noted it as `{incident}`: tell the operator of the service"),
+    # contributions
+    "contribution-not-owed": (
+        "协议 `{agreement}` 没有约定回馈数据 `{dataset}`：约定的有 {datasets}",
+        "agreement `{agreement}` asks for no contribution `{dataset}`: it asks for {datasets}",
+    ),
+    "contribution-no-period": (
+        "`{dataset}` 没有 {day} 到期的一期：应为 {days} 等到期日之一",
+        "`{dataset}` has no period due on {day}: name a due day such as {days}",
+    ),
+    "contribution-nothing-open": (
+        "`{dataset}` 目前没有待交的一期：请用到期日指明是哪一期",
+        "nothing of `{dataset}` is open now: name the period by its due day",
+    ),
+    "contribution-span": (
+        "从 {since} 到 {due} 不成一段：起始到期日须在前，且相距不超过一年",
+        "from {since} to {due} is no span: the first due day comes first, and at most a year before the last",
+    ),
+    "contribution-no-statement": (
+        "协议约定 `{dataset}` 须提交数据，不接受“无变化”说明：请提交数据",
+        "the agreement takes no statement of no change for `{dataset}`: deliver the data",
+    ),
+    "contribution-statement-empty": (
+        "“无变化”说明没有内容：请写明哪些数据、哪段时间没有变化",
+        "the statement of no change says nothing: write what has not changed, and since when",
+    ),
+    "contribution-has-cadence": (
+        "`{dataset}` 按周期 {cadence} 提交，不按事件：请用到期日指明是哪一期",
+        "`{dataset}` is due by its cadence {cadence}, not by event: name the period by its due day",
+    ),
+    "contribution-no-delivery": (
+        "没有编号为 `{delivery}` 的提交：编号见回馈台账",
+        "there is no delivery `{delivery}`: the ledger of contributions lists them",
+    ),
+    "contribution-findings-missing": (
+        "退回时须写明质检发现的问题：请补充，以便对方改正",
+        "a delivery is returned with findings: say what is wrong, so that it can be mended",
+    ),
+    "contribution-check-over": (
+        "提交 `{delivery}` 的质检已有结论（{result}）：请让对方另行提交",
+        "the check of delivery `{delivery}` is over ({result}): have another one delivered",
+    ),
+    "contribution-check-back": (
+        "质检不能退回到未开始：请给出 pending、passed 或 returned",
+        "a check does not go back to its beginning: say pending, passed or returned",
+    ),
+    "notice-ahead": (
+        "协议 {agreement} 的回馈数据“{dataset}”将于 {due} 到期：请按期提交数据；协议允许的，也可说明无变化",
+        "contribution `{dataset}` under agreement {agreement} falls due on {due}: deliver it, or where the agreement takes that, state that nothing "
+        "has changed",
+    ),
+    "notice-due": (
+        "协议 {agreement} 的回馈数据“{dataset}”已于 {due} 到期，最迟 {last_day} 提交：请提交数据；协议允许的，也可说明无变化",
+        "contribution `{dataset}` under agreement {agreement} fell due on {due} and can come until {last_day}: deliver it, or where the agreement takes "
+        "that, state that nothing has changed",
+    ),
+    "notice-late": (
+        "协议 {agreement} 的回馈数据“{dataset}”应于 {last_day} 前提交，现已逾期：请尽快提交数据；协议允许的，也可说明无变化",
+        "contribution `{dataset}` under agreement {agreement} was to come by {last_day} and is late: deliver it, or where the agreement takes that, "
+        "state that nothing has changed",
+    ),
+    "notice-returned": (
+        "协议 {agreement} 的回馈数据“{dataset}”（{due} 到期）质检退回：{findings}。请改正后再提交",
+        "contribution `{dataset}` under agreement {agreement}, due {due}, was returned by the quality check: {findings}. Mend it and deliver it again",
+    ),
+    "notice-escalated": (
+        "协议 {agreement} 的回馈数据“{dataset}”应于 {last_day} 前提交，逾期已满 {days} 天：提请协调小组研究。共享服务不因此自动中止",
+        "contribution `{dataset}` under agreement {agreement} was to come by {last_day} and is {days} days late: for the coordination group. "
+        "Nothing that is shared ends by itself",
+    ),
+    "notice-proposal": (
+        "协议 {agreement} 的回馈数据“{dataset}”应于 {last_day} 前提交，逾期已满 {days} 天：按协议约定，提请协调小组决定是否调减用量额度。"
+        "未经决定，额度不变；应急图层不受影响",
+        "contribution `{dataset}` under agreement {agreement} was to come by {last_day} and is {days} days late: as agreed, the coordination group is "
+        "asked whether to reduce the quota. Until it decides the quota stays; emergency layers are never concerned",
+    ),
+    # people and the API
+    "too-many-guesses": (
+        "尝试次数过多：请在 {seconds} 秒后再试",
+        "too many attempts: try again in {seconds} seconds",
+    ),
+    "sign-in-refused": (
+        "登录名或密码不正确，或账户已停用：请核对，或联系管理员",
+        "login or password is wrong, or the account is closed: check them, or ask an administrator",
+    ),
+    "not-signed-in": (
+        "需要登录：请以登录名和密码登录，或在请求头中给出个人令牌 `Authorization: Bearer gsu_...`",
+        "sign in first: with login and password, or with a token of yours in the header `Authorization: Bearer gsu_...`",
+    ),
+    "role-missing": (
+        "此操作须由 {roles} 执行：请联系相应人员",
+        "this is for {roles}: ask one of them",
+    ),
+    "own-session-only": (
+        "此操作须登录后执行，不能使用令牌",
+        "this takes a session, not a token: sign in with your password",
+    ),
+    "password-must-change": (
+        "密码由他人设定：请先修改密码",
+        "somebody else set your password: change it first",
+    ),
+    "form-forged": (
+        "请求不是由本平台页面发出，或页面已过期：请重新打开页面，并从 {address} 访问",
+        "the request did not come from a page of this service, or the page is too old: open it again, at {address}",
+    ),
+    "body-media-type": (
+        "请求体的类型须为 {choices}：请在请求头 `Content-Type` 中写明",
+        "the body must be {choices}: say so in the header `Content-Type`",
+    ),
+    "nothing-there": (
+        "`{id}` 不存在，或不归你查看",
+        "there is no `{id}`, or it is not yours to see",
+    ),
+    "input-faulty": ("内容有 {count} 处错误：见 errors", "{count} faults in what was sent: see `errors`"),
+    "in-conflict": ("{reason}", "{reason}"),
+    "changed-meanwhile": (
+        "对象已被他人修改：请重新读取后再修改，并在 `If-Match` 中给出其 ETag",
+        "somebody has changed it meanwhile: read it again, and send its ETag in `If-Match`",
+    ),
+    "field-missing": ("缺少此字段：请补上", "is missing: give it"),
+    "field-unknown": ("没有此字段：请去掉", "there is no such field: leave it out"),
+    "field-repeated": ("给出了多次：请只给一次", "is given several times: give it once"),
+    "field-not-text": ("须为文字", "must be text"),
+    "field-not-number": ("须为数", "must be a number"),
+    "field-not-whole": ("须为整数", "must be a whole number"),
+    "field-not-flag": ("须为 true 或 false", "must be true or false"),
+    "field-not-list": ("须为列表", "must be a list"),
+    "field-not-fields": ("须为若干字段组成的对象", "must be an object with fields"),
+    "field-short": ("太短：至少 {least}", "is too short: at least {least}"),
+    "field-long": ("太长：最多 {most}", "is too long: at most {most}"),
+    "field-small": ("太小：不小于 {least}", "is too small: at least {least}"),
+    "field-large": ("太大：不大于 {most}", "is too large: at most {most}"),
+    "field-spelling": ("写法不对：须符合 {pattern}", "is not spelt as it must be: {pattern}"),
+    "field-choice": ("须为 {choices} 之一", "must be one of {choices}"),
+    "field-not-moment": (
+        "须为带时区的时刻，如 2026-12-31T00:00:00+08:00",
+        "must be a moment with its zone, such as 2026-12-31T00:00:00+08:00",
+    ),
+    "field-not-day": ("须为日期，如 2026-12-31", "must be a day, such as 2026-12-31"),
+    "field-not-json": ("不是 JSON：{reason}", "is not JSON: {reason}"),
+    "field-not-utf8": (
+        "第 {position} 个字节不是 UTF-8 文字：请以 UTF-8 保存",
+        "byte {position} is not UTF-8 text: save it as UTF-8",
+    ),
+    "field-wrong": ("不可用：{reason}", "can't be taken: {reason}"),
+    "field-not-origin": (
+        "须为网页来源，如 https://maps.example.gov，不带路径",
+        "must be the origin of a page, such as https://maps.example.gov, without a path",
+    ),
+    "field-not-network": ("须为地址块，如 10.0.0.0/8", "must be a block of addresses, such as 10.0.0.0/8"),
+    "field-past": ("已经过去：请给出以后的时刻", "is over already: give a later moment"),
+    "login-spelling": (
+        "`{login}` 不能作登录名：以小写字母开头，2 至 63 个小写字母、数字、`.`、`-` 或 `_`",
+        "`{login}` can't be a login: 2 to 63 lower-case letters, digits, `.`, `-` and `_`, beginning with a letter",
+    ),
+    "login-taken": ("登录名 `{login}` 已被使用：请另取一个", "the login `{login}` is taken: choose another"),
+    "roles-none": ("至少须有一个角色", "at least one role is needed"),
+    "roles-mixed": (
+        "角色与单位 `{agency}` 不符：测绘主管部门的人员用 administrator、approver、auditor、data_manager，其他单位的人员只用 member",
+        "these roles don't go with `{agency}`: people of the bureau are administrator, approver, auditor or data_manager, those of another agency member alone",
+    ),
+    "agency-spelling": (
+        "`{agency}` 不能作单位代号：以小写字母开头，由小写字母、数字、`-` 和 `_` 组成",
+        "`{agency}` can't be the id of an agency: lower-case letters, digits, `-` and `_`, beginning with a letter",
+    ),
+    "agency-unknown": ("单位 `{agency}` 未登记：请先登记", "agency `{agency}` is not registered: register it first"),
+    "password-length": (
+        "密码须有 {least} 至 {most} 个字符：建议用几个互不相关的词组成",
+        "a password has {least} to {most} characters: several words that have nothing to do with each other are good",
+    ),
+    "password-login": ("密码不能由登录名凑成：去掉登录名后仍须足够长", "a password must be long enough without the login in it"),
+    "password-monotonous": ("密码中不同的字符太少：请换一个", "the password has too few different characters: choose another"),
+    "last-administrator": (
+        "`{login}` 是最后一位管理员：请先指定另一位",
+        "`{login}` is the last administrator: name another one first",
+    ),
+    "person-not-defined": ("没有登录名为 `{login}` 的人员：见 `geoshare person list`", "there is no person `{login}`: see `geoshare person list`"),
+    "token-not-defined": ("没有令牌 `{token}`", "there is no token `{token}`"),
+    "token-expiry": ("令牌须有期限，最长 {days} 天", "a token ends some time, at most {days} days from now"),
+    "token-roles": ("令牌的角色只能取自本人的角色：{roles}", "a token has roles of its person: {roles}"),
+    "mail-subject": ("共建共享协议：{count} 条回馈数据通知", "sharing agreements: {count} notices on contributions"),
     # words of pages and documents
     "service-title": ("地理空间信息共享服务", "Geospatial sharing service"),
     "service-abstract": (

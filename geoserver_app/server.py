@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from dataclasses import fields
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -28,9 +29,8 @@ def serve(settings: Settings) -> None:
         The server would share a busy port without a word: the kernel lets processes of one user do so.
     """
     check_port(settings)
-    for name in ("bind", "port", "public_base_url", "data", "database_url", "store", "cache", "decisions", "config", "ceiling", "workers", "threads",
-                 "max_pixels", "max_layers", "recheck_seconds", "trust_seconds", "trusted_proxies", "contact_name", "contact_email", "demo"):
-        os.environ[f"GEOSHARE_{name.upper()}"] = str(getattr(settings, name))
+    for setting in fields(Settings):
+        os.environ[f"GEOSHARE_{setting.name.upper()}"] = str(getattr(settings, setting.name))
     Granian(
         "geoserver_app.server:build", factory=True, interface=Interfaces.WSGI, address=settings.bind, port=settings.port,
         workers=settings.workers, blocking_threads=settings.threads, backlog=2048, respawn_failed_workers=True, log_access=False,

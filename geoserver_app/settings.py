@@ -3,10 +3,12 @@
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
+
+from geoserver_app.mail_server import MailServer
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds config/."""
@@ -51,8 +53,12 @@ class Settings:
     recheck_seconds: float = 0.5
     trust_seconds: float = 2.0
     trusted_proxies: str = ""
+    session_idle_minutes: int = 30
+    session_hours: int = 12
     contact_name: str = ""
     contact_email: str = ""
+    smtp_url: str = field(default="", repr=False)        # may hold a password
+    smtp_sender: str = ""
     demo: bool = False
     config: Path = ROOT / "config"
 
@@ -139,7 +145,7 @@ def _out_of_range(values: dict) -> list[str]:
     faults = []
     if not 1 <= values.get("port", 8080) <= 65535:
         faults.append(f"port: must be 1 to 65535, got `{values['port']}`")
-    for name in ("workers", "threads", "max_pixels", "max_layers"):
+    for name in ("workers", "threads", "max_pixels", "max_layers", "session_idle_minutes", "session_hours"):
         if values.get(name, 1) < 1:
             faults.append(f"{name}: must be at least 1, got `{values[name]}`")
     if values.get("ceiling", "secret") not in CLASSIFICATIONS:
@@ -152,6 +158,11 @@ def _out_of_range(values: dict) -> list[str]:
     url = values.get("public_base_url", "")
     if url and not url.startswith(("http://", "https://")):
         faults.append(f"public_base_url: must begin with http:// or https://, got `{url}`")
+    if mail := values.get("smtp_url", ""):
+        try:
+            MailServer.parse(mail)
+        except ValueError as error:
+            faults.append(f"smtp_url: {error}")
     return faults
 
 

@@ -1,14 +1,17 @@
 """Settings -> Services: everything that lives as long as a worker, put together once. No logic."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import flask
 import sqlalchemy
 
 from agreements.register import AgreementRegister, SqlRegister
+from geoserver_app.accounts import Accounts
 from geoserver_app.database import connect
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.gate import Gate
+from geoserver_app.guessing import BadKeys, instance_secret
 from geoserver_app.lane import TileServer
 from geoserver_app.settings import Settings
 from layers.catalogue import Catalogue, SqlCatalogue
@@ -25,6 +28,8 @@ class Services:
     log: DecisionLog
     gate: Gate
     tiles: TileServer
+    accounts: Accounts
+    bad_keys: BadKeys
 
 
 def wire(settings: Settings) -> Services:
@@ -37,9 +42,13 @@ def wire(settings: Settings) -> Services:
         register, catalogue, log, base_url=settings.public_base_url, names_written=engine.names_written, recheck=settings.recheck_seconds,
         trust=settings.trust_seconds, trusted_proxies=frozenset(settings.trusted_proxies.split()),
     )
+    secret = instance_secret(settings.data / "instance-secret")
+    accounts = Accounts(
+        database, secret, idle=timedelta(minutes=settings.session_idle_minutes), longest=timedelta(hours=settings.session_hours),
+    )
     return Services(
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,
-        tiles=TileServer(gate, engine, log),
+        tiles=TileServer(gate, engine, log), accounts=accounts, bad_keys=BadKeys(settings.data / "bad-keys", secret),
     )
 
 

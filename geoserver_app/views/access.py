@@ -4,6 +4,7 @@ import flask
 
 from geoserver_app.capabilities import LayerEntry, ServiceEntry, describe
 from geoserver_app.gate import Visible
+from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.identity import Caller, Unidentified, client_address, presented_key
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.wiring import services
@@ -17,14 +18,20 @@ def caller_of(operation: str) -> Caller:
     ------
     Unidentified
         401.
+    TooManyGuesses
+        429: still no key that counts, after many from there.
     """
-    gate = services().gate
+    gate, environ = services().gate, flask.request.environ
+    address = client_address(environ, gate.trusted_proxies)
     try:
-        environ = flask.request.environ
-        return gate.identify(presented_key(environ), client_address(environ, gate.trusted_proxies))
+        caller = gate.identify(presented_key(environ), address)
     except Unidentified as error:
         gate.record_refusal(operation, error.code)
+        if error.code == "key-unknown" and (seconds := services().bad_keys.note(address)):
+            raise TooManyGuesses(seconds) from error
         raise
+    flask.g.caller = caller                 # for the headers that let pages elsewhere read the answer
+    return caller
 
 
 def language() -> str:

@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables that catalogue and register read and write."""
+"""The migrations make exactly the tables that the parts read and write."""
 
 import pytest
 import shapely
@@ -10,10 +10,15 @@ from alembic.migration import MigrationContext
 from agreements.model import Agency
 from agreements.register import SqlRegister
 from agreements.register import metadata as register_tables
+from geoserver_app.accounts import metadata as people_tables
+from geoserver_app.contributions import metadata as contribution_tables
 from geoserver_app.database import DatabaseUnavailable, alembic_config, connect, migrate
+from geoserver_app.guessing import metadata as guesses_tables
 from geoserver_app.settings import Settings
 from layers.catalogue import Division, SqlCatalogue
 from layers.catalogue import metadata as catalogue_tables
+
+PARTS = (catalogue_tables, register_tables, people_tables, guesses_tables, contribution_tables)
 
 
 @pytest.fixture
@@ -33,9 +38,9 @@ def tables(engine: sqlalchemy.Engine) -> set[str]:
     return set(sqlalchemy.inspect(engine).get_table_names()) - {"alembic_version"}
 
 
-def test_a_migrated_database_has_the_tables_of_catalogue_and_register_and_no_others(database):
+def test_a_migrated_database_has_the_tables_of_every_part_and_no_others(database):
     both = sqlalchemy.MetaData()
-    for part in (catalogue_tables, register_tables):
+    for part in PARTS:
         for table in part.tables.values():
             table.to_metadata(both)
     with database.connect() as connection:
@@ -48,7 +53,7 @@ def test_ids_are_never_given_twice_in_a_migrated_database(database):
     """Cache folders and decision records hold them."""
     with database.connect() as connection:
         made = dict(connection.execute(sqlalchemy.text("SELECT name, sql FROM sqlite_master WHERE type = 'table'")).all())
-    for part in (catalogue_tables, register_tables):
+    for part in PARTS:
         for table in part.tables.values():
             wanted = table.dialect_options["sqlite"]["autoincrement"]
             assert ("AUTOINCREMENT" in made[table.name]) == bool(wanted), table.name
