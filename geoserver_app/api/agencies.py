@@ -55,7 +55,7 @@ def get_agency(visit: Visit, agency: str) -> AgencyTold:
 def put_agency(visit: Visit, agency: str, body: AgencySent) -> AgencyTold:
     one = Agency(agency_id=agency, name_zh=body.name_zh, name_en=body.name_en, is_active=body.is_active)
     try:
-        visit.services.register.add_agency(one)
+        visit.services.register.add_agency(one, visit.actor)
     except ValueError:
         raise InputFaulty(FieldFault(pointer="", code="agency-spelling", detail={"agency": agency[:80]})) from None
     return AgencyTold.of(one)

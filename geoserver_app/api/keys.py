@@ -86,7 +86,7 @@ def issue_key(visit: Visit, body: NewKey) -> Answer:
     try:
         key, secret = visit.services.register.issue_key(
             body.agency, label=body.label, expires=body.expires, app=body.app, purpose=body.purpose, networks=body.networks,
-            referers=body.referers, origins=body.origins,
+            referers=body.referers, origins=body.origins, actor=visit.actor,
         )
     except AgencyNotDefined:
         raise InputFaulty(FieldFault(pointer="/agency", code="agency-unknown", detail={"agency": body.agency})) from None
@@ -98,7 +98,7 @@ def issue_key(visit: Visit, body: NewKey) -> Answer:
     roles=frozenset({Role.ADMINISTRATOR, Role.MEMBER}), status=204,
 )
 def revoke_key(visit: Visit, key_id: str) -> None:
-    visit.services.register.revoke_key(_key(visit, key_id).key_id)
+    visit.services.register.revoke_key(_key(visit, key_id).key_id, visit.actor)
 
 
 def _key(visit: Visit, key_id: str) -> Key:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from agreements.lifecycle import Role
+from agreements.lifecycle import Actor, Role
 from geoserver_app.accounts import BUREAU_ROLES, PEOPLES_ROLES, Person, SignedIn
 from geoserver_app.api.faults import NothingThere
 from geoserver_app.wiring import Services
@@ -44,6 +44,11 @@ class Visit:
     @property
     def person(self) -> Person:
         return self.signed_in.person
+
+    @property
+    def actor(self) -> Actor:
+        """The person as the register knows him."""
+        return Actor(login=self.person.login, roles=self.person.roles, agency=self.person.agency)
 
     def check_sees(self, agency_id: str, object_id: str) -> None:
         """Raises NothingThere where the object is of an agency that is not the member's own."""

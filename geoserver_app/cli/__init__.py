@@ -9,6 +9,7 @@ from geoserver_app.cli.agencies import agency, key
 from geoserver_app.cli.agreements import agreement, explain
 from geoserver_app.cli.base import Group
 from geoserver_app.cli.layers import division, layer
+from geoserver_app.cli.people import person
 from geoserver_app.cli.serving import demo, serve
 from geoserver_app.settings import load_settings
 
@@ -21,5 +22,5 @@ def main(context):
     context.obj = load_settings()
 
 
-for command in (serve, demo, layer, division, agency, key, agreement, explain):
+for command in (serve, demo, layer, division, agency, key, person, agreement, explain):
     main.add_command(command)

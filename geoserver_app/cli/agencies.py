@@ -1,10 +1,8 @@
 """`geoshare agency` and `geoshare key`."""
 
-
-
 import click
 
-from geoserver_app.cli.base import InputInvalid, json_option, last_day, opened, table, tell
+from geoserver_app.cli.base import InputInvalid, json_option, last_day, noted, opened, table, tell
 from geoserver_app.settings import Settings
 
 
@@ -27,6 +25,7 @@ def agency_add(settings: Settings, agency_id, name_zh, name_en):
         register.add_agency(Agency(agency_id=agency_id, name_zh=name_zh, name_en=name_en))
     except ValueError as error:
         raise InputInvalid(str(error)) from error
+    noted(settings, "agencies.put", agency_id)
     click.echo(f"{agency_id}: {name_zh} {name_en}")
 
 
@@ -47,12 +46,28 @@ def key():
 @key.command("issue")
 @click.argument("agency_id")
 @click.option("--label", default="", help="What it is for.")
+@click.option("--app", default="", help="The application it belongs to, where agreements name applications.")
+@click.option("--purpose", default="", help="A code of config/purposes.csv, where agreements name purposes.")
+@click.option("--network", "networks", multiple=True, help="CIDR block from which it counts; may be given several times. None is anywhere.")
+@click.option("--referer", "referers", multiple=True, help="Origin of pages that may use it in an address, such as https://maps.example.gov.")
+@click.option("--origin", "origins", multiple=True, help="Origin whose scripts may read what it is answered (CORS).")
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), callback=last_day, help="Last day (Asia/Shanghai) on which it counts.")
 @click.pass_obj
-def key_issue(settings: Settings, agency_id, label, expires):
+def key_issue(settings: Settings, agency_id, label, app, purpose, networks, referers, origins, expires):
     """Issue a key. It is printed once and kept only as a digest."""
+    from geoserver_app.purposes import load_purposes
+
+    if purpose and purpose not in (known := load_purposes(settings.config)):
+        raise InputInvalid(f"`{purpose}` is no purpose: give one of {', '.join(known)}")
     _, register = opened(settings)
-    issued, secret = register.issue_key(agency_id, label=label, expires=expires)
+    try:
+        issued, secret = register.issue_key(
+            agency_id, label=label, expires=expires, app=app, purpose=purpose, networks=frozenset(networks) or None,
+            referers=frozenset(referers) or None, origins=frozenset(origins),
+        )
+    except ValueError as error:
+        raise InputInvalid(str(error)) from error
+    noted(settings, "keys.issue", issued.key_id)
     tell(f"{issued.key_id} for {agency_id}; keep it now, it is not shown again:")
     click.echo(secret)
 
@@ -64,6 +79,7 @@ def key_revoke(settings: Settings, key_id):
     """Revoke a key: it stops counting within two seconds."""
     _, register = opened(settings)
     register.revoke_key(key_id)
+    noted(settings, "keys.revoke", key_id)
     click.echo(f"{key_id} revoked")
 
 
@@ -73,5 +89,12 @@ def key_revoke(settings: Settings, key_id):
 def key_list(settings: Settings, as_json):
     """Every key by its id: never the key itself."""
     _, register = opened(settings)
-    rows = [[k.key_id, k.agency_id, k.label, k.expires, k.revoked] for k in register.snapshot().keys.values()]
-    table(["key", "agency", "label", "expires", "revoked"], rows, as_json)
+    rows = [
+        [k.key_id, k.agency_id, k.label, k.app, k.purpose, *map(_joined, (k.networks, k.referers, k.origins)), k.expires, k.revoked]
+        for k in register.snapshot().keys.values()
+    ]
+    table(["key", "agency", "label", "app", "purpose", "networks", "referers", "origins", "expires", "revoked"], rows, as_json)
+
+
+def _joined(values: frozenset[str] | None) -> str:
+    return ", ".join(sorted(values or ()))

@@ -12,13 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from agreements.errors import AgreementsError, RegisterUnavailable
+from geoserver_app.accounts import AccountsUnavailable
 from geoserver_app.database import DatabaseUnavailable
+from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.settings import PortInUse, Settings, SettingsInvalid
 from layers.errors import CatalogueUnavailable, EditionOutpaced, IngestBusy, LayersError
 from layers.model import LayerName
 
 FAILED, DENIED, INVALID = 1, 2, 3
-FAILURES = (CatalogueUnavailable, RegisterUnavailable, DatabaseUnavailable, EditionOutpaced, IngestBusy, PortInUse)
+FAILURES = (
+    CatalogueUnavailable, RegisterUnavailable, DatabaseUnavailable, AccountsUnavailable, DecisionLogUnavailable, EditionOutpaced, IngestBusy, PortInUse,
+)
 """Nothing is wrong with what was typed."""
 
 WIDE = 1000
@@ -74,6 +78,15 @@ def opened(settings: Settings):
     migrate(settings)
     database = connect(settings.database_url)
     return SqlCatalogue(database), SqlRegister(database)
+
+
+def noted(settings: Settings, operation: str, object_id: str) -> None:
+    """The record of what was done at the shell of this machine, where nobody is signed in."""
+    from geoserver_app.decision_log import DecisionLog
+
+    log = DecisionLog(settings.decisions)
+    log.write({"event": "admin.acted", "operation": operation, "agency": None, "actor": "operator", "object": object_id, "outcome": "done"})
+    log.close()
 
 
 def layer_named(_context, _parameter, name):
