@@ -1,0 +1,21 @@
+"""A paper as one HTML page that needs nothing else: no script, no font, no picture from elsewhere. It prints on A4."""
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from geoserver_app.papers.blocks import Document
+from geoserver_app.papers.plain import plain
+
+
+def render(document: Document) -> str:
+    """The same page for the same paper. Raises SvgInvalid for a figure that is not on the list of `papers.svg`."""
+    return _template().render(paper=plain(document))
+
+
+@cache
+def _template() -> Template:
+    rooms = Environment(
+        loader=PackageLoader("geoserver_app", "templates/papers"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )
+    return rooms.get_template("paper.html")
