@@ -41,7 +41,7 @@ class Event:
     kind: str                                    # of the subject
     subject: str                                 # its name
     action: str                                  # "submit", "approve" ...: lifecycle.Action, and what is done to agencies and keys
-    actor: str                                   # login; "system" for the clock, "operator" for the shell of the machine
+    actor: str                                   # login; "(system)" for the clock, "(operator)" for the shell of the machine
     agreement_id: str | None = None              # where it is about one
     version: int | None = None
     state: State | None = None                   # of that version, from now on

@@ -59,8 +59,8 @@ class Actor:
     agency: str = BUREAU
 
 
-OPERATOR = Actor(login="operator", roles=frozenset({Role.OPERATOR}))
-SYSTEM = Actor(login="system", roles=frozenset({Role.SYSTEM}))
+OPERATOR = Actor(login="(operator)", roles=frozenset({Role.OPERATOR}))
+SYSTEM = Actor(login="(system)", roles=frozenset({Role.SYSTEM}))
 
 IN_PREPARATION = frozenset({State.DRAFT, State.SUBMITTED, State.APPROVED, State.SIGNED})
 COUNTING = frozenset({State.ACTIVE, State.SUSPENDED, State.EXPIRED, State.TERMINATED, State.ARCHIVED})

@@ -21,6 +21,7 @@ from agreements.standing import Books, Held, HeldVersion, subject_of
 
 __all__ = (
     "COUNTING", "AgreementRegister", "InMemoryRegister", "SqlRegister", "agencies_table", "agreements_table", "keys_table", "metadata",
+    "rehearsal_of",
 )
 
 
@@ -125,7 +126,7 @@ class InMemoryRegister(RegisterRules):
 
     def __init__(self, clock: Callable[[], datetime] = now, emergency: timedelta = EMERGENCY):
         super().__init__(clock, emergency)
-        self._lock, self._held, self._kept = threading.RLock(), Books(), _Shelf()
+        self._lock, self._held, self._kept = threading.RLock(), Books(), _Shelf(clock)
 
     def epoch(self) -> int:
         return self._held.epoch
@@ -145,26 +146,36 @@ class InMemoryRegister(RegisterRules):
     @contextmanager
     def _changing(self) -> Iterator[Change]:
         with self._lock:
-            change = Change(self._held, self._moment(self._held), self._kept)
+            change = Change(self._held, self._kept.now(), self._kept)
             yield change
             self._held = change.books
             self._kept.add(change)
 
 
+def rehearsal_of(register: RegisterRules) -> InMemoryRegister:
+    """A copy in which changes can be tried: none of them reaches the register itself. (Its history is left behind.)"""
+    copy = InMemoryRegister()
+    with register._looking() as (books, shelf):
+        copy._held = books.copy()
+        versions = [(about, held.agreement) for about, held in books.held.items() if isinstance(held, HeldVersion)]
+        copy._kept.texts = {about: shelf.text(agreement.agreement_id, agreement.version) for about, agreement in versions}
+    return copy
+
+
 class _Shelf:
-    def __init__(self):
-        self.all: list[Event] = []
-        self._texts: dict[Subject, str] = {}
+    def __init__(self, clock: Callable[[], datetime]):
+        self.now, self.all = clock, []
+        self.texts: dict[Subject, str] = {}
 
     def events(self, agreement_id: str | None = None) -> tuple[Event, ...]:
         return tuple(event for event in self.all if agreement_id in (None, event.agreement_id))
 
     def text(self, agreement_id: str, version: int) -> str:
-        return self._texts[Subject.agreement(agreement_id, version)]
+        return self.texts[Subject.agreement(agreement_id, version)]
 
     def digest(self, held: Held) -> str:
         return row_digest(row_of(held))
 
     def add(self, change: Change) -> None:
         self.all += change.events
-        self._texts |= {subject_of(held): held.document for held in change.changed.values() if isinstance(held, HeldVersion)}
+        self.texts |= {subject_of(held): held.document for held in change.changed.values() if isinstance(held, HeldVersion)}

@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, KeyNotDefined, MoveRefused, RegisterUnavailable
 from agreements.history import Event, Subject, sealed
 from agreements.lifecycle import (
-    EMERGENCY,
     IN_PREPARATION,
     OPERATOR,
     Action,
@@ -68,12 +67,15 @@ class Shelf(Protocol):
     def digest(self, held: Held) -> str:
         """Of the row that `held` will be."""
 
+    def now(self) -> datetime:
+        """The moment of this transaction."""
+
 
 class Change:
     """A change that is being made: the books as they become, and the events that are written with it."""
 
-    def __init__(self, books: Books, at: datetime, shelf: "Shelf"):
-        self.books, self.at, self.events, self.changed = books.copy(), at, [], {}
+    def __init__(self, books: Books, now: datetime, shelf: "Shelf"):
+        self.books, self.now, self.at, self.events, self.changed = books.copy(), now, _moment_after(books, now), [], {}
         self._epoch, self._shelf = books.epoch + 1, shelf
 
     def put(
@@ -122,10 +124,20 @@ class Change:
         return Subject.agreement(agreement.agreement_id, agreement.version) in self.books.begun
 
 
+def _moment_after(books: Books, now: datetime) -> datetime:
+    """Of a change: never before the last one. Raises RegisterUnavailable where the clock is farther behind than clocks may be."""
+    last = books.last.at if books.last else now
+    if last > now + SKEW:
+        raise RegisterUnavailable(
+            f"the clock of this machine is {(last - now).total_seconds():.0f} s behind the last change of the register: set it right"
+        )
+    return max(now, last)
+
+
 class RegisterRules(ABC):
     """The contract of `agreements.register.AgreementRegister`, but for where things are kept."""
 
-    def __init__(self, clock: Callable[[], datetime] = now, emergency: timedelta = EMERGENCY):
+    def __init__(self, clock: Callable[[], datetime] | None, emergency: timedelta):
         self._clock, self._emergency = clock, emergency
 
     # -- where things are kept
@@ -137,15 +149,6 @@ class RegisterRules(ABC):
     @abstractmethod
     def _looking(self) -> AbstractContextManager[tuple[Books, Shelf]]:
         """Everything as it is at one moment. Raises RegisterUnavailable."""
-
-    def _moment(self, books: Books) -> datetime:
-        """Of a change: never before the last one."""
-        at, last = self._clock(), books.last.at if books.last else None
-        if last is not None and last > at + SKEW:
-            raise RegisterUnavailable(
-                f"the clock of this machine is {(last - at).total_seconds():.0f} s behind the last change of the register: set it right"
-            )
-        return at if last is None else max(at, last)
 
     # -- reading
 
@@ -181,7 +184,7 @@ class RegisterRules(ABC):
 
     def case(self, agreement_id: str, version: int | None = None) -> Case:
         with self._looking() as (books, shelf):
-            change = Change(books, self._clock(), shelf)
+            change = Change(books, shelf.now(), shelf)
             return self._case(change, change.version(agreement_id, _known_version(books, agreement_id, version)))
 
     def _books(self) -> Books:
@@ -221,7 +224,7 @@ class RegisterRules(ABC):
             if held is None:
                 raise KeyNotDefined(key_id)
             if held.key.revoked is None:
-                revoked = replace(held, key=replace(held.key, revoked=self._clock()))
+                revoked = replace(held, key=replace(held.key, revoked=change.now))
                 change.put(REVOKED, actor, revoked, detail={"agency_id": held.key.agency_id})
 
     # -- agreements
@@ -309,7 +312,7 @@ class RegisterRules(ABC):
         with self._changing() as change:
             held = self._latest_in_force(change, agreement_id)
             check_move(self._case(change, held), Action.SUSPEND, actor, reason)
-            suspension = Suspension(reason=reason, since=self._clock(), layers=layers or None, until=until, area=area)
+            suspension = Suspension(reason=reason, since=change.now, layers=layers or None, until=until, area=area)
             number = 1 + max((one.suspension_id for one in change.books.of_kind(HeldSuspension)), default=0)
             change.put(
                 Action.SUSPEND, actor, HeldSuspension(suspension_id=number, agreement_id=agreement_id, suspension=suspension),
@@ -321,7 +324,7 @@ class RegisterRules(ABC):
 
     def resume(self, agreement_id: str, actor: Actor = OPERATOR, comment: str = "") -> int:
         with self._changing() as change:
-            held, now = self._latest_in_force(change, agreement_id), self._clock()
+            held, now = self._latest_in_force(change, agreement_id), change.now
             check_move(self._case(change, held), Action.RESUME, actor, comment)
             ended = [
                 one for one in change.books.of_kind(HeldSuspension)

@@ -122,9 +122,12 @@ class _Altered(ValueError):
 
 
 class SqlRegister(RegisterRules):
-    """SQLite (WAL) or PostgreSQL, behind an engine that somebody else made and migrated."""
+    """SQLite (WAL) or PostgreSQL, behind an engine that somebody else made and migrated.
 
-    def __init__(self, engine: sa.Engine, clock: Callable[[], datetime] = now, emergency: timedelta = EMERGENCY):
+    Without a `clock` of the caller's it goes by that of the database server, or of this machine where there is no server.
+    """
+
+    def __init__(self, engine: sa.Engine, clock: Callable[[], datetime] | None = None, emergency: timedelta = EMERGENCY):
         super().__init__(clock, emergency)
         self._engine, self._lock = engine, Lock()
         self._read = Books()                                       # never altered: replaced by books that know more
@@ -136,9 +139,7 @@ class SqlRegister(RegisterRules):
 
     def now(self) -> datetime | None:
         with self._reading() as connection:
-            if connection.dialect.name == "sqlite":
-                return None
-            return connection.scalar(sa.select(sa.func.clock_timestamp())).astimezone(SHANGHAI)
+            return _server_time(connection)
 
     def faults(self) -> tuple[str, ...]:
         with self._reading() as connection:
@@ -160,16 +161,16 @@ class SqlRegister(RegisterRules):
     @contextmanager
     def _looking(self) -> Iterator[tuple[Books, "_Shelf"]]:
         with self._reading() as connection:
-            yield self._caught_up(connection), _Shelf(connection)
+            yield self._caught_up(connection), _Shelf(connection, self._clock)
 
     @contextmanager
     def _changing(self) -> Iterator[Change]:
         with self._writing() as connection:
             connection.execute(sa.select(epoch_table.c.epoch).with_for_update())       # writers queue here; those of SQLite already do
-            shelf = _Shelf(connection)
+            shelf = _Shelf(connection, self._clock)
             with _trusting():
-                books = self._caught_up(connection)
-            change = Change(books, self._moment(books), shelf)
+                books, moment = self._caught_up(connection), shelf.now()
+            change = Change(books, moment, shelf)
             yield change
             for held in change.changed.values():
                 shelf.keep(held)
@@ -250,8 +251,11 @@ class SqlRegister(RegisterRules):
 class _Shelf:
     """The database as one transaction sees it."""
 
-    def __init__(self, connection: sa.Connection):
-        self._connection = connection
+    def __init__(self, connection: sa.Connection, clock: Callable[[], datetime] | None):
+        self._connection, self._clock = connection, clock
+
+    def now(self) -> datetime:
+        return self._clock() if self._clock else _server_time(self._connection) or now()
 
     def events(self, agreement_id: str | None = None) -> tuple[Event, ...]:
         return _events(self._connection, agreement_id=agreement_id)
@@ -363,6 +367,12 @@ def _set_epoch(connection: sa.Connection, epoch: int) -> None:
 
 
 # Transactions
+
+def _server_time(connection: sa.Connection) -> datetime | None:
+    if connection.dialect.name == "sqlite":
+        return None
+    return connection.scalar(sa.select(sa.func.clock_timestamp())).astimezone(SHANGHAI)
+
 
 @contextmanager
 def _trusting() -> Iterator[None]:

@@ -70,7 +70,7 @@ def write_history(connection) -> None:
     number, seal = 0, '0' * 64
     for event in told:
         number += 1
-        event = {**event, 'number': number, 'epoch': epoch, 'at': event['at'] or first, 'actor': 'operator', 'comment': event.get('comment', '')}
+        event = {**event, 'number': number, 'epoch': epoch, 'at': event['at'] or first, 'actor': '(operator)', 'comment': event.get('comment', '')}
         said = {name: value for name, value in event.items() if value is not None}
         seal = hashlib.sha256(f'{seal}{canonical(said)}'.encode()).hexdigest()
         connection.execute(sa.insert(EVENTS), {
