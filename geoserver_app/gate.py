@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shapely.geometry.base import BaseGeometry
 
@@ -140,11 +140,12 @@ class Gate:
 
     def __init__(
         self, register: AgreementRegister, catalogue: Catalogue, log: DecisionLog, *,
-        base_url: str, names_written: Callable[[Edition, str], frozenset[str]], recheck: float = 0.5, trust: float = 2.0, clock: Callable[[], datetime] = now,
-        trusted_proxies: frozenset[str] = frozenset(),
+        base_url: str, names_written: Callable[[Edition, str], frozenset[str]], recheck: float = 0.5, trust: float = 2.0, skew: float = 2.0,
+        clock: Callable[[], datetime] = now, trusted_proxies: frozenset[str] = frozenset(),
     ):
         self.register, self.catalogue, self.log, self.base_url = register, catalogue, log, base_url
-        self.names_written, self.recheck, self.trust, self.clock = names_written, recheck, trust, clock
+        self.names_written, self.recheck, self.trust, self.skew = names_written, recheck, trust, timedelta(seconds=skew)
+        self._machine_clock, self._behind, self.clock = clock, timedelta(0), self._time
         self.trusted_proxies = trusted_proxies
         self._standing: Standing | None = None
         self._looking = threading.Lock()
@@ -165,6 +166,7 @@ class Gate:
         if standing is not None and moment - standing.looked < self.recheck:
             return standing                                # another thread looked while we waited
         try:
+            self._set_clock()
             if standing is None or standing.epochs != (self.register.epoch(), self.catalogue.epoch()):
                 standing = Standing(self.register.snapshot(), self.catalogue.snapshot(), moment)
         except (RegisterUnavailable, CatalogueUnavailable) as error:
@@ -174,6 +176,21 @@ class Gate:
         standing.looked = moment
         self._standing = standing
         return standing
+
+    def _set_clock(self) -> None:
+        """Go by the clock of the store, which is one for all workers, where it has one. Raises NotTrusted where the two are far apart.
+
+        It was read at some moment of the look: the latest that it can be now is taken, so that what ends never ends late.
+        """
+        before, there, after = self._machine_clock(), self.register.now(), self._machine_clock()
+        if there is None:
+            return
+        if there - after > self.skew or before - there > self.skew:
+            raise NotTrusted(f"the clocks of this machine and of the database are {abs((there - before).total_seconds()):.1f} s apart")
+        self._behind = there - before
+
+    def _time(self) -> datetime:
+        return self._machine_clock() + self._behind
 
     def identify(self, presented: Presented, address: str = "") -> Caller:
         """The caller behind a key, asking from a network address. Raises Unidentified, NotTrusted."""

@@ -52,6 +52,8 @@ class Settings:
     max_layers: int = 20
     recheck_seconds: float = 0.5
     trust_seconds: float = 2.0
+    clock_skew_seconds: float = 2.0
+    emergency_hours: float = 72.0
     trusted_proxies: str = ""
     session_idle_minutes: int = 30
     session_hours: int = 12

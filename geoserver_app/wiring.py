@@ -35,12 +35,12 @@ class Services:
 def wire(settings: Settings) -> Services:
     """The real parts: one database, one store, one shared cache, one decision log."""
     database = connect(settings.database_url)
-    catalogue, register = SqlCatalogue(database), SqlRegister(database)
+    catalogue, register = SqlCatalogue(database), SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours))
     log = DecisionLog(settings.decisions)
     engine = Engine(settings.store, settings.cache, settings.config)
     gate = Gate(
         register, catalogue, log, base_url=settings.public_base_url, names_written=engine.names_written, recheck=settings.recheck_seconds,
-        trust=settings.trust_seconds, trusted_proxies=frozenset(settings.trusted_proxies.split()),
+        trust=settings.trust_seconds, skew=settings.clock_skew_seconds, trusted_proxies=frozenset(settings.trusted_proxies.split()),
     )
     secret = instance_secret(settings.data / "instance-secret")
     accounts = Accounts(
