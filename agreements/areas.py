@@ -2,12 +2,14 @@
 
 An area is said in one mapping, or a list of them; all that they name is one area:
 
-    divisions: ["320104", "320105"]      administrative divisions, by code
+    divisions: ["320104", "320105"]      administrative divisions, by code, as they were bounded at `vintage` (the latest unless said)
     sheets: [I50G095077]                 GB/T 13989 map sheets
     geojson: {type: Polygon, ...}        drawn, x before y, in `crs` (CRS:84 unless said)
+    buffer: {of: {type: LineString, ...}, metres: 500}      all ground within a distance of a drawn shape; with a `crs` of its own
     everywhere: true                     the whole extent of the layer
 
-The geometry is fixed when the agreement is registered: a division that changes later changes no agreement.
+The geometry is fixed when the agreement is registered: a division that changes later changes no agreement. The vintage whose boundaries were
+used is written into the words of the area, so that they name the same ground ever after.
 """
 
 import hashlib
@@ -16,6 +18,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -35,13 +38,20 @@ SMALLEST_AREA = 1e-11
 MOST_VERTICES = 2_000_000
 """Of one area, densified: 32 MB. The outline of a province at 1:10,000 has some 200,000."""
 
-PARTS = ("divisions", "sheets", "geojson", "everywhere")
-WORDS = (*PARTS, "crs")
+MOST_BUFFERED = 100_000
+"""Vertices of a shape whose surroundings are an area, densified: those of a river through a province."""
+
+WIDEST_BUFFER = 100_000.0
+"""Metres."""
+
+PARTS = ("divisions", "sheets", "geojson", "buffer", "everywhere")
+QUALIFIERS = {"crs": "geojson", "vintage": "divisions"}
+WORDS = (*PARTS, *QUALIFIERS)
+BUFFER_WORDS = ("of", "metres", "crs")
 
 POLYGONAL = ("Polygon", "MultiPolygon")
 COLLECTIONS = {"GeometryCollection": "geometries", "FeatureCollection": "features"}
-OTHER_SHAPES = ("Point", "MultiPoint", "LineString", "MultiLineString")
-NESTING = {"Polygon": 3, "MultiPolygon": 4}
+NESTING = {"Point": 1, "MultiPoint": 2, "LineString": 2, "Polygon": 3, "MultiLineString": 3, "MultiPolygon": 4}
 
 
 def area_of(spec: Mapping | Sequence[Mapping], gazetteer: Gazetteer) -> Area:
@@ -50,7 +60,8 @@ def area_of(spec: Mapping | Sequence[Mapping], gazetteer: Gazetteer) -> Area:
     Returns
     -------
     Area
-        Valid polygons in CRS84 (lon lat degrees), edges at most 0.01 degree; `words` holds `spec` as JSON text.
+        Valid polygons in CRS84 (lon lat degrees), edges at most 0.01 degree; `words` holds `spec` as JSON text, with the vintage of every
+        division that was used.
 
     Raises
     ------
@@ -59,18 +70,62 @@ def area_of(spec: Mapping | Sequence[Mapping], gazetteer: Gazetteer) -> Area:
     """
     specs = [spec] if isinstance(spec, Mapping) else list(spec)
     faults: list[tuple[str, str]] = []
-    parts: list[tuple[str, BaseGeometry]] = []
+    parts: list[_Part] = []
+    pinned: list[Mapping] = []
     for position, one in enumerate(specs):
-        parts += _parts(one, gazetteer, "" if isinstance(spec, Mapping) else f"[{position}]", faults)
+        found = _parts(one, gazetteer, "" if isinstance(spec, Mapping) else f"[{position}]", faults)
+        parts += found
+        if found:
+            pinned += _pinned(one, found)
     if not specs and not faults:
         faults.append(("", f"the area names nothing: give {_one_of(PARTS)}"))
     if faults:
         raise AreaInvalid(tuple(faults))
-    words = json.dumps(spec, ensure_ascii=False, sort_keys=True)
-    title = _title([name for name, _ in parts])
-    if any(shape is WORLD for _, shape in parts):
+    words = json.dumps(pinned[0] if isinstance(spec, Mapping) and len(pinned) == 1 else pinned, ensure_ascii=False, sort_keys=True)
+    title = _title([part.title for part in parts])
+    if any(part.shape is WORLD for part in parts):
         return Area(geometry=WORLD, digest=EVERYWHERE_DIGEST, title=EVERYWHERE_TITLE, words=words)
-    return area_on_the_ground(shapely.union_all([shape for _, shape in parts]), title, words)
+    return area_on_the_ground(shapely.union_all([part.shape for part in parts]), title, words)
+
+
+class _Part(NamedTuple):
+    """One thing that an area names; `code` and `vintage` of a division."""
+
+    title: str
+    shape: BaseGeometry
+    code: str = ""
+    vintage: str = ""
+
+
+def _pinned(spec: Mapping, parts: list[_Part]) -> list[Mapping]:
+    """`spec` with the vintages of its divisions: several mappings where they are of several."""
+    codes: dict[str, list[str]] = {}
+    for part in parts:
+        if part.vintage:
+            codes.setdefault(part.vintage, []).append(part.code)
+    if not codes:
+        return [spec]
+    if len(codes) == 1:
+        return [{**spec, "vintage": next(iter(codes))}]
+    rest = {name: value for name, value in spec.items() if name != "divisions"}
+    return [*([rest] if rest else []), *({"divisions": named, "vintage": vintage} for vintage, named in codes.items())]
+
+
+def divisions_named(area: Area) -> tuple[tuple[str, str], ...]:
+    """(code, vintage) of every division that the words of an area name; the vintage is "" where it is not known."""
+    said = json.loads(area.words) if area.words else []
+    return tuple(
+        (code, spec.get("vintage", ""))
+        for spec in ([said] if isinstance(said, Mapping) else said) for _, code in (_listed(spec, "divisions") if "divisions" in spec else ())
+    )
+
+
+def sheets_named(area: Area) -> tuple[str, ...]:
+    """Numbers of the map sheets that the words of an area name, as they were written."""
+    said = json.loads(area.words) if area.words else []
+    return tuple(
+        number for spec in ([said] if isinstance(said, Mapping) else said) for _, number in (_listed(spec, "sheets") if "sheets" in spec else ())
+    )
 
 
 def area_on_the_ground(geometry: BaseGeometry, title: str, words: str = "") -> Area:
@@ -97,7 +152,7 @@ EVERYWHERE_TITLE = "everywhere"
 
 # The parts of an area
 
-def _parts(spec: Mapping, gazetteer: Gazetteer, at: str, faults: list[tuple[str, str]]) -> list[tuple[str, BaseGeometry]]:
+def _parts(spec: Mapping, gazetteer: Gazetteer, at: str, faults: list[tuple[str, str]]) -> list[_Part]:
     if not isinstance(spec, Mapping):
         faults.append((at, f"an area is a mapping: give {_one_of(PARTS)}"))
         return []
@@ -105,13 +160,14 @@ def _parts(spec: Mapping, gazetteer: Gazetteer, at: str, faults: list[tuple[str,
     for name in spec:
         if name not in WORDS:
             faults.append((_join(at, name), f"`{name}` is not a way to name an area: use {_one_of(PARTS)}"))
-    if "crs" in spec and "geojson" not in spec:
-        faults.append((_join(at, "crs"), "a CRS belongs to `geojson`: leave it out, or draw the area"))
+    for name, part in QUALIFIERS.items():
+        if name in spec and part not in spec:
+            faults.append((_join(at, name), f"`{name}` belongs to `{part}`: leave it out, or name the area by `{part}`"))
     for name in (name for name in PARTS if name in spec):
         for field, find in FINDERS[name](spec, gazetteer):
             try:
-                title, shape = find()
-                parts.append((title, _sound(shape)))
+                part = find()
+                parts.append(part._replace(shape=_sound(part.shape)))
             except (LookupError, AreaInvalid) as error:
                 faults.append((_join(at, field), _told(error)))
     if not parts and len(faults) == before:
@@ -123,49 +179,83 @@ def _told(error: LookupError | AreaInvalid) -> str:
     return error.faults[0][1] if isinstance(error, AreaInvalid) else " ".join(str(error.args[0] if error.args else error).split())
 
 
-Find = Callable[[], tuple[str, BaseGeometry]]
-"""Title and shape of one part of an area. Raises LookupError or AreaInvalid."""
+Find = Callable[[], _Part]
+"""One part of an area. Raises LookupError or AreaInvalid."""
 
 
 def _divisions(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
-    return ((field, partial(_division, code, gazetteer)) for field, code in _listed(spec, "divisions"))
+    return ((field, partial(_division, code, spec.get("vintage"), gazetteer)) for field, code in _listed(spec, "divisions"))
 
 
-def _division(code: object, gazetteer: Gazetteer) -> tuple[str, BaseGeometry]:
-    name, shape = gazetteer.division(_text(code, "a division code, such as \"320104\""))
-    return f"{name} ({code})", shape
+def _division(code: object, vintage: object, gazetteer: Gazetteer) -> _Part:
+    code = _text(code, "a division code, such as \"320104\"")
+    vintage = None if vintage is None else _text(vintage, "a vintage, such as \"2020\"")
+    name, shape, vintage = gazetteer.division(code, vintage)
+    return _Part(f"{name} ({code})", shape, code, vintage)
 
 
 def _sheets(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
     return ((field, partial(_sheet, number, gazetteer)) for field, number in _listed(spec, "sheets"))
 
 
-def _sheet(number: object, gazetteer: Gazetteer) -> tuple[str, BaseGeometry]:
-    return f"sheet {number}", gazetteer.sheet(_text(number, "a map sheet number, such as I50G095077"))
+def _sheet(number: object, gazetteer: Gazetteer) -> _Part:
+    return _Part(f"sheet {number}", gazetteer.sheet(_text(number, "a map sheet number, such as I50G095077")))
 
 
 def _drawn(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
     yield "geojson", partial(_drawing, spec["geojson"], spec.get("crs", "CRS:84"), gazetteer)
 
 
-def _drawing(geojson: object, crs: object, gazetteer: Gazetteer) -> tuple[str, BaseGeometry]:
-    _check_shape(geojson)
+def _drawing(geojson: object, crs: object, gazetteer: Gazetteer) -> _Part:
+    _check_shape(geojson, POLYGONAL)
     crs = _text(crs, "a CRS, such as EPSG:4490")
-    _check_reach(shapely.from_geojson(json.dumps(geojson)), crs)
-    return "a drawn area", gazetteer.geometry(dict(geojson), crs)
+    _check_reach(shapely.from_geojson(json.dumps(geojson)), crs, MOST_VERTICES)
+    return _Part("a drawn area", gazetteer.geometry(dict(geojson), crs))
+
+
+def _surroundings(spec: Mapping, gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
+    yield "buffer", partial(_buffer, spec["buffer"], gazetteer)
+
+
+def _buffer(said: object, gazetteer: Gazetteer) -> _Part:
+    if not isinstance(said, Mapping):
+        raise _invalid("a buffer is a mapping: give `of` (GeoJSON), `metres`, and the `crs` of the GeoJSON")
+    for name in said:
+        if name not in BUFFER_WORDS:
+            raise _invalid(f"a buffer has no `{str(name)[:40]}`: use {_one_of(BUFFER_WORDS)}")
+    metres, geojson = _distance(said.get("metres")), said.get("of")
+    if isinstance(geojson, str):
+        geojson = _parsed(geojson)
+    _check_shape(geojson, tuple(NESTING))
+    crs = _text(said.get("crs", "CRS:84"), "a CRS, such as EPSG:4490")
+    _check_reach(shapely.from_geojson(json.dumps(geojson)), crs, MOST_BUFFERED)
+    return _Part(f"within {metres:g} m of a drawn shape", gazetteer.buffer(dict(geojson), crs, metres))
+
+
+def _distance(metres: object) -> float:
+    if type(metres) not in (int, float) or not 0 < metres <= WIDEST_BUFFER:
+        raise _invalid(f"`{str(metres)[:40]}` is no width of a buffer: give `metres`, a number up to {WIDEST_BUFFER:.0f}")
+    return float(metres)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _invalid("the shape of a buffer is not JSON: give GeoJSON as fields, or as JSON text") from None
 
 
 def _everywhere(spec: Mapping, _gazetteer: Gazetteer) -> Iterator[tuple[str, Find]]:
     yield "everywhere", partial(_world, spec["everywhere"])
 
 
-def _world(said: object) -> tuple[str, BaseGeometry]:
+def _world(said: object) -> _Part:
     if said is not True:
         raise _invalid("`everywhere` can only be true: leave it out to name a part")
-    return EVERYWHERE_TITLE, WORLD
+    return _Part(EVERYWHERE_TITLE, WORLD)
 
 
-FINDERS = {"divisions": _divisions, "sheets": _sheets, "geojson": _drawn, "everywhere": _everywhere}
+FINDERS = {"divisions": _divisions, "sheets": _sheets, "geojson": _drawn, "buffer": _surroundings, "everywhere": _everywhere}
 
 
 def _listed(spec: Mapping, name: str) -> Iterator[tuple[str, object]]:
@@ -192,51 +282,55 @@ FARTHEST = 5e7
 """Units of a projected CRS: an easting with the prefix of zone 45 is 45,500,000 m."""
 
 
-def _check_reach(drawn: BaseGeometry, crs: str) -> None:
+def _check_reach(drawn: BaseGeometry, crs: str, most_vertices: int) -> None:
     """Before anything is densified: a wrong unit would make vertices by the thousand million."""
     in_degrees = bool(IN_DEGREES.fullmatch(crs))
     if in_degrees:
         _check_place(drawn)
     elif not drawn.is_empty and max(abs(value) for value in drawn.bounds) > FARTHEST:
         raise _invalid(f"the shape has coordinates beyond {FARTHEST:.0f}: give metres, and the CRS that the numbers are in")
-    _check_size(drawn, LONGEST_EDGE if in_degrees else LONGEST_EDGE_METRES)
+    _check_size(drawn, LONGEST_EDGE if in_degrees else LONGEST_EDGE_METRES, most_vertices)
 
 
-def _check_shape(geojson: object) -> None:
+def _check_shape(geojson: object, kinds: Sequence[str]) -> None:
+    """Raises AreaInvalid where it is no GeoJSON of these kinds, or collections of them."""
     kind = geojson.get("type") if isinstance(geojson, Mapping) else None
     if kind == "Feature":
-        _check_shape(geojson.get("geometry"))
+        _check_shape(geojson.get("geometry"), kinds)
     elif kind in COLLECTIONS:
         members = geojson.get(COLLECTIONS[kind])
         if not isinstance(members, list) or not members:
-            raise _invalid(f"the {kind} holds nothing: draw at least one polygon")
+            raise _invalid(f"the {kind} holds nothing: draw at least one shape")
         for member in members:
-            _check_shape(member)
-    elif kind in POLYGONAL:
+            _check_shape(member, kinds)
+    elif kind in kinds:
         _check_coordinates(geojson.get("coordinates"), NESTING[kind], kind)
-    elif kind in OTHER_SHAPES:
-        raise _invalid(f"a {kind} covers no ground: draw a Polygon or MultiPolygon")
+    elif kind in NESTING:
+        raise _invalid(f"a {kind} covers no ground: draw a Polygon or MultiPolygon, or name what surrounds it as a `buffer`")
     else:
-        raise _invalid(f"`{str(kind)[:40]}` is not a GeoJSON type: draw a Polygon or MultiPolygon")
+        raise _invalid(f"`{str(kind)[:40]}` is not a GeoJSON type: draw a {_one_of(kinds)}")
 
 
 def _check_coordinates(values: object, depth: int, kind: str) -> None:
     if not isinstance(values, (list, tuple)) or not values:
-        raise _invalid(f"the {kind} has no coordinates: give rings of [x, y] pairs")
+        raise _invalid(f"the {kind} has no coordinates: give [x, y] pairs")
     if depth > 1:
         for value in values:
             _check_coordinates(value, depth - 1, kind)
-        if depth == 2:
-            _check_ring(values)
+        if depth == 2 and kind != "MultiPoint":
+            _check_line(values, kind)
     elif len(values) < 2 or not all(type(value) in (int, float) and math.isfinite(value) for value in values):
         raise _invalid(f"`{str(values)[:60]}` is not a position: give [x, y], two finite numbers")
 
 
-def _check_ring(ring: Sequence) -> None:
-    if len(ring) < 4:
-        raise _invalid(f"a ring of {len(ring)} positions encloses nothing: give at least four, the last like the first")
-    if list(ring[0]) != list(ring[-1]):
-        raise _invalid(f"a ring is not closed: repeat its first position {list(ring[0])} at its end")
+def _check_line(line: Sequence, kind: str) -> None:
+    if kind not in POLYGONAL:
+        if len(line) < 2:
+            raise _invalid("a line of one position leads nowhere: give at least two")
+    elif len(line) < 4:
+        raise _invalid(f"a ring of {len(line)} positions encloses nothing: give at least four, the last like the first")
+    elif list(line[0]) != list(line[-1]):
+        raise _invalid(f"a ring is not closed: repeat its first position {list(line[0])} at its end")
 
 
 def _sound(geometry: BaseGeometry) -> BaseGeometry:
@@ -251,13 +345,13 @@ def _sound(geometry: BaseGeometry) -> BaseGeometry:
     if not polygons:
         raise _invalid(f"a {geometry.geom_type} without breadth covers no ground: draw a polygon")
     sound = polygons[0] if len(polygons) == 1 else shapely.union_all(polygons)
-    _check_size(sound, LONGEST_EDGE)
+    _check_size(sound, LONGEST_EDGE, MOST_VERTICES)
     return _densified(sound)
 
 
-def _check_size(geometry: BaseGeometry, longest_edge: float) -> None:
-    if shapely.get_num_coordinates(geometry) + geometry.length / longest_edge > MOST_VERTICES:
-        raise _invalid(f"the shape needs more than {MOST_VERTICES} vertices: simplify it, or name divisions or sheets")
+def _check_size(geometry: BaseGeometry, longest_edge: float, most: int) -> None:
+    if shapely.get_num_coordinates(geometry) + geometry.length / longest_edge > most:
+        raise _invalid(f"the shape needs more than {most} vertices: simplify it, or name divisions or sheets")
 
 
 def _check_place(geometry: BaseGeometry) -> None:

@@ -140,7 +140,7 @@ def _plain(_reading: Reading, node: Node, _path: str) -> object:
     return plain_value(node)
 
 
-AREA: dict[str, Reader] = {"divisions": listed(scalar), "sheets": listed(scalar), "geojson": _geojson, "crs": scalar}
+AREA: dict[str, Reader] = {"divisions": listed(scalar), "sheets": listed(scalar), "geojson": _geojson, "crs": scalar, "vintage": scalar}
 """How the words of an area are read; those that are not here, as plain values. `agreements.areas` says what they mean."""
 
 

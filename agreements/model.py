@@ -106,7 +106,7 @@ LATEST = "latest"
 class Area:
     """What is granted on the ground: one geometry in CRS84 (lon lat degrees), edges already densified to <= 0.01 degree in the CRS
     in which they were drawn. `digest` names the geometry, so that equal areas share what is compiled from them; `words` is what the
-    document said, as JSON text: a boundary that is issued anew can be compared with it."""
+    document said, as JSON text, with the vintage of the boundaries that were used: one that is issued anew can be compared with it."""
 
     geometry: BaseGeometry
     digest: str
@@ -293,14 +293,19 @@ class RegisterSnapshot:
 class Gazetteer(Protocol):
     """What the words of a document are looked up in: places, purposes, filters. Implemented by the service over `layers`."""
 
-    def division(self, code: str) -> tuple[str, BaseGeometry]:
-        """Name and CRS84 geometry of an administrative division. Raises LookupError with a sentence."""
+    def division(self, code: str, vintage: str | None = None) -> tuple[str, BaseGeometry, str]:
+        """Name and CRS84 geometry of an administrative division, and the vintage of that boundary: the one that is asked, else the latest.
+        Raises LookupError with a sentence."""
 
     def sheet(self, number: str) -> BaseGeometry:
         """CRS84 frame of a GB/T 13989 map sheet. Raises LookupError with a sentence."""
 
     def geometry(self, geojson: dict, crs: str) -> BaseGeometry:
         """GeoJSON in `crs` (x before y) as valid CRS84 polygons, edges densified to <= 0.01 degree. Raises LookupError with a sentence."""
+
+    def buffer(self, geojson: dict, crs: str, metres: float) -> BaseGeometry:
+        """CRS84 polygons of all ground within `metres` of points, lines or polygons in `crs` (x before y), true on the ground to 0.5 %.
+        Raises LookupError with a sentence."""
 
     def purpose(self, code: str) -> str:
         """Chinese name of a purpose of config/purposes.csv. Raises LookupError with a sentence."""

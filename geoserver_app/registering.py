@@ -1,7 +1,8 @@
 """Agreement documents -> the register: places named in them are looked up in the catalogue, faults of all documents are told together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import shapely
@@ -10,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 from agreements.document import read_document
 from agreements.errors import AgreementsError, DocumentInvalid, Fault
 from agreements.model import Agreement
-from agreements.register import AgreementRegister, InMemoryRegister
+from agreements.register import AgreementRegister, rehearsal_of
 from geoserver_app.purposes import load_purposes
 from layers import crs as crs_room
 from layers.catalogue import Catalogue
@@ -35,11 +36,12 @@ class CatalogueGazetteer:
     def __init__(self, catalogue: Catalogue):
         self.catalogue = catalogue
 
-    def division(self, code: str) -> tuple[str, BaseGeometry]:
+    def division(self, code: str, vintage: str | None = None) -> tuple[str, BaseGeometry, str]:
         try:
-            return self.catalogue.division(code)
+            found = self.catalogue.division(code, vintage)
         except LayersError as error:
             raise LookupError(str(error)) from error
+        return found.name, found.geometry, found.vintage
 
     def sheet(self, number: str) -> BaseGeometry:
         try:
@@ -48,13 +50,12 @@ class CatalogueGazetteer:
             raise LookupError(str(error)) from error
 
     def geometry(self, geojson: dict, crs: str) -> BaseGeometry:
-        try:
-            drawn = shapely.from_geojson(json.dumps(geojson))
-            crs = crs_room.parse_crs(crs)
-            _check_units(drawn, crs)
-            return crs_room.transform_geometry(crs_room.densify(drawn, crs), crs, "CRS:84")
-        except (shapely.errors.GEOSException, LayersError, ValueError, TypeError) as error:
-            raise LookupError(f"the GeoJSON can't be read as an area: {' '.join(str(error).split())}") from error
+        with _read_as_area():
+            return _in_crs84(geojson, crs)
+
+    def buffer(self, geojson: dict, crs: str, metres: float) -> BaseGeometry:
+        with _read_as_area():
+            return crs_room.buffer(_in_crs84(geojson, crs), metres)
 
     def purpose(self, code: str) -> str:
         known = load_purposes()
@@ -67,6 +68,21 @@ class CatalogueGazetteer:
             parse_written(cql2)
         except LayersError as error:
             raise LookupError(str(error)) from error
+
+
+@contextmanager
+def _read_as_area() -> Iterator[None]:
+    try:
+        yield
+    except (shapely.errors.GEOSException, LayersError, ValueError, TypeError) as error:
+        raise LookupError(f"the GeoJSON can't be read as an area: {' '.join(str(error).split())}") from error
+
+
+def _in_crs84(geojson: dict, crs: str) -> BaseGeometry:
+    drawn = shapely.from_geojson(json.dumps(geojson))
+    crs = crs_room.parse_crs(crs)
+    _check_units(drawn, crs)
+    return crs_room.transform_geometry(crs_room.densify(drawn, crs), crs, "CRS:84")
 
 
 FARTHEST_METRES = 5e7
@@ -101,7 +117,20 @@ def read_agreements(catalogue: Catalogue, paths: Sequence[Path]) -> list[tuple[A
             invalid.append(error)
     if invalid:
         raise DocumentsInvalid(invalid)
-    return read
+    return _parents_first(read)
+
+
+def _parents_first(read: list[tuple[Agreement, str]]) -> list[tuple[Agreement, str]]:
+    """In the order in which they can be registered: what passes on the grants of another comes after it."""
+    ordered = []
+    while read:
+        waiting = {agreement.agreement_id for agreement, _ in read}
+        is_ready = [agreement.parent not in waiting for agreement, _ in read]
+        if not any(is_ready):
+            return [*ordered, *read]                       # a ring is for the register to refuse
+        ordered += [one for one, ready in zip(read, is_ready, strict=True) if ready]
+        read = [one for one, ready in zip(read, is_ready, strict=True) if not ready]
+    return ordered
 
 
 def rehearse(register: AgreementRegister, read: Sequence[tuple[Agreement, str]]) -> None:
@@ -112,7 +141,7 @@ def rehearse(register: AgreementRegister, read: Sequence[tuple[Agreement, str]])
     DocumentsInvalid
         With what the register says to each that it would refuse: a party it does not know, a version it has.
     """
-    copy, refused = _copy(register), []
+    copy, refused = rehearsal_of(register), []
     for agreement, text in read:
         try:
             copy.register(agreement, text)
@@ -128,15 +157,6 @@ def missing_layers(catalogue: Catalogue, read: Sequence[tuple[Agreement, str]]) 
     snapshot = catalogue.snapshot()
     named = {(agreement.agreement_id, name) for agreement, _ in read for grant in agreement.grants for name in grant.layers}
     return sorted((agreement_id, name) for agreement_id, name in named if snapshot.find(LayerName.parse(name)) is None)
-
-
-def _copy(register: AgreementRegister) -> InMemoryRegister:
-    copy = InMemoryRegister()
-    for agency in register.agencies():
-        copy.add_agency(agency)
-    for agreement in register.list():
-        copy.register(agreement, register.document(agreement.agreement_id, agreement.version))
-    return copy
 
 
 def _text(path: Path) -> str:

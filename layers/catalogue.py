@@ -181,11 +181,14 @@ class Catalogue(Protocol):
     def put_divisions(self, divisions: Iterable[Division]) -> int:
         """Adds or replaces divisions by vintage and code; returns how many."""
 
-    def division(self, code: str) -> tuple[str, BaseGeometry]:
-        """Name and geometry (CRS84) at the latest vintage that holds `code`. Raises DivisionNotDefined."""
+    def division(self, code: str, vintage: str | None = None) -> Division:
+        """The division at that vintage, or at the latest that holds `code`. Raises DivisionNotDefined."""
 
-    def divisions(self) -> tuple[tuple[str, str, str, str], ...]:
-        """(code, name, level, vintage) of every division at its latest vintage, by code."""
+    def divisions(self, vintage: str | None = None) -> tuple[tuple[str, str, str, str], ...]:
+        """(code, name, level, vintage) of every division of that vintage, or of each at its latest; by code."""
+
+    def vintages(self, code: str | None = None) -> tuple[str, ...]:
+        """Vintages of boundaries, the oldest first: all, or those that hold `code`."""
 
 
 class SqlCatalogue:
@@ -280,21 +283,32 @@ class SqlCatalogue:
             _raise_epoch(connection)
         return number
 
-    def division(self, code: str) -> tuple[str, BaseGeometry]:
-        query = sa.select(divisions_table.c.name, divisions_table.c.geometry).where(divisions_table.c.code == code)
+    def division(self, code: str, vintage: str | None = None) -> Division:
+        query = sa.select(divisions_table).where(divisions_table.c.code == code).order_by(divisions_table.c.vintage.desc()).limit(1)
+        if vintage is not None:
+            query = query.where(divisions_table.c.vintage == vintage)
         with self._reading() as connection:
-            row = connection.execute(query.order_by(divisions_table.c.vintage.desc()).limit(1)).first()
-            found = (row.name, shapely.from_wkb(row.geometry)) if row else None
+            row = connection.execute(query).mappings().first()
+            found = Division(**{**row, "geometry": shapely.from_wkb(row["geometry"])}) if row else None
         if found is None:
-            raise DivisionNotDefined(code[:40])
+            raise DivisionNotDefined(code[:40], vintage and vintage[:40])
         return found
 
-    def divisions(self) -> tuple[tuple[str, str, str, str], ...]:
+    def divisions(self, vintage: str | None = None) -> tuple[tuple[str, str, str, str], ...]:
         columns = divisions_table.c
         query = sa.select(columns.code, columns.name, columns.level, columns.vintage).order_by(columns.code, columns.vintage)
+        if vintage is not None:
+            query = query.where(columns.vintage == vintage)
         with self._reading() as connection:
             latest = {row.code: tuple(row) for row in connection.execute(query)}
         return tuple(latest.values())
+
+    def vintages(self, code: str | None = None) -> tuple[str, ...]:
+        query = sa.select(divisions_table.c.vintage).distinct().order_by(divisions_table.c.vintage)
+        if code is not None:
+            query = query.where(divisions_table.c.code == code)
+        with self._reading() as connection:
+            return tuple(connection.scalars(query))
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -404,18 +418,22 @@ class InMemoryCatalogue:
             self._epoch += 1
             return len(new)
 
-    def division(self, code: str) -> tuple[str, BaseGeometry]:
+    def division(self, code: str, vintage: str | None = None) -> Division:
         with self._lock:
-            found = [division for division in self._divisions.values() if division.code == code]
+            found = [each for each in self._divisions.values() if each.code == code and vintage in (None, each.vintage)]
         if not found:
-            raise DivisionNotDefined(code[:40])
-        latest = max(found, key=lambda division: division.vintage)
-        return latest.name, latest.geometry
+            raise DivisionNotDefined(code[:40], vintage and vintage[:40])
+        return max(found, key=lambda division: division.vintage)
 
-    def divisions(self) -> tuple[tuple[str, str, str, str], ...]:
+    def divisions(self, vintage: str | None = None) -> tuple[tuple[str, str, str, str], ...]:
         with self._lock:
-            latest = {d.code: (d.code, d.name, d.level, d.vintage) for d in sorted(self._divisions.values(), key=lambda d: d.vintage)}
+            chosen = sorted((d for d in self._divisions.values() if vintage in (None, d.vintage)), key=lambda d: d.vintage)
+        latest = {d.code: (d.code, d.name, d.level, d.vintage) for d in chosen}
         return tuple(latest[code] for code in sorted(latest))
+
+    def vintages(self, code: str | None = None) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(sorted({vintage for vintage, known in self._divisions if code in (None, known)}))
 
 
 def newest_first(editions: Iterable[Edition]) -> tuple[Edition, ...]:

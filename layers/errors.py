@@ -71,9 +71,10 @@ class SheetNumberInvalid(LayersError):
 
 
 class DivisionNotDefined(LayersError):
-    def __init__(self, code: str):
-        super().__init__(f"administrative division `{code}` is not in the boundary layer: see `geoshare division list`")
-        self.code = code
+    def __init__(self, code: str, vintage: str | None = None):
+        place = f"the boundaries of `{vintage}`: see `geoshare division list --vintage {vintage}`" if vintage else "the boundary layer: see `geoshare division list`"
+        super().__init__(f"administrative division `{code}` is not in {place}")
+        self.code, self.vintage = code, vintage
 
 
 class CatalogueUnavailable(LayersError):

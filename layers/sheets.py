@@ -13,6 +13,7 @@ from math import floor
 
 import shapely
 from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from layers.crs import LONGEST_EDGE_DEGREES
 from layers.errors import SheetNumberInvalid
@@ -123,6 +124,35 @@ def sheet_bounds(number: str) -> Bounds:
 def sheet_frame(number: str) -> Polygon:
     """The sheet's frame in CRS84, its edges no longer than 0.01 degree: along parallels and meridians in any projection."""
     return shapely.segmentize(shapely.box(*sheet_bounds(number)), LONGEST_EDGE_DEGREES)
+
+
+def sheets_touching(geometry: BaseGeometry, scale_letter: str = "G", most: int = 100_000) -> list[str]:
+    """Numbers of the sheets of one scale that share ground with polygons in CRS84, from north to south and west to east.
+
+    Raises
+    ------
+    SheetNumberInvalid
+        No such scale, ground where the standard numbers no sheet, or more than `most` sheets in its bounds.
+
+    >>> sheets_touching(shapely.box(118.76, 32.05, 118.82, 32.06))
+    ['I50G095077', 'I50G095078']
+    """
+    if geometry.is_empty:
+        return []
+    west, south, east, north = (_seconds(value) for value in geometry.bounds)
+    scale = scale_of(encode(west / DEGREE, south / DEGREE, scale_letter))
+    columns = range(floor(west / scale.width), floor(east / scale.width) + 1)
+    rows = range(floor(south / scale.height), floor(north / scale.height) + 1)
+    if len(columns) * len(rows) > most:
+        raise SheetNumberInvalid(f"{len(columns) * len(rows):,} sheets of scale {scale.letter} lie within the bounds: take a coarser scale, or less ground")
+    frames = [
+        (column * scale.width / DEGREE, row * scale.height / DEGREE, (column + 1) * scale.width / DEGREE, (row + 1) * scale.height / DEGREE)
+        for row in reversed(rows) for column in columns
+    ]
+    boxes = shapely.box(*([float(frame[side]) for frame in frames] for side in range(4)))
+    shapely.prepare(geometry)
+    touched = shapely.intersects(geometry, boxes) & ~shapely.touches(geometry, boxes)
+    return [encode(frame[0], frame[1], scale.letter) for frame, is_touched in zip(frames, touched, strict=True) if is_touched]
 
 
 def scale_of(number: str) -> SheetScale:

@@ -48,15 +48,21 @@ def request(**terms) -> OverlayRequest:
 
 
 class SmallGazetteer:
-    """Two divisions side by side, one sheet in each; drawn shapes are taken as CRS84."""
+    """Two divisions side by side at one vintage, the second also at an older one, two sheets; drawn shapes are taken as CRS84, and a metre
+    as a hundred-thousandth of a degree."""
 
-    divisions = {"320104": ("秦淮区", WEST.geometry), "320105": ("建邺区", EAST.geometry)}
+    divisions = {
+        "320104": {"2020": ("秦淮区", WEST.geometry)},
+        "320105": {"2011": ("建邺区", shapely.box(118.5, 32.0, 118.9, 32.5)), "2020": ("建邺区", EAST.geometry)},
+    }
     sheets = {"I50G095077": shapely.box(118.1, 32.1, 118.2, 32.2), "I50G095078": shapely.box(118.2, 32.1, 118.3, 32.2)}
 
-    def division(self, code):
-        if code not in self.divisions:
+    def division(self, code, vintage=None):
+        vintages = self.divisions.get(code, {})
+        if not vintages or vintage not in (None, *vintages):
             raise LookupError(f"division `{code}` is not known: see `geoshare division list`")
-        return self.divisions[code]
+        vintage = vintage or max(vintages)
+        return (*vintages[vintage], vintage)
 
     def sheet(self, number):
         if number not in self.sheets:
@@ -70,6 +76,9 @@ class SmallGazetteer:
             return shapely.from_geojson(json.dumps(geojson))
         except shapely.errors.GEOSException as error:
             raise LookupError(f"the GeoJSON can't be read: {error}") from error
+
+    def buffer(self, geojson, crs, metres):
+        return self.geometry(geojson, crs).buffer(metres / 1e5)
 
     def purpose(self, code):
         if code not in ("planning", "flood-control"):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_world import BOTH, EAST, WEST, SmallGazetteer
 
-from agreements.areas import EVERYWHERE_DIGEST, LONGEST_EDGE, area_of, area_on_the_ground, digest_of
+from agreements.areas import EVERYWHERE_DIGEST, LONGEST_EDGE, area_of, area_on_the_ground, digest_of, divisions_named, sheets_named
 from agreements.errors import AreaInvalid
 
 
@@ -17,6 +17,7 @@ def polygon(*rings):
     return {"type": "Polygon", "coordinates": [list(map(list, ring)) for ring in rings]}
 
 
+LINE = {"type": "LineString", "coordinates": [[118.1, 32.1], [118.3, 32.1]]}
 SQUARE = [(118.1, 32.1), (118.4, 32.1), (118.4, 32.4), (118.1, 32.4), (118.1, 32.1)]
 HOLE = [(118.2, 32.2), (118.3, 32.2), (118.3, 32.3), (118.2, 32.3), (118.2, 32.2)]
 
@@ -40,7 +41,51 @@ def test_a_division_is_named_by_its_code(gazetteer):
     area = area_of({"divisions": ["320104"]}, gazetteer)
     assert is_same_ground(area, WEST.geometry)
     assert area.title == "秦淮区 (320104)"
-    assert json.loads(area.words) == {"divisions": ["320104"]}
+    assert json.loads(area.words) == {"divisions": ["320104"], "vintage": "2020"}
+
+
+def test_a_division_of_an_older_vintage_is_what_it_was(gazetteer):
+    old, new = area_of({"divisions": ["320105"], "vintage": "2011"}, gazetteer), area_of({"divisions": ["320105"]}, gazetteer)
+    assert old.digest != new.digest and is_same_ground(new, EAST.geometry)
+    assert (divisions_named(old), divisions_named(new)) == ((("320105", "2011"),), (("320105", "2020"),))
+
+
+def test_the_words_of_an_area_name_the_same_ground_after_boundaries_are_issued_anew():
+    gazetteer = SmallGazetteer()
+    area = area_of([{"divisions": ["320104", "320105"], "sheets": ["I50G095077"]}, {"geojson": polygon(SQUARE)}], gazetteer)
+    gazetteer.divisions = {code: {**known, "2024": ("x", shapely.box(0, 0, 1, 1))} for code, known in gazetteer.divisions.items()}
+    again = area_of(json.loads(area.words), gazetteer)
+    assert (again.digest, again.words) == (area.digest, area.words)
+    assert sheets_named(area) == ("I50G095077",)
+
+
+def test_divisions_whose_latest_vintages_differ_are_named_one_vintage_at_a_time():
+    gazetteer = SmallGazetteer()
+    gazetteer.divisions = {**gazetteer.divisions, "320104": {"2011": ("秦淮区", WEST.geometry)}}
+    area = area_of({"divisions": ["320104", "320105"], "sheets": "I50G095077"}, gazetteer)
+    assert json.loads(area.words) == [
+        {"sheets": "I50G095077"}, {"divisions": ["320104"], "vintage": "2011"}, {"divisions": ["320105"], "vintage": "2020"},
+    ]
+    assert area_of(json.loads(area.words), gazetteer).digest == area.digest
+
+
+def test_a_corridor_is_all_ground_within_a_distance_of_a_line(gazetteer):
+    area = area_of({"buffer": {"of": LINE, "metres": 1000}}, gazetteer)
+    assert is_same_ground(area, area_on_the_ground(shapely.LineString(LINE["coordinates"]).buffer(0.01), "").geometry)
+    assert area.title == "within 1000 m of a drawn shape"
+    assert area_of({"buffer": {"of": json.dumps(LINE), "metres": 1000.0, "crs": "EPSG:4490"}}, gazetteer).digest == area.digest
+    both = area_of({"buffer": {"of": LINE, "metres": 1000}, "divisions": ["320105"]}, gazetteer)
+    assert is_same_ground(both, shapely.union(area.geometry, EAST.geometry))
+
+
+@pytest.mark.parametrize("shape", [
+    {"type": "Point", "coordinates": [118.1, 32.1]}, {"type": "MultiPoint", "coordinates": [[118.1, 32.1], [118.2, 32.1]]},
+    {"type": "MultiLineString", "coordinates": [[[118.1, 32.1], [118.2, 32.1]]]}, polygon(SQUARE),
+    {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": LINE}]},
+])
+def test_anything_drawn_has_surroundings(shape, gazetteer):
+    area = area_of({"buffer": {"of": shape, "metres": 200}}, gazetteer)
+    assert area.geometry.is_valid and area.geometry.area > 0
 
 
 def test_everything_that_is_named_is_one_area(gazetteer):
@@ -115,6 +160,24 @@ DEGENERATE = {
     "an unknown sheet": ({"sheets": ["Q99"]}, "not a GB/T 13989"),
     "everywhere but not": ({"everywhere": False}, "can only be true"),
     "a CRS of nothing": ({"divisions": ["320104"], "crs": "EPSG:4490"}, "belongs to `geojson`"),
+    "a vintage of nothing": ({"sheets": ["I50G095077"], "vintage": "2020"}, "belongs to `divisions`"),
+    "an unknown vintage": ({"divisions": ["320104"], "vintage": "1999"}, "`320104` is not known"),
+    "a vintage written as a number": ({"divisions": ["320104"], "vintage": 2020}, "write it in quotes"),
+    "a buffer of a word": ({"buffer": "river"}, "a buffer is a mapping"),
+    "a buffer without a width": ({"buffer": {"of": LINE}}, "no width of a buffer"),
+    "a buffer of no width": ({"buffer": {"of": LINE, "metres": 0}}, "no width of a buffer"),
+    "a buffer inwards": ({"buffer": {"of": LINE, "metres": -5}}, "no width of a buffer"),
+    "a buffer of not a number": ({"buffer": {"of": LINE, "metres": NAN}}, "no width of a buffer"),
+    "a buffer wider than a province": ({"buffer": {"of": LINE, "metres": 100_001}}, "a number up to 100000"),
+    "a buffer in miles": ({"buffer": {"of": LINE, "miles": 5}}, "a buffer has no `miles`"),
+    "a buffer of nothing": ({"buffer": {"metres": 5}}, "not a GeoJSON type"),
+    "a buffer of words": ({"buffer": {"of": "the river", "metres": 5}}, "not JSON"),
+    "a buffer of a line of one position": ({"buffer": {"of": {"type": "LineString", "coordinates": [[118, 32]]}, "metres": 5}}, "at least two"),
+    "a buffer in an unknown CRS": ({"buffer": {"of": LINE, "metres": 5, "crs": "EPSG:2384"}}, "`EPSG:2384` is not known"),
+    "a buffer of a line round the world": (
+        {"buffer": {"of": {"type": "LineString", "coordinates": [[-180, y / 10] for y in range(2)] + [[180, 0], [-180, 1]] * 3}, "metres": 5}},
+        "simplify it",
+    ),
     "an unknown CRS": ({"geojson": polygon(SQUARE), "crs": "EPSG:2384"}, "`EPSG:2384` is not known"),
     "an unknown word": ({"region": "320104"}, "not a way to name an area"),
     "GeoJSON that is a word": ({"geojson": "Polygon"}, "not a GeoJSON type"),

@@ -279,7 +279,8 @@ def test_a_suspension_never_widens_what_an_agency_sees(asked, held, stop, which)
 def test_a_suspension_above_or_below_never_widens_what_is_passed_on(asked, parent, child, stop, of_parent):
     asked = replace(asked, agency="contractor", extent=None)
     before = decide(asked, [parent, child])
-    suspended = replace(parent if of_parent else child, suspensions=(stop,))
+    one = parent if of_parent else child
+    suspended = replace(one, suspensions=(*one.suspensions, stop))
     assert shows_no_more(decide(asked, [suspended, child] if of_parent else [parent, suspended]), before)
 
 

@@ -77,8 +77,9 @@ def test_migrating_again_changes_nothing(settings, database):
 def test_catalogue_and_register_work_over_a_migrated_database(database):
     catalogue, register = SqlCatalogue(database), SqlRegister(database)
     square = shapely.box(118, 32, 119, 33)
-    catalogue.put_divisions([Division(vintage="2024", code="320104", name="秦淮区", level="county", geometry=square)])
-    assert catalogue.division("320104") == ("秦淮区", square) and catalogue.snapshot().layers == {}
+    division = Division(vintage="2024", code="320104", name="秦淮区", level="county", geometry=square)
+    catalogue.put_divisions([division])
+    assert catalogue.division("320104") == division and catalogue.snapshot().layers == {}
     register.add_agency(Agency(agency_id="water", name_zh="水利厅", name_en="Water"))
     _, secret = register.issue_key("water")
     assert register.snapshot().keys and secret not in str(register.snapshot())

@@ -1,12 +1,16 @@
 """What an agreement's words about places become on the ground; shapes that are none are refused in a sentence, at once."""
 
+import math
 import time
 
 import pytest
 import shapely
 
+from agreements.areas import area_of
+from agreements.errors import AreaInvalid
 from geoserver_app.registering import CatalogueGazetteer
-from layers.catalogue import InMemoryCatalogue
+from layers.catalogue import Division, InMemoryCatalogue
+from layers.crs import geodesic_km2
 
 GAZETTEER = CatalogueGazetteer(InMemoryCatalogue())
 
@@ -43,3 +47,24 @@ def test_a_sheet_stands_for_its_frame_and_what_is_no_number_is_told():
         GAZETTEER.sheet("I50Q")
     with pytest.raises(LookupError, match="`999999`"):
         GAZETTEER.division("999999")
+
+
+def test_what_surrounds_a_line_in_gauss_kruger_is_measured_in_metres():
+    line = {"type": "LineString", "coordinates": [[380_000, 3_540_000], [390_000, 3_540_000]]}
+    area = area_of({"buffer": {"of": line, "metres": 500, "crs": "EPSG:4549"}}, GAZETTEER)
+    assert geodesic_km2(area.geometry) == pytest.approx(10 * 1 + math.pi * 0.25, rel=0.003)
+    with pytest.raises(AreaInvalid, match="look like degrees"):
+        area_of({"buffer": {"of": {"type": "Point", "coordinates": [118.7, 32.0]}, "metres": 500, "crs": "EPSG:4549"}}, GAZETTEER)
+    with pytest.raises(AreaInvalid, match="antimeridian"):
+        area_of({"buffer": {"of": {"type": "Point", "coordinates": [179.999, 32.0]}, "metres": 500}}, GAZETTEER)
+
+
+def test_a_division_comes_with_the_vintage_of_its_boundary():
+    catalogue = InMemoryCatalogue()
+    old, new = shapely.box(118, 32, 119, 33), shapely.box(118, 32, 118.5, 33)
+    catalogue.put_divisions(Division(vintage=v, code="320106", name="鼓楼区", level="county", geometry=g) for v, g in (("2012", old), ("2013", new)))
+    gazetteer = CatalogueGazetteer(catalogue)
+    assert gazetteer.division("320106")[2] == "2013"
+    assert area_of({"divisions": "320106", "vintage": "2012"}, gazetteer).geometry.area == pytest.approx(1.0)
+    with pytest.raises(AreaInvalid, match="boundaries of `1999`"):
+        area_of({"divisions": "320106", "vintage": "1999"}, gazetteer)

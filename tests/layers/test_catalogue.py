@@ -103,11 +103,24 @@ def test_a_division_is_found_at_its_latest_vintage(catalogue):
     catalogue.put_divisions([Division(vintage="2012", code="320106", name="鼓楼区", level="county", geometry=old)])
     assert catalogue.put_divisions([Division(vintage="2013", code="320106", name="鼓楼区(新)", level="county", geometry=new),
                                     Division(vintage="2013", code="320107", name="下关区", level="county", geometry=old)]) == 2
-    name, geometry = catalogue.division("320106")
-    assert name == "鼓楼区(新)" and geometry.equals(new)
+    found = catalogue.division("320106")
+    assert (found.name, found.vintage) == ("鼓楼区(新)", "2013") and found.geometry.equals(new)
     assert catalogue.divisions() == (("320106", "鼓楼区(新)", "county", "2013"), ("320107", "下关区", "county", "2013"))
     with pytest.raises(DivisionNotDefined, match="329999"):
         catalogue.division("329999")
+
+
+def test_an_older_vintage_is_still_there_under_its_own_name(catalogue):
+    old, new = shapely.box(118, 32, 119, 33), shapely.box(118, 32, 118.5, 33)
+    catalogue.put_divisions([Division(vintage="2012", code=code, name="x", level="county", geometry=old) for code in ("320106", "320107")])
+    catalogue.put_divisions([Division(vintage="2013", code="320106", name="y", level="county", geometry=new)])
+    assert catalogue.division("320106", "2012").geometry.equals(old)
+    assert catalogue.vintages() == catalogue.vintages("320106") == ("2012", "2013")
+    assert (catalogue.vintages("320107"), catalogue.vintages("999999")) == (("2012",), ())
+    assert [code for code, *_ in catalogue.divisions("2012")] == ["320106", "320107"]
+    assert catalogue.divisions("2013") == (("320106", "y", "county", "2013"),)
+    with pytest.raises(DivisionNotDefined, match="320107.*2013"):
+        catalogue.division("320107", "2013")
 
 
 def test_a_database_without_tables_is_unavailable_not_empty(tmp_path):

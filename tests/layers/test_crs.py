@@ -198,6 +198,59 @@ def test_a_world_view_has_a_scale_although_it_touches_the_pole():
     assert crs.ground_resolution(world) > 4000
 
 
+# Surroundings and square kilometres
+
+ELLIPSOID = pyproj.Geod(ellps="WGS84")
+SHAPES = {
+    "a point": shapely.Point(118.78, 32.04),
+    "a line across three zones": shapely.segmentize(shapely.LineString([(116.4, 31.0), (118.8, 33.2), (121.9, 34.9)]), 0.01),
+    "a line in the far north": shapely.segmentize(shapely.LineString([(110.0, 70.0), (119.0, 72.0)]), 0.01),
+    "a line on the equator": shapely.segmentize(shapely.LineString([(100.0, -0.5), (107.0, 0.5)]), 0.01),
+    "a polygon with a hole": shapely.segmentize(shapely.box(118.0, 32.0, 121.5, 33.0) - shapely.box(119.0, 32.3, 120.0, 32.7), 0.01),
+    "polygons that overlap": shapely.segmentize(
+        shapely.GeometryCollection([shapely.box(118.0, 32.0, 118.1, 32.1), shapely.box(118.05, 32.05, 118.2, 32.2)]), 0.01,
+    ),
+}
+
+
+def metres_away(shape, x, y):
+    """Metres on the ellipsoid from a point to the nearest of a shape, which is found where degrees are as long in both directions."""
+    stretch = math.cos(math.radians(y))
+    flat = shapely.transform(shape, lambda points: points * (stretch, 1))
+    nearest = shapely.shortest_line(flat, shapely.Point(x * stretch, y)).coords[0]
+    return ELLIPSOID.inv(nearest[0] / stretch, nearest[1], x, y)[2]
+
+
+@pytest.mark.parametrize("metres", [5.0, 500.0, 20_000.0])
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_surroundings_of_a_shape_reach_as_far_as_is_said_on_the_ground(name, metres):
+    shape = SHAPES[name]
+    around = crs.buffer(shape, metres)
+    assert around.is_valid and (shape - around).length == 0
+    edge = shapely.get_coordinates(around)
+    for x, y in edge[:: max(1, len(edge) // 25)]:
+        assert metres_away(shape, x, y) == pytest.approx(metres, rel=0.002, abs=0.02)      # an edge of 0.01 degree bends by a centimetre or two
+
+
+@pytest.mark.parametrize("shape, metres", [
+    (shapely.Point(179.999, 30), 500), (shapely.Point(-179.999, 30), 500), (shapely.Point(118, 88.9), 20_000), (shapely.Point(118, 89.9), 1),
+])
+def test_surroundings_that_reach_round_the_world_are_refused(shape, metres):
+    with pytest.raises(OutsideAreaOfUse, match="antimeridian"):
+        crs.buffer(shape, metres)
+
+
+def test_square_kilometres_are_those_of_the_ellipsoid_whatever_way_a_ring_is_drawn():
+    square = shapely.segmentize(shapely.box(118, 32, 119, 33), 0.01)
+    truth = abs(ELLIPSOID.geometry_area_perimeter(square)[0]) / 1e6
+    for shape in (square, square.reverse(), shapely.GeometryCollection([square, shapely.Point(0, 0)])):
+        assert crs.geodesic_km2(shape) == pytest.approx(truth, rel=1e-9)
+    hole = shapely.segmentize(shapely.box(118.2, 32.2, 118.4, 32.4), 0.01)
+    parts = crs.geodesic_km2(square - hole) + crs.geodesic_km2(hole)
+    assert parts == pytest.approx(truth, rel=1e-9)
+    assert crs.geodesic_km2(shapely.Polygon()) == crs.geodesic_km2(shapely.LineString([(118, 32), (119, 32)])) == 0
+
+
 def test_every_rule_of_the_policy_table_names_its_source(config_folder):
     with (config_folder / "datums.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

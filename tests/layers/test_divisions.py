@@ -24,12 +24,12 @@ WEST, EAST = shapely.box(118, 32, 119, 33), shapely.box(119, 32, 120, 33)
 def test_divisions_are_found_by_code_at_their_vintage(catalogue, boundaries):
     path = boundaries({"code": ["320106", "320107"], "name": ["鼓楼区", "下关区"]}, [WEST, EAST])
     assert import_divisions(catalogue, path, "2012") == 2
-    name, area = catalogue.division("320106")
-    assert name == "鼓楼区" and area.equals(WEST)
+    found = catalogue.division("320106")
+    assert (found.name, found.vintage) == ("鼓楼区", "2012") and found.geometry.equals(WEST)
     merged = boundaries({"code": ["320106"], "name": ["鼓楼区"]}, [shapely.union(WEST, EAST)], name="c.gpkg")
     import_divisions(catalogue, merged, "2013")
-    assert catalogue.division("320106")[1].area == pytest.approx(2.0)
-    assert catalogue.division("320107")[0] == "下关区"
+    assert catalogue.division("320106").geometry.area == pytest.approx(2.0)
+    assert catalogue.division("320107").name == "下关区"
 
 
 def test_a_table_of_counties_is_not_read_by_the_codes_of_its_cities(catalogue, boundaries):
@@ -46,13 +46,13 @@ def test_the_level_of_a_plain_table_is_told_by_the_code(catalogue, boundaries):
 
 def test_the_parts_of_one_division_become_one(catalogue, boundaries):
     import_divisions(catalogue, boundaries({"code": ["320106", "320106"], "name": ["x", "x"]}, [WEST, EAST]), "2023")
-    assert catalogue.division("320106")[1].area == pytest.approx(2.0)
+    assert catalogue.division("320106").geometry.area == pytest.approx(2.0)
 
 
 def test_boundaries_in_gauss_kruger_are_kept_in_crs84(catalogue, boundaries):
     area = geopandas.GeoSeries([shapely.box(118.7, 32, 118.8, 32.1)], crs="EPSG:4490").to_crs("EPSG:4549")[0]
     import_divisions(catalogue, boundaries({"code": ["320106"], "name": ["x"]}, [area], crs="EPSG:4549"), "2023")
-    found = catalogue.division("320106")[1]
+    found = catalogue.division("320106").geometry
     assert found.bounds == pytest.approx((118.7, 32, 118.8, 32.1), abs=2e-5)
     assert len(found.exterior.coords) > 40, "an edge that is straight in Gauss-Krueger is no straight line in degrees"
 

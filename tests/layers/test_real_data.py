@@ -77,9 +77,9 @@ def test_an_echarts_map_of_jiangsu_is_refused(refusal, shared_data):
 def test_every_division_of_jiangsu_has_its_code_name_and_boundary(catalogue, shared_data):
     path = shared_data / "jiangsu" / "admin" / "jiangsu_admin_tianditu_cgcs2000.gpkg"
     assert import_divisions(catalogue, path, "2023") == 109
-    name, gulou = catalogue.division("320106")
-    assert name == "鼓楼区" and gulou.contains(shapely.Point(118.77, 32.06))
-    assert catalogue.division("320000")[0] == "江苏省"
+    gulou = catalogue.division("320106")
+    assert gulou.name == "鼓楼区" and gulou.geometry.contains(shapely.Point(118.77, 32.06))
+    assert catalogue.division("320000").name == "江苏省"
     levels = [level for _, _, level, _ in catalogue.divisions()]
     assert {level: levels.count(level) for level in set(levels)} == {"province": 1, "city": 13, "county": 95}
 

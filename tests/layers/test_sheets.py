@@ -4,6 +4,7 @@ import csv
 from fractions import Fraction
 
 import pytest
+import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,3 +99,22 @@ def test_the_sheet_vectors_hold(shared_data):
         assert sheets.encode(float(row["lon_deg"]), float(row["lat_deg"]), letters[int(row["scale_denominator"])]) == row["sheet_number"]
         edges = [float(row[f"{side}_deg"]) for side in ("west", "south", "east", "north")]
         assert list(sheets.sheet_bounds(row["sheet_number"])) == pytest.approx(edges, abs=1e-12)
+
+
+@pytest.mark.parametrize("letter", "EGI")
+def test_the_sheets_that_ground_touches_are_those_whose_frames_share_some_of_it(letter):
+    ground = shapely.Point(118.78, 32.04).buffer(0.07)
+    found = sheets.sheets_touching(ground, letter)
+    assert len(found) == len(set(found)) and shapely.union_all([sheets.sheet_frame(number) for number in found]).covers(ground)
+    assert all(shapely.intersection(sheets.sheet_frame(number), ground).area > 0 for number in found)
+
+
+def test_a_sheet_touches_itself_alone():
+    frame = sheets.sheet_frame("I50G095077")
+    assert sheets.sheets_touching(frame) == ["I50G095077"]
+    assert sheets.sheets_touching(shapely.Polygon()) == []
+
+
+def test_too_many_sheets_are_not_listed():
+    with pytest.raises(SheetNumberInvalid, match="coarser scale"):
+        sheets.sheets_touching(shapely.box(110, 30, 122, 36), "K")
