@@ -167,7 +167,6 @@ class Agreement:
     purpose: str = ""
     credit: str = ""                             # line shown beside the data
     basis: tuple[str, ...] = ()                  # laws and notices it rests on
-    contributions: tuple[dict, ...] = field(default=(), hash=False)   # what the grantee gives back, in the document's own words
     parent: str | None = None                    # id of the agreement whose grantee is the grantor here: nothing counts that it does not grant
     quota: Quota | None = None                 # None is without limit
     mark: Mark | None = None                     # written over every picture that it lets out

@@ -16,6 +16,7 @@ from agreements import register_sql
 from agreements.decision import decide
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, KeyNotDefined, RegisterUnavailable
 from agreements.model import BUREAU, Agency, Effect, Operation, ScaleWindow, State, Suspension, Term
+from agreements.record import Contribution, Record
 from agreements.register import InMemoryRegister, SqlRegister, metadata
 
 WATER = Agency(agency_id="water", name_zh="省水利厅", name_en="Department of Water Resources")
@@ -85,7 +86,7 @@ RICH = agreement(
     ),
     grant(clause="3.2", attributes=None, area=replace(WEST, title="秦淮区 (320104)", words='{"divisions": ["320104"]}')),
     suspensions=(Suspension(reason="汛期", since=at(2026, 6, 1), until=at(2026, 7, 1), layers=frozenset({"dem"}), area=EAST),),
-    title="与省水利厅共享协议", purpose="flood", credit="Bureau", basis=("notice 3",), contributions=({"dataset": "水闸", "count": 3},),
+    title="与省水利厅共享协议", purpose="flood", credit="Bureau", basis=("notice 3",), record=Record(contributions=(Contribution(dataset="水闸", cadence="P3M"),)),
 )
 
 
