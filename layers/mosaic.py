@@ -69,7 +69,7 @@ class MosaicReader:
 
     def __init__(self, folder: Path, edition: Edition):
         self.edition = edition
-        self._mosaics = tuple(_OpenMosaic(folder, mosaic, edition) for mosaic in edition.mosaics)
+        self._mosaics = tuple(OpenMosaic(folder, mosaic, edition) for mosaic in edition.mosaics)
 
     def read(self, view: View, *, margin: int = 0, paint: Paint | None = None) -> Patch | None:
         """The pixels of `view`, or None where the edition has none.
@@ -129,7 +129,7 @@ class _Level(NamedTuple):
     height: int
 
 
-class _OpenMosaic:
+class OpenMosaic:
     """A mosaic ready to be read."""
 
     def __init__(self, folder: Path, mosaic: Mosaic, edition: Edition):
@@ -137,7 +137,7 @@ class _OpenMosaic:
         self._index = str(folder / mosaic.index)
         self._overview = str(folder / mosaic.overview) if mosaic.overview else None
         self._is_elevation = edition.product is ProductType.DEM
-        self._nearest = edition.nearest
+        self.nearest = edition.nearest
         self._bounds_in = lru_cache(maxsize=32)(self._transformed_bounds)
 
     @cached_property
@@ -155,28 +155,28 @@ class _OpenMosaic:
         return tuple(levels)
 
     def read(self, view: View, paint: Paint | None) -> Patch | None:
-        part = self._part(view)
+        part = self.part(view)
         if part is None:
             return None
-        pixel_map = PixelMap(view, part, self._to_source(view.crs))
+        pixel_map = PixelMap(view, part, self.to_source(view.crs))
         level, positions = self._level_for(pixel_map)
         shrink = self._shrink(pixel_map.step / level.factor)
         window = _window(positions, level, shrink)
         return self._moved(view, part, positions, level, window, shrink, paint) if window else None
 
     def sample(self, x: float, y: float, crs: str) -> tuple[float, ...] | None:
-        cols, rows = self._to_source(crs)(np.array([x]), np.array([y]))
+        cols, rows = self.to_source(crs)(np.array([x]), np.array([y]))
         if not (np.isfinite(cols).all() and np.isfinite(rows).all()):
             return None
         level, col, row = self.levels[0], int(np.floor(cols[0])), int(np.floor(rows[0]))
         if not (0 <= col < level.width and 0 <= row < level.height):
             return None
-        values, valid = self._pixels(level, Window(col, row, 1, 1))
+        values, valid = self.pixels(level, Window(col, row, 1, 1))
         if valid is not None and not valid.all():
             return None
         return tuple(float(value) for value in np.atleast_1d(values[0, 0]))
 
-    def _part(self, view: View) -> Part | None:
+    def part(self, view: View) -> Part | None:
         """The pixels of `view` that this mosaic may touch, by its box."""
         bounds = self._bounds_in(view.crs)
         if bounds is None or not bounds.intersects(view.bounds):
@@ -201,7 +201,7 @@ class _OpenMosaic:
         except OutsideAreaOfUse:
             return None
 
-    def _to_source(self, crs: str) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    def to_source(self, crs: str) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         mosaic = self.mosaic
         transform = None if crs == mosaic.crs else crs_room.transformer(crs, mosaic.crs).transform
 
@@ -215,7 +215,7 @@ class _OpenMosaic:
         """The coarsest level that is fine enough, or a coarser one still where its window would be too large."""
         candidates = [level for level in self.levels if level.factor <= COARSEST_ALLOWED * pixel_map.step] or [self.levels[0]]
         first = self.levels.index(candidates[-1])
-        if self._nearest and first > 0:
+        if self.nearest and first > 0:
             positions = pixel_map.positions(self.levels[0].factor)
             if _pixel_count(_window(positions, self.levels[0])) <= MOST_EXACT_PIXELS:
                 return self.levels[0], positions
@@ -228,12 +228,12 @@ class _OpenMosaic:
 
     def _shrink(self, pixels: float) -> int:
         """Pixels of a level averaged to one, each way, where a pixel of the view spans `pixels`: 1 unless no level is coarse enough."""
-        return 1 if self._nearest or pixels < 2 * COARSEST_ALLOWED else int(pixels)
+        return 1 if self.nearest or pixels < 2 * COARSEST_ALLOWED else int(pixels)
 
     def _moved(
         self, view: View, part: Part, positions: Positions, level: _Level, window: Window, shrink: int, paint: Paint | None
     ) -> Patch | None:
-        values, valid = self._pixels(level, window)
+        values, valid = self.pixels(level, window)
         if valid is not None and not valid.any():
             return None
         if shrink > 1:
@@ -245,17 +245,17 @@ class _OpenMosaic:
             picked, kept = _cut_out(values, valid, shift[0] - window.col_off, shift[1] - window.row_off, part.shape)
         else:
             picked, kept = self._sampled(values, valid, positions, window, shrink)
-        return _placed(view, part, picked, kept)
+        return placed(view, part, picked, kept)
 
     def _sampled(
         self, values: np.ndarray, valid: np.ndarray | None, positions: Positions, window: Window, shrink: int
     ) -> tuple[np.ndarray, np.ndarray | None]:
         offset = window.col_off, window.row_off
-        if valid is None and not self._nearest and positions.lie_within(window.width, window.height, *offset):
+        if valid is None and not self.nearest and positions.lie_within(window.width, window.height, *offset):
             return mix(values, *positions.maps(*offset, shrink)), None
-        return resample(values, valid, *positions.places(*offset, shrink), nearest=self._nearest)
+        return resample(values, valid, *positions.places(*offset, shrink), nearest=self.nearest)
 
-    def _pixels(self, level: _Level, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+    def pixels(self, level: _Level, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         return _read_pixels(_handles.open(level.path, level.overview), window, self._is_elevation)
 
     def _painted(
@@ -313,7 +313,7 @@ def _cut_out(values: np.ndarray, valid: np.ndarray | None, col: int, row: int, s
     return picked, kept
 
 
-def _placed(view: View, part: Part, picked: np.ndarray, kept: np.ndarray | None) -> Patch:
+def placed(view: View, part: Part, picked: np.ndarray, kept: np.ndarray | None) -> Patch:
     """The part's pixels in their place in the view; nothing is left under pixels that aren't valid. `kept` None: all of them are."""
     valid = np.ones(part.shape, bool) if kept is None else kept > 0
     if kept is not None and not valid.all():

@@ -12,8 +12,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from layers import crs as crs_room
+from layers.crs import finest_unit
 from layers.model import Bounds, View
-from tiles.clip import Rings
+from tiles.clip import HAIR, Footprint, Rings
 from tiles.grids import TileMatrixSet
 
 TileClass = Literal["inside", "edge", "outside"]
@@ -44,7 +45,7 @@ class ServedArea:
         self.geometry = geometry if self.is_world else shapely.segmentize(geometry, LONGEST_EDGE)
         self.digest = digest
         self._compiled: dict[str, _CompiledArea] = {}
-        self._quadtrees: dict[str, _Quadtree] = {}
+        self._quadtrees: dict[str | tuple[str, Footprint], _Quadtree] = {}
         self._lock = threading.Lock()
         if not self.is_world:
             shapely.prepare(self.geometry)
@@ -58,8 +59,9 @@ class ServedArea:
         """The area in `crs`, x before y; empty where none of it lies within what `crs` can express."""
         return self._in(crs).geometry
 
-    def mask(self, view: View) -> np.ndarray | bool:
-        """True or False where all pixels are alike, else (row, col) of bool: True where the pixel's centre is inside."""
+    def mask(self, view: View, footprint: Footprint | None = None) -> np.ndarray | bool:
+        """True or False where all pixels are alike, else (row, col) of bool: True where the pixel's centre is inside or, with a footprint,
+        all of that."""
         if self.is_world:
             return True
         compiled = self._in(view.crs)
@@ -67,22 +69,33 @@ class ServedArea:
         with self._lock:
             if not shapely.intersects(compiled.geometry, box):
                 return False
-            if shapely.covers(compiled.geometry, box):
+            if shapely.covers(compiled.geometry, box if footprint is None else _around(view, footprint)):
                 return True
-        return compiled.rings.mask(view)
+        visible = compiled.rings.mask(view)
+        if footprint is not None:
+            visible &= ~compiled.rings.touched(view, *footprint.half_sides(view))
+        return visible
 
-    def classify(self, tms: TileMatrixSet, z: int, row: int, col: int) -> TileClass:
+    def classify(self, tms: TileMatrixSet, z: int, row: int, col: int, footprint: Footprint | None = None) -> TileClass:
         """Whether a tile lies wholly inside, wholly outside, or on the edge: a dictionary look-up for tiles seen before or within such a one."""
         if self.is_world:
             return "inside"
-        tree = self._quadtrees.get(tms.id)
+        key = tms.id if footprint is None else (tms.id, footprint)
+        tree = self._quadtrees.get(key)
         if tree is None:
-            tree = self._quadtrees.setdefault(tms.id, _Quadtree(self._in(tms.crs).geometry, tms, self._lock))
+            tree = self._quadtrees.setdefault(key, _Quadtree(self._in(tms.crs).geometry, tms, self._lock, footprint))
         return tree.classify(z, row, col)
 
     def has_point(self, lon: float, lat: float) -> bool:
         with self._lock:
             return bool(shapely.contains_xy(self.geometry, lon, lat))
+
+    def has_around(self, lon: float, lat: float, metres: float) -> bool:
+        """Whether everything within `metres` of the place, east, north, west and south, lies inside."""
+        across = metres / finest_unit(Bounds(lon, lat, lon, lat), "CRS:84")
+        along = metres / finest_unit(Bounds(lon, 0.0, lon, 0.0), "CRS:84")
+        with self._lock:
+            return bool(shapely.covers(self.geometry, shapely.box(lon - across, lat - along, lon + across, lat + along)))
 
     def cut(self, geometry: BaseGeometry) -> BaseGeometry:
         """The part of `geometry` (CRS84) inside the area: truly cut, holes and Z kept; empty where there is none."""
@@ -116,12 +129,12 @@ class _Quadtree:
     one for a tile and one for a mask, end the process.
     """
 
-    def __init__(self, geometry: BaseGeometry, tms: TileMatrixSet, lock: threading.Lock):
-        self.geometry, self.tms, self.lock = geometry, tms, lock
+    def __init__(self, geometry: BaseGeometry, tms: TileMatrixSet, lock: threading.Lock, footprint: Footprint | None = None):
+        self.geometry, self.tms, self.lock, self.footprint = geometry, tms, lock, footprint
         self.nodes: dict[tuple[int, int, int], TileClass] = {}
 
     def classify(self, z: int, row: int, col: int) -> TileClass:
-        nodes = self.nodes
+        nodes = self.nodes                  # a wider tile's footprints hold those of the tiles within: what is true of it is true of them
         for up in range(z + 1):
             known = nodes.get((z - up, row >> up, col >> up))
             if known is not None:
@@ -144,8 +157,16 @@ class _Quadtree:
         return "edge"
 
     def _ask(self, z: int, row: int, col: int) -> TileClass:
-        box = shapely.box(*self.tms.bounds(z, row, col))
+        view = self.tms.view(z, row, col)
+        box = shapely.box(*view.bounds)
         with self.lock:
             if not shapely.intersects(self.geometry, box):
                 return "outside"
-            return "inside" if shapely.covers(self.geometry, box) else "edge"
+            return "inside" if shapely.covers(self.geometry, box if self.footprint is None else _around(view, self.footprint)) else "edge"
+
+
+def _around(view: View, footprint: Footprint) -> BaseGeometry:
+    """The footprints of all pixels of a view together."""
+    (half_x, half_y), (step_x, step_y), bounds = footprint.half_sides(view), view.resolution, view.bounds
+    more_x, more_y = ((half - step / 2) * (1 - HAIR) for half, step in ((half_x, step_x), (half_y, step_y)))
+    return shapely.box(bounds.left - more_x, bounds.bottom - more_y, bounds.right + more_x, bounds.top + more_y)

@@ -234,10 +234,10 @@ def test_every_level_shows_the_same_ground_at_the_same_place(wide, resolution):
 def test_a_view_of_the_whole_reads_no_more_than_a_small_level(wide):
     mosaic = wide._mosaics[0]
     read = []
-    original = mosaic._pixels
-    mosaic._pixels = lambda level, window: read.append(window.width * window.height) or original(level, window)
+    original = mosaic.pixels
+    mosaic.pixels = lambda level, window: read.append(window.width * window.height) or original(level, window)
     wide.read(view_of("EPSG:3857", Bounds(LEFT, TOP - 2560, LEFT + 2560, TOP), 40.0))
-    del mosaic._pixels
+    del mosaic.pixels
     assert sum(read) < 400 * 400
 
 

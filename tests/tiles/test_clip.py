@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rasterio.transform import from_bounds
 
 from layers.model import Bounds, View
-from tiles.clip import Rings
+from tiles.clip import Footprint, Rings
 
 
 def view(width=64, height=48, bounds=Bounds(0.0, 0.0, 64.0, 48.0)):
@@ -87,3 +87,63 @@ def test_whole_number_corners_and_odd_resolutions_never_disagree_with_a_point_te
     x = looked.bounds.left + (cols + 0.5) * step
     y = looked.bounds.top - (rows + 0.5) * step
     assert (shapely.distance(shapely.boundary(area), shapely.points(x, y)) < 1e-9).all()
+
+
+# The strict rule
+
+def whole(geometry, looked, half_x, half_y):
+    """One covering test a pixel: its rectangle, a hair smaller, lies within the area."""
+    step_x, step_y = looked.resolution
+    x, y = np.meshgrid(
+        looked.bounds.left + (np.arange(looked.width) + 0.5) * step_x, looked.bounds.top - (np.arange(looked.height) + 0.5) * step_y,
+    )
+    half_x, half_y = half_x * (1 - 2e-6), half_y * (1 - 2e-6)
+    return shapely.covers(geometry, shapely.box(x - half_x, y - half_y, x + half_x, y + half_y))
+
+
+def strictly(geometry, looked, half_x, half_y):
+    rings = Rings(geometry)
+    return rings.mask(looked) & ~rings.touched(looked, half_x, half_y)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("half", [(0.5, 0.5), (1.7, 0.9), (6.0, 6.0)])
+def test_a_pixel_is_strictly_inside_when_its_whole_rectangle_is(seed, half):
+    area = shapely.make_valid(star(seed, 30))
+    assert (strictly(area, view(), *half) == whole(area, view(), *half)).all()
+
+
+def test_islands_holes_and_level_edges_hold_for_rectangles_too():
+    area = shapely.union_all([shapely.box(2, 2, 60, 46).difference(shapely.box(10.2, 10.2, 50.7, 40.7)), shapely.box(20, 15, 40, 35)])
+    for half in (0.5, 1.0, 3.25):
+        seen = strictly(area, view(), half, half)
+        assert (seen == whole(area, view(), half, half)).all() and seen.any()
+
+
+def test_an_area_that_ends_on_the_edges_of_pixels_loses_none_of_them():
+    seen = strictly(shapely.box(10, 10, 20, 30), view(), 0.5, 0.5)
+    assert seen.sum() == 200
+    assert strictly(shapely.box(10.01, 10, 20, 30), view(), 0.5, 0.5).sum() == 180
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(-10, 74), st.integers(-10, 58)), min_size=3, max_size=9), st.floats(0.3, 3.0), st.floats(0.5, 4.0))
+def test_any_polygon_shows_the_rectangles_that_it_covers(corners, step, size):
+    area = shapely.make_valid(shapely.Polygon(corners))
+    looked = view(40, 30, Bounds(-3.0, -3.0, -3.0 + 40 * step, -3.0 + 30 * step))
+    area = shapely.union_all([part for part in shapely.get_parts(area) if part.geom_type in ("Polygon", "MultiPolygon")])
+    seen, truth = strictly(area, looked, size * step, size * step), whole(area, looked, size * step, size * step)
+    rows, cols = np.nonzero(seen != truth)
+    x, y = looked.bounds.left + (cols + 0.5) * step, looked.bounds.top - (rows + 0.5) * step
+    half = size * step
+    inner = shapely.box(*(v for v in (x - half, y - half, x + half, y + half)))
+    assert (np.abs(shapely.distance(shapely.boundary(area), shapely.boundary(inner))) < 1e-5 * max(half, 1)).all()
+
+
+def test_a_footprint_holds_the_pixel_and_every_source_pixel_that_may_be_mixed_into_it():
+    looked = view(64, 48)                                             # pixels of 1 m
+    assert Footprint().half_sides(looked) == (0.5, 0.5)
+    assert Footprint(source=5.0, reach=3.0).half_sides(looked) == (15.0, 15.0)
+    assert Footprint(source=0.2, reach=2.0).half_sides(looked) == (2.5, 2.5)      # read from a level of 1.25 m at most
+    degrees = View(crs="EPSG:4490", bounds=Bounds(118.0, 59.0, 118.01, 60.0), width=10, height=1000)
+    assert Footprint(source=1000.0, reach=1.0).half_sides(degrees)[0] == pytest.approx(1000 / (111_319.5 * 0.5), rel=1e-3)
