@@ -1,4 +1,4 @@
-"""`make run`: a synthetic county, three agencies with agreements that differ, and where to find them. Built once, each step resumable."""
+"""`make run`: a synthetic county, 22 agencies with agreements that differ, and where to find them. Built once, each step resumable."""
 
 import json
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from agreements.model import BUREAU, Agency
+from agreements.model import BUREAU
 from agreements.register import SqlRegister
 from geoserver_app.database import connect, migrate
 from geoserver_app.demo_keys import demo_keys, keep_demo_keys
 from geoserver_app.gate import Gate
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.ingesting import ingest
-from geoserver_app.registering import read_agreements
+from geoserver_app.samples import add_parties, load_samples, sample_parties
 from geoserver_app.settings import Settings
 from layers.catalogue import SqlCatalogue
 from tiles.engine import Engine
@@ -30,8 +30,10 @@ def build_demo(settings: Settings, console: Console) -> dict:
     catalogue, register = SqlCatalogue(database), SqlRegister(database)
     demo = YAML(typ="safe").load((settings.config / "demo" / "demo.yaml").read_text("utf-8"))
     _add_missing_layers(settings, catalogue, demo["layers"], console)
-    _add_parties(settings, register, demo["agencies"])
-    _add_agreements(settings, catalogue, register)
+    parties = [*demo["agencies"], *sample_parties(settings.config)]
+    add_parties(register, parties)
+    _issue_keys(settings, register, parties)
+    load_samples(catalogue, register, settings.config)
     description = describe(settings, catalogue, register)
     _write(settings.data / DESCRIPTION, description)
     database.dispose()
@@ -53,19 +55,12 @@ def _add_missing_layers(settings: Settings, catalogue: SqlCatalogue, wanted: lis
         ingest(settings, paths=getattr(files, layer["files"]), console=console, **{k: v for k, v in layer.items() if k != "files"})
 
 
-def _add_parties(settings: Settings, register: SqlRegister, agencies: list[Mapping]) -> None:
-    known, keys = {agency.agency_id for agency in register.agencies()}, demo_keys(settings.data)
-    for agency in agencies:
-        if agency["id"] not in known:
-            register.add_agency(Agency(agency_id=agency["id"], name_zh=agency["name_zh"], name_en=agency["name_en"]))
-        if agency["id"] not in keys:
-            keys[agency["id"]] = register.issue_key(agency["id"], label="demo")[1]
+def _issue_keys(settings: Settings, register: SqlRegister, parties: list[Mapping]) -> None:
+    keys = demo_keys(settings.data)
+    for party in parties:
+        if party["id"] not in keys:
+            keys[party["id"]] = register.issue_key(party["id"], label="demo", app=party.get("app", ""), purpose=party.get("purpose", ""))[1]
             keep_demo_keys(settings.data, keys)
-
-
-def _add_agreements(settings: Settings, catalogue: SqlCatalogue, register: SqlRegister) -> None:
-    for agreement, text in read_agreements(catalogue, sorted((settings.config / "demo" / "agreements").glob("*.yaml"))):
-        register.register(agreement, text)
 
 
 def describe(settings: Settings, catalogue: SqlCatalogue, register: SqlRegister) -> dict:
@@ -95,14 +90,18 @@ class _NoRecord:
         return ""
 
 
+SHOWN = 3
+"""Agencies whose addresses are printed; the others are in the viewer and in demo.json."""
+
+
 def print_addresses(description: dict, console: Console) -> None:
-    base = description["base_url"]
+    base, agencies = description["base_url"], description["agencies"]
     console.print(f"\n[bold]{base}/[/]  the viewer 浏览器查看\n\nto paste into QGIS 粘贴到 QGIS:")
-    for agency in description["agencies"]:
+    for agency in agencies[:SHOWN]:
         console.print(f"  {agency['name']} {agency['name_en']}: {', '.join(agency['layers'])}")
         console.print(f"    WMS   {base}/ows?key={agency['key']}", soft_wrap=True, highlight=False)
         console.print(f"    WMTS  {base}/wmts?key={agency['key']}", soft_wrap=True, highlight=False)
-    console.print("\nkeys and bounds for scripts: demo.json in the data folder\n")
+    console.print(f"\nkeys and bounds of all {len(agencies)} agencies, for scripts: demo.json in the data folder\n")
 
 
 def _write(path: Path, content: dict) -> None:

@@ -34,7 +34,7 @@ def serve(settings: Settings, bind, port, workers):
 @click.option("--build-only", is_flag=True, help="Build the demo and stop.")
 @click.pass_obj
 def demo(settings: Settings, port, build_only):
-    """Build the model county and its three agencies once, then serve them."""
+    """Build the model county and its 22 agencies once, then serve them."""
     from geoserver_app.demo import build_demo, print_addresses
     from geoserver_app.server import check_port
     from geoserver_app.server import serve as run
