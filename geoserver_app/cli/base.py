@@ -3,7 +3,7 @@
 
 import json
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -77,14 +77,15 @@ def opened(settings: Settings):
 
     migrate(settings)
     database = connect(settings.database_url)
-    return SqlCatalogue(database), SqlRegister(database)
+    return SqlCatalogue(database), SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours))
 
 
 def noted(settings: Settings, operation: str, object_id: str) -> None:
     """The record of what was done at the shell of this machine, where nobody is signed in."""
-    from geoserver_app.decision_log import DecisionLog
+    from geoserver_app.audit.store import anchored_log
+    from geoserver_app.database import connect
 
-    log = DecisionLog(settings.decisions)
+    log = anchored_log(settings, connect(settings.database_url))
     log.write({"event": "admin.acted", "operation": operation, "agency": None, "actor": "operator", "object": object_id, "outcome": "done"})
     log.close()
 
