@@ -56,7 +56,7 @@ def _enter(operation: ApiOperation, places: Mapping[str, str]) -> flask.Response
         answer = operation.function(visit, **places, **_sent(operation))
         answer = answer if isinstance(answer, Answer) else Answer(content=answer)
     except Exception as error:
-        fault = _as_fault(error, places, language)
+        fault = as_fault(error, _object(places), language)
         _record(operation, signed_in, _object(places), fault)
         raise fault from error
     _record(operation, signed_in, answer.object_id or _object(places), None, answer.status or operation.status)
@@ -67,6 +67,8 @@ def _enter(operation: ApiOperation, places: Mapping[str, str]) -> flask.Response
 
 def _signed_in(operation: ApiOperation) -> SignedIn | None:
     """By token or by cookie, never by a key of an agency. Raises NotSignedIn, TooManyGuesses, AccountsUnavailable."""
+    if not operation.roles:
+        return None
     authorization = flask.request.headers.get("Authorization")
     if authorization is None:
         signed_in = signed_in_by_cookie()
@@ -75,7 +77,7 @@ def _signed_in(operation: ApiOperation) -> SignedIn | None:
         signed_in = services().accounts.by_token(secret.strip()) if scheme.lower() == "bearer" else None
         if signed_in is None and (seconds := services().bad_keys.note(address())):
             raise TooManyGuesses(seconds)
-    if signed_in is None and operation.roles:
+    if signed_in is None:
         raise NotSignedIn()
     return signed_in
 
@@ -131,7 +133,7 @@ def _body(kind: type[BaseModel] | Text) -> BaseModel | str:
 
 # -- what went wrong
 
-def _as_fault(error: Exception, places: Mapping[str, str], language: str) -> Exception:
+def as_fault(error: Exception, object_id: str | None, language: str) -> Exception:
     """What the rooms refuse, as the API tells it; anything else as it is."""
     match error:
         case AccountInvalid(field=""):
@@ -141,7 +143,7 @@ def _as_fault(error: Exception, places: Mapping[str, str], language: str) -> Exc
         case SignInRefused():
             return NotSignedIn(error.code)
         case PersonNotDefined() | TokenNotDefined() | AgencyNotDefined() | AgreementNotDefined() | KeyNotDefined():
-            return NothingThere(_object(places) or "")
+            return NothingThere(object_id or "")
         case AccountsError():
             return InConflict(sentence(error.code, error.detail, language))
         case DocumentInvalid():

@@ -9,6 +9,7 @@ import flask
 
 from agreements.lifecycle import Role
 from geoserver_app.accounts import AccountInvalid, Person, SignedIn, SignInRefused
+from geoserver_app.api.door import as_fault
 from geoserver_app.api.faults import NotAllowed
 from geoserver_app.errors import contact, told
 from geoserver_app.guessing import TooManyGuesses
@@ -184,10 +185,10 @@ def _onward() -> str:
 def _form(template: str, visitor: tuple[str, str], error: Exception | None = None) -> flask.Response:
     """A form, with what was wrong with the one before. `visitor` pairs the visitor's cookie ("": none is needed) with the form's token."""
     tongue = language_of(flask.request.environ)
-    words = told(error, tongue, contact(tongue)) if error else None
+    words = told(as_fault(error, None, tongue), tongue, contact(tongue)) if error else None
     page = flask.render_template(
         template, language=tongue, say=lambda chinese, english: chinese if tongue == CHINESE else english, csrf=visitor[1],
-        onward=_onward(), error=words and words.detail, person=current_person(),
+        onward=_onward(), error=words and (words.errors[0]["detail"] if words.errors else words.detail), person=current_person(),
         login=flask.request.form.get("login", "")[:63],
     )
     response = flask.make_response(page, words.status if words else 200)

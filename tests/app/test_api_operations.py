@@ -1,0 +1,197 @@
+"""Every operation of the API by everybody: who may, who may not, who is told that there is nothing."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from api_office import EVERYBODY, PASSWORD, Office
+
+from agreements.lifecycle import Role
+from geoserver_app.api.operation import Text
+from geoserver_app.api.resources import OPERATIONS
+
+
+@dataclass(frozen=True)
+class Case:
+    """What `statuses` are answered to those of EVERYBODY, in that order, by an operation on what `arrange` prepared for it."""
+
+    statuses: str
+    arrange: Callable[[Office], dict] = lambda office: {}
+    content: Callable[[dict], dict] = lambda places: {}
+    query: str = ""
+
+    def expected(self) -> dict[str, int]:
+        return dict(zip(EVERYBODY, map(int, self.statuses.split()), strict=True))
+
+
+def a_key(office: Office) -> dict:
+    return {"key_id": office.house.services.register.issue_key("water", "theirs")[0].key_id}
+
+
+def a_person(office: Office) -> dict:
+    office.person(login := f"someone-{len(office.accounts.people())}", "auditor")
+    return {"login": login}
+
+
+def a_token(office: Office) -> dict:
+    places = a_person(office)
+    token, _ = office.accounts.issue_token(places["login"], "", [Role.AUDITOR], office.accounts.clock() + timedelta(days=1))
+    return places | {"token_id": token.token_id}
+
+
+def sends(**body) -> Callable[[dict], dict]:
+    return lambda places: {"json": body}
+
+
+#                          anonymous administrator approver auditor data_manager member stranger
+CASES = {
+    "session.open":           Case("201 201 201 201 201 201 201", arrange=a_person, content=lambda places: {"json": places | {"password": PASSWORD}}),
+    "session.get":            Case("401 200 200 200 200 200 200"),
+    "session.close":          Case("401 204 204 204 204 204 204"),
+    "session.password":       Case("401 422 422 422 422 422 422", content=sends(current=PASSWORD, new="short")),
+    "session.tokens":         Case("401 200 200 200 200 200 200"),
+    "session.tokens.issue":   Case("401 422 422 422 422 422 422", content=sends(label="x", roles=["member"], expires="2020-01-01T00:00:00+08:00")),
+    "session.tokens.revoke":  Case("401 404 404 404 404 404 404", arrange=lambda office: {"token_id": a_token(office)["token_id"]}),
+    "people.list":            Case("401 200 403 200 403 403 403"),
+    "people.add":             Case("401 422 403 403 403 403 403", content=sends(login="x")),
+    "people.get":             Case("401 200 403 200 403 403 403", arrange=a_person),
+    "people.change":          Case("401 200 403 403 403 403 403", arrange=a_person, content=sends(name="Another")),
+    "people.password":        Case("401 204 403 403 403 403 403", arrange=a_person, content=sends(password="another long password")),
+    "people.tokens":          Case("401 200 403 200 403 403 403", arrange=a_person),
+    "people.tokens.revoke":   Case("401 204 403 403 403 403 403", arrange=a_token),
+    "agencies.list":          Case("401 200 200 200 200 200 200"),
+    "agencies.get":           Case("401 200 200 200 200 200 404", arrange=lambda office: {"agency": "water"}),
+    "agencies.put":           Case("401 200 403 403 403 403 403", arrange=lambda office: {"agency": "water"}, content=sends(name_zh="水利厅", name_en="Water")),
+    "keys.list":              Case("401 200 200 200 200 200 200", query="agency=water"),
+    "keys.get":               Case("401 200 200 200 200 200 404", arrange=a_key),
+    "keys.issue":             Case("401 201 403 403 403 403 403", content=sends(agency="water", label="new")),
+    "keys.revoke":            Case("401 204 403 403 403 204 404", arrange=a_key),
+}
+
+
+@pytest.fixture(scope="module")
+def office(lasting_house) -> Office:
+    return Office(lasting_house)
+
+
+def ask(office: Office, name: str, visitor, *, headers=None, csrf=None, places=None, **content):
+    case, operation = CASES[name], OPERATIONS[name]
+    places = case.arrange(office) if places is None else places
+    path = operation.path.format(**places) + (f"?{case.query}" if case.query else "")
+    return visitor.ask(f"{operation.method} {path}", headers=headers, csrf=csrf, **(content or case.content(places)))
+
+
+def test_the_table_has_every_operation_and_no_other():
+    assert CASES.keys() == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("login", EVERYBODY)
+@pytest.mark.parametrize("name", CASES)
+def test_everybody_gets_what_the_table_says_and_leaves_a_record_of_it(office, name, login):
+    before = len(office.acts())
+    answer = ask(office, name, office.visitor(login))
+    assert answer.status_code == CASES[name].expected()[login], answer.text
+    (act,) = office.acts()[before:]
+    assert (act["operation"], act["status"]) == (name, answer.status_code)
+    assert act["actor"] == (None if login == "anonymous" or not OPERATIONS[name].roles else login)
+    assert act["outcome"] == ("done" if answer.status_code < 300 else "invalid" if answer.status_code == 422 else "refused")
+    if answer.status_code >= 400:
+        assert answer.content_type == "application/problem+json; charset=utf-8" and answer.json["status"] == answer.status_code
+
+
+@pytest.mark.parametrize("login", EVERYBODY[1:])
+@pytest.mark.parametrize("name", [name for name in CASES if OPERATIONS[name].roles])
+def test_a_token_opens_what_its_person_may_do_but_what_takes_a_person(office, name, login):
+    expected = CASES[name].expected()[login]
+    answer = ask(office, name, office.visitor(), headers=office.token(login))
+    assert answer.status_code == (403 if OPERATIONS[name].by_session else expected), answer.text
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if OPERATIONS[name].body is not None and OPERATIONS[name].roles])
+def test_nothing_of_a_body_is_read_before_the_role_is_known(office, name):
+    """A body that can't be read, or too much of it, makes no difference to who may not send any."""
+    for login in EVERYBODY:
+        expected = CASES[name].expected()[login]
+        if expected in (401, 403):
+            for content in ({"data": b"\xff" * 100, "content_type": "text/plain"}, {"data": b"{" * (20 << 20), "content_type": "application/json"}):
+                assert ask(office, name, office.visitor(login), **content).status_code == expected
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if OPERATIONS[name].body is not None])
+def test_a_body_that_can_t_be_meant_is_told_as_it_is(office, name):
+    login = next((login for login in ("administrator", *EVERYBODY) if CASES[name].expected()[login] not in (401, 403)), "anonymous")
+    operation, visitor = OPERATIONS[name], office.visitor(login)
+    media_type = operation.body.media_types[0] if isinstance(operation.body, Text) else "application/json"
+    assert ask(office, name, visitor, data=b"x" * (operation.largest + 1), content_type=media_type).status_code == 413
+    assert ask(office, name, visitor, data=b"a=b", content_type="application/x-www-form-urlencoded").status_code == 415
+    faulty = ask(office, name, visitor, data=b"\xff\xfe", content_type=media_type)
+    assert faulty.status_code == 422 and faulty.json["errors"]
+
+
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.changes and operation.roles])
+@pytest.mark.parametrize("trick", ("no token", "another token", "a token of another session", "another origin", "null origin", "another site", "same site"))
+def test_no_other_site_makes_a_browser_change_anything(office, name, trick):
+    login = next(login for login in ("administrator", "member") if CASES[name].expected()[login] != 403)
+    visitor = office.visitor(login)
+    given = {
+        "no token": {"csrf": ""}, "another token": {"csrf": "0" * 64}, "a token of another session": {"csrf": office.visitor(login).csrf},
+        "another origin": {"headers": {"Origin": "https://evil.test"}}, "null origin": {"headers": {"Origin": "null"}},
+        "another site": {"headers": {"Sec-Fetch-Site": "cross-site"}}, "same site": {"headers": {"Sec-Fetch-Site": "same-site"}},
+    }[trick]
+    answer = ask(office, name, visitor, **given)
+    assert (answer.status_code, answer.json["title"]) == (403, "form forged")
+
+
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.changes and operation.roles])
+def test_pages_of_ours_change_things(office, name):
+    login = next(login for login in ("administrator", "member") if CASES[name].expected()[login] != 403)
+    for headers in ({"Origin": "http://maps.test"}, {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}):
+        assert ask(office, name, office.visitor(login), headers=headers).status_code == CASES[name].expected()[login]
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.expected()["stranger"] == 404 and case.expected()["member"] != 404])
+def test_what_is_another_agency_s_and_what_does_not_exist_are_answered_alike(office, name):
+    places = CASES[name].arrange(office)
+    absent = dict.fromkeys(places, "absent")
+    theirs, none = (ask(office, name, office.visitor("stranger"), places=one) for one in (places, absent))
+    assert (theirs.status_code, none.status_code) == (404, 404)
+    told = theirs.text
+    for value in places.values():
+        told = told.replace(value, "absent")
+    assert told == none.text
+    lengths = {"Content-Length": ""}
+    assert dict(theirs.headers) | lengths == dict(none.headers) | lengths
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_there_by_its_own_methods_alone(office, name):
+    operation = OPERATIONS[name]
+    places = dict.fromkeys(operation.places, "absent")
+    path = operation.path.format(**places)
+    others = {one.method for one in OPERATIONS.values() if re.sub(r"{\w+}", "absent", one.path) == path}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - others:
+        assert office.visitor("administrator").ask(f"{method} {path}").status_code == 405
+
+
+def test_a_key_of_an_agency_does_not_open_the_api(office):
+    key = office.house.keys["water"]
+    for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
+        assert office.visitor().ask("GET /keys", headers=headers).status_code == 401
+    for path in (f"/keys?key={key}", f"/keys?tk={key}"):
+        assert office.visitor().ask(f"GET {path}").status_code == 401
+
+
+def test_a_token_of_a_person_opens_no_map(office):
+    headers = office.token("member")
+    assert office.house.client().get("/api/v1/layers", headers=headers).status_code == 401
+    assert office.house.client().get("/ows?SERVICE=WMS&REQUEST=GetCapabilities", headers=headers).status_code == 401
+
+
+def test_no_secret_is_in_any_record(office):
+    """Run after all of the above: whatever they sent and were given."""
+    text = json.dumps(office.records(), ensure_ascii=False)
+    assert PASSWORD not in text and not re.search(r"gsu_[a-z2-7]{8,}|gsk_[a-z2-7]{8,}", text)
+    assert "another long password" not in text

@@ -1,0 +1,111 @@
+"""Pages of other origins: what their scripts may read, by key, from Flask and from the lane alike."""
+
+import numpy as np
+import pytest
+
+PAGE, OTHER_PAGE = "https://maps.example.gov", "https://other.example.gov"
+TILE = "/tiles/dom/WebMercatorQuad/14/13596/6645.png"
+PATHS = {
+    "tile": TILE, "wmts tile": "/wmts/1.0.0/dom/default/WebMercatorQuad/14/6645/13596.png", "tilejson": "/tiles/dom.json",
+    "capabilities": "/ows?SERVICE=WMS&REQUEST=GetCapabilities", "wmts": "/wmts?SERVICE=WMTS&REQUEST=GetCapabilities", "catalogue": "/api/v1/layers",
+    "refused": "/tiles/absent/WebMercatorQuad/14/13596/6645.png", "misspelt": "/ows?SERVICE=WMS&REQUEST=GetMap",
+}
+
+
+@pytest.fixture(scope="module")
+def county(lasting_house):
+    house = lasting_house
+    rng = np.random.default_rng(1)
+    house.raster("dom", rng.integers(0, 255, (3, 400, 400), dtype=np.uint8), 379_000, 3_542_000, 10.0)
+    house.agency("water")
+    house.grant("water", "dom")
+    for name, terms in {
+        "plain": {}, "scripts": {"origins": frozenset({PAGE})}, "pages": {"referers": frozenset({PAGE})},
+        "both": {"origins": frozenset({PAGE}), "referers": frozenset({PAGE})}, "elsewhere": {"origins": frozenset({OTHER_PAGE})},
+    }.items():
+        house.keys[name] = house.services.register.issue_key("water", name, **terms)[1]
+    house.look_again()
+    assert house.get(TILE, "water").status_code == 200                       # from now on it is at hand: the lane answers
+    return house
+
+
+def with_key(path: str, key: str) -> str:
+    return f"{path}{'&' if '?' in path else '?'}key={key}"
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+@pytest.mark.parametrize("key, origin, allowed", [
+    ("plain", PAGE, None), ("scripts", PAGE, PAGE), ("scripts", OTHER_PAGE, None), ("scripts", "null", None), ("elsewhere", PAGE, None), ("scripts", None, None),
+])
+def test_an_answer_may_be_read_by_the_origins_of_its_own_key(county, path, key, origin, allowed):
+    answer = county.get(path, key, **({"Origin": origin} if origin else {}))
+    assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+    assert "Origin" in answer.headers["Vary"] and "Access-Control-Allow-Credentials" not in answer.headers
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_a_picture_may_be_shown_elsewhere_with_a_key_in_its_address_that_names_pages(county, path):
+    for key, referer, policy in (("plain", PAGE, "same-origin"), ("pages", PAGE, "cross-origin"), ("scripts", None, "cross-origin")):
+        answer = county.get(with_key(path, county.keys[key]), **({"Referer": f"{referer}/app"} if referer else {}))
+        assert answer.headers.getlist("Cross-Origin-Resource-Policy") == [policy]
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+@pytest.mark.parametrize("headers", ({}, {"Referer": "https://evil.test/"}, {"Origin": "https://evil.test", "Referer": f"{PAGE}/"}, {"Origin": "null"}))
+def test_a_key_found_in_an_address_is_worth_nothing_to_another_page(county, path, headers):
+    for key in ("pages", "both"):
+        answer = county.get(with_key(path, county.keys[key]), **headers)
+        assert answer.status_code == 401 and "Access-Control-Allow-Origin" not in answer.headers
+        assert county.get(path, key, **headers).status_code != 401, "in a header it is a program's own"
+
+
+def test_the_lane_and_flask_send_the_same_headers_to_pages_elsewhere(county):
+    for key in ("plain", "scripts"):
+        lane, flask = (county.get(path, key, Origin=PAGE) for path in (TILE, f"{TILE}?style=default&lang=en"))
+        assert county.services.tiles is not None and {**lane.headers} == {**flask.headers}
+
+
+def test_nobody_known_is_told_nothing_that_a_script_could_read(county):
+    county.keys["wrong"] = "gsk_wrong"
+    for agency in ("wrong", None):
+        assert "Access-Control-Allow-Origin" not in county.get(TILE, agency, Origin=PAGE).headers
+
+
+def test_not_modified_may_be_read_as_well(county):
+    etag = county.get(TILE, "scripts").headers["ETag"]
+    answer = county.get(TILE, "scripts", Origin=PAGE, **{"If-None-Match": etag})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (304, PAGE)
+
+
+def ask_before(county, path, origin=PAGE, method="GET", headers="x-api-key"):
+    given = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
+    return county.client().options(path, headers={name: value for name, value in given.items() if value})
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_a_browser_may_ask_beforehand_for_an_origin_that_some_key_names(county, path):
+    answer = ask_before(county, path)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert answer.headers["Access-Control-Allow-Headers"] == "Authorization, X-API-Key" and answer.headers["Access-Control-Allow-Methods"] == "GET, HEAD"
+    for refused in (ask_before(county, path, origin="https://evil.test"), ask_before(county, path, method="POST"), ask_before(county, path, origin="")):
+        assert refused.status_code == 405 and "Access-Control-Allow-Origin" not in refused.headers
+
+
+@pytest.mark.parametrize("path", ("/api/v1/keys", "/api/v1/session", "/api/v1/people", "/login", "/", "/static/viewer.js", "/healthz", "/api/v1/openapi.json", "/absent"))
+def test_nothing_that_people_sign_in_for_is_open_to_pages_elsewhere(county, path):
+    answer = ask_before(county, path)
+    assert answer.status_code in (404, 405) and "Access-Control-Allow-Origin" not in answer.headers
+    assert "Access-Control-Allow-Origin" not in county.get(path, Origin=PAGE).headers
+
+
+def test_a_revoked_key_takes_its_origin_with_it(county):
+    key, secret = county.services.register.issue_key("water", "brief", origins=frozenset({"https://brief.test"}))
+    county.keys["brief"] = secret
+    county.look_again()
+    assert ask_before(county, TILE, origin="https://brief.test").status_code == 204
+    county.services.register.revoke_key(key.key_id)
+    county.look_again()
+    assert ask_before(county, TILE, origin="https://brief.test").status_code == 405
+    assert county.get(TILE, "brief", Origin="https://brief.test").status_code == 401
