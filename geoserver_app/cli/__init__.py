@@ -10,6 +10,7 @@ from geoserver_app.cli.agreements import agreement, explain
 from geoserver_app.cli.base import Group
 from geoserver_app.cli.layers import division, layer
 from geoserver_app.cli.people import person
+from geoserver_app.cli.samples import agreement_samples  # noqa: F401  (adds itself to `agreement`)
 from geoserver_app.cli.serving import demo, serve
 from geoserver_app.settings import load_settings
 
