@@ -301,7 +301,7 @@ def _signature_refusal(case: Case, actor: Actor, detail: Mapping) -> MoveRefused
         return MoveRefused("not-a-party", action=Action.SIGN, agency=actor.agency)
     if party in signatures(case.history):
         return MoveRefused("signed-already", action=Action.SIGN, agency=party)
-    current = case.history[-1].document_hash if case.history else None
+    current = next((event.document_hash for event in reversed(case.history) if event.document_hash), None)
     if detail["document"] != current:
         return MoveRefused("other-document", action=Action.SIGN, signed=detail["document"][:16], held=(current or "")[:16])
     return None

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from agreements.canonical import canonical_digest
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, KeyNotDefined, MoveRefused, RegisterUnavailable
 from agreements.history import Event, Subject, sealed
 from agreements.lifecycle import (
@@ -263,7 +264,7 @@ class RegisterRules(ABC):
 
     def _add(self, change: Change, action: Action, agreement: Agreement, document_text: str, actor: Actor) -> Event:
         held = HeldVersion(agreement=agreement, registered=change.at, document=document_text)
-        return change.put_version(action, actor, held, document_hash=document_hash(agreement, document_text))
+        return change.put_version(action, actor, held, document_hash=canonical_digest(agreement))
 
     def replace_draft(self, agreement: Agreement, document_text: str, actor: Actor, *, replacing: str) -> Event:
         draft = replace(agreement, state=State.DRAFT)
@@ -277,7 +278,7 @@ class RegisterRules(ABC):
                 raise MoveRefused("edited-meanwhile")
             _check_parties(change, draft)
             edited = replace(held, agreement=draft, document=document_text)
-            return change.put_version(Action.EDIT, actor, edited, document_hash=document_hash(draft, document_text))
+            return change.put_version(Action.EDIT, actor, edited, document_hash=canonical_digest(draft))
 
     def move(
         self, agreement_id: str, version: int, action: Action | str, actor: Actor, *, comment: str = "", detail: Mapping | None = None,
@@ -355,11 +356,6 @@ def _known_version(books: Books, agreement_id: str, version: int | None) -> int:
     if not known or version is not None and version not in known:
         raise AgreementNotDefined(agreement_id if version is None or not known else f"{agreement_id} version {version}")
     return known[-1] if version is None else version
-
-
-def document_hash(_agreement: Agreement, document_text: str) -> str:
-    """What a signed paper bears, in hex."""
-    return hashlib.sha256(document_text.encode()).hexdigest()
 
 
 def _check_parties(change: Change, agreement: Agreement) -> None:

@@ -1,7 +1,6 @@
 """The register, in memory and in a database: one contract, the same tests."""
 
 import hashlib
-import os
 import re
 import threading
 from dataclasses import replace
@@ -38,40 +37,20 @@ def clock():
     return Clock()
 
 
-OTHER_DATABASE = "GEOSHARE_TEST_DATABASE_URL"
-"""In the environment: an empty database to run these tests on instead of SQLite, such as postgresql+psycopg:///test."""
-
-
-@pytest.fixture
-def database(tmp_path):
-    """A migrated database, SQLite as the service opens it unless another is given: call it for an engine."""
-    url = os.environ.get(OTHER_DATABASE) or f"sqlite:///{tmp_path / 'register.sqlite'}"
-    engines = []
-
-    def connect():
-        engine = sa.create_engine(url)
-        if engine.dialect.name == "sqlite":
-            sa.event.listen(engine, "connect", prepare_sqlite)
-        engines.append(engine)
-        return engine
-
-    metadata.create_all(connect())
-    yield connect
-    metadata.drop_all(engines[0])
-    for engine in engines:
-        engine.dispose()
-
-
-def prepare_sqlite(connection, _record):
-    for pragma in ("journal_mode = WAL", "busy_timeout = 10000", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def register(request, clock):
-    made = InMemoryRegister(clock) if request.param == "memory" else SqlRegister(request.getfixturevalue("database")(), clock)
+    if request.param == "memory":
+        made = InMemoryRegister(clock)
+    else:
+        made = SqlRegister(request.getfixturevalue(f"{request.param}_database")(), clock)
     made.add_agency(WATER)
     return made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """Call it for an engine over one database with the tables of the register."""
+    return request.getfixturevalue(f"{request.param}_database")
 
 
 def held(register, agency="water"):
