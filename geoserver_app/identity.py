@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import ipaddress
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -181,13 +182,14 @@ def origin_of(address: str) -> str:
         port = parts.port
     except ValueError:
         return ""
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not parts.netloc.isascii():
+    if parts.scheme not in DEFAULT_PORTS or not HOST.fullmatch(parts.hostname or ""):
         return ""
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{'' if port in (None, DEFAULT_PORTS[parts.scheme]) else f':{port}'}"
 
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+HOST = re.compile(r"[a-z0-9.-]+|[0-9a-f:.]+")
 
 
 def page_of(environ: dict) -> str:
