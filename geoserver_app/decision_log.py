@@ -35,8 +35,9 @@ SHANGHAI_SECONDS = 8 * 3600
 SHANGHAI = timezone(timedelta(seconds=SHANGHAI_SECONDS))
 """Without summer time since 1991, so that midnight is arithmetic."""
 
-LATE_SECONDS = 10.0
-"""A decision of the last seconds before midnight that is written after it stays in the segment that has begun."""
+LATE_SECONDS = 20.0
+"""After midnight, when the segment of the day before is closed though its worker has nothing to write. What was decided before midnight and
+is written later stands in the segment of the new day: a segment never goes back, and a day can be sealed."""
 
 LEAST_FREE = 16 << 20
 ANCHOR_SECONDS = 2.0
@@ -72,7 +73,8 @@ class DecisionLog:
         self.folder, self.instance, self.anchor_seconds = folder, instance, anchor_seconds
         self._lock = threading.Lock()
         self._descriptor: int | None = None
-        self._begun, self._ends = 0.0, 0.0                          # POSIX seconds: from when to when a line belongs to the segment
+        self._ends, self._floor = 0.0, 0.0                          # POSIX seconds: end of the segment's day; before it no other begins
+        self._opened, self._lasts = 0.0, 0.0                        # monotonic seconds: when the segment began, and for how long it is
         self._process, self._segment, self._seal, self._number = 0, "", FIRST_SEAL, 0
         self._anchors, self._wake = anchors, threading.Event()
         self._is_whole = True                                       # whether the file is known to end with the line that we know of
@@ -108,7 +110,7 @@ class DecisionLog:
         try:
             with self._lock:
                 moment = time.time() if at is None else at
-                if not self._begun <= moment < self._ends or self._process != os.getpid():
+                if moment >= self._ends or self._process != os.getpid():
                     self._begin(moment)
                 return self._append(members, moment)
         except OSError as error:
@@ -146,11 +148,12 @@ class DecisionLog:
     def _begin(self, moment: float) -> None:
         """A new segment with its header: who writes it, and what was known of the days and the segment before."""
         self._end()
-        self._begun, self._ends, self._process = 0.0, 0.0, os.getpid()
+        self._ends, self._process = 0.0, os.getpid()
+        moment = max(moment, self._floor)
         before = self._before
         header = {
             "event": HEADER, "agency": None, "process": self._process, "host": socket.gethostname(), "instance": self.instance,
-            "root": last_root(self.folder), "after": before and [before.segment, before.line, before.seal],
+            "root": last_root(self.folder), "after": before and [before.segment, before.line, before.seal, before.is_closed],
         }
         self._descriptor = self._create(moment)
         self._seal, self._number, self._anchored, self._is_whole = FIRST_SEAL, 0, 0, True
@@ -160,8 +163,9 @@ class DecisionLog:
             self._number = 0
             os.unlink(segment_path(self.folder, self._segment))      # or a full disk would fill with beginnings
             raise
-        midnight = moment - (moment + SHANGHAI_SECONDS) % SECONDS_A_DAY
-        self._begun, self._ends = midnight - LATE_SECONDS, midnight + SECONDS_A_DAY
+        self._floor = moment - (moment + SHANGHAI_SECONDS) % SECONDS_A_DAY
+        self._ends = self._floor + SECONDS_A_DAY
+        self._opened, self._lasts = time.monotonic(), self._ends - moment
         self._keep_anchored()
 
     def _end(self) -> None:
@@ -194,6 +198,9 @@ class DecisionLog:
         with self._lock:
             if self._anchors is None or self._process != os.getpid():
                 return
+            if self._ends and time.monotonic() - self._opened > self._lasts + LATE_SECONDS:
+                self._end()
+                self._floor, self._ends = self._ends, 0.0
             heads = list(self._ended)
             number, descriptor = self._number, None
             if self._descriptor is not None and number > self._anchored:
@@ -228,7 +235,7 @@ class DecisionLog:
         """Ends the segment and anchors its end; a later write begins another."""
         with self._lock:
             self._end()
-            self._begun = self._ends = 0.0
+            self._ends = 0.0
         self.anchor()
 
     def _keep_anchored(self) -> None:

@@ -47,6 +47,7 @@ class Settings:
     store: Path = Path()
     cache: Path = Path()
     decisions: Path = Path()
+    metering: Path = Path()
     ceiling: str = "secret"
     max_pixels: int = 4096 * 4096
     max_layers: int = 20
@@ -55,6 +56,7 @@ class Settings:
     clock_skew_seconds: float = 2.0
     emergency_hours: float = 72.0
     trusted_proxies: str = ""
+    audit_keep_days: int = 0
     session_idle_minutes: int = 30
     session_hours: int = 12
     contact_name: str = ""
@@ -73,6 +75,7 @@ class Settings:
             "store": data / "store",
             "cache": data / "cache",
             "decisions": data / "decisions",
+            "metering": data / "metering",
         }
         settings = cls(data=data, **{**places, **others})
         return settings if settings.public_base_url else settings.replaced(public_base_url=f"http://{settings.bind}:{settings.port}")
@@ -157,6 +160,8 @@ def _out_of_range(values: dict) -> list[str]:
             ipaddress.ip_network(block)
         except ValueError:
             faults.append(f"trusted_proxies: `{block}` is not a block of addresses: give CIDR blocks such as 10.0.0.0/24, separated by spaces")
+    if values.get("audit_keep_days", 0) < 0:
+        faults.append(f"audit_keep_days: must be 0 (for ever) or more, got `{values['audit_keep_days']}`")
     url = values.get("public_base_url", "")
     if url and not url.startswith(("http://", "https://")):
         faults.append(f"public_base_url: must begin with http:// or https://, got `{url}`")
@@ -169,7 +174,7 @@ def _out_of_range(values: dict) -> list[str]:
 
 
 def _placed(values: dict, root: Path) -> Settings:
-    places = {name: (root / values.pop(name)).resolve() for name in ("store", "cache", "decisions", "config") if name in values}
+    places = {name: (root / values.pop(name)).resolve() for name in ("store", "cache", "decisions", "metering", "config") if name in values}
     data = (root / values.pop("data", "var")).resolve()
     if "public_base_url" in values:
         values["public_base_url"] = values["public_base_url"].rstrip("/")

@@ -6,8 +6,10 @@ Exit codes: 0 done, 1 failed (try again, or see to the machine), 2 denied (expla
 import click
 
 from geoserver_app.cli.agencies import agency, key
-from geoserver_app.cli.agreements import agreement, explain
+from geoserver_app.cli.agreements import agreement
+from geoserver_app.cli.audit import audit
 from geoserver_app.cli.base import Group
+from geoserver_app.cli.explaining import explain
 from geoserver_app.cli.layers import division, layer
 from geoserver_app.cli.people import person
 from geoserver_app.cli.samples import agreement_samples  # noqa: F401  (adds itself to `agreement`)
@@ -23,5 +25,5 @@ def main(context):
     context.obj = load_settings()
 
 
-for command in (serve, demo, layer, division, agency, key, person, agreement, explain):
+for command in (serve, demo, layer, division, agency, key, person, agreement, explain, audit):
     main.add_command(command)

@@ -1,15 +1,11 @@
-"""`geoshare agreement` and `geoshare explain`."""
+"""`geoshare agreement`."""
 
 
-import json
-import sys
-from datetime import datetime
 from pathlib import Path
 
 import click
 
-from agreements.model import Effect, Operation
-from geoserver_app.cli.base import DENIED, InputInvalid, counted, json_option, last_day, layer_named, opened, table, tell
+from geoserver_app.cli.base import counted, json_option, last_day, layer_named, opened, table, tell
 from geoserver_app.describe import describe_layer, standing_of
 from geoserver_app.settings import Settings
 
@@ -100,36 +96,3 @@ def agreement_list(settings: Settings, as_json):
         for a in register.list()
     ]
     table(["agreement", "version", "grantor", "grantee", "state", "suspended", "from", "until", "grants", "title"], rows, as_json)
-
-
-
-@click.command()
-@click.option("--agency", "agency_id", required=True, help="Who asks.")
-@click.option("--layer", "layer_name", required=True, callback=layer_named, help="Layer, or layer@edition.")
-@click.option("--operation", type=click.Choice([o.value for o in Operation]), default="GetMap", show_default=True, help="What is asked.")
-@click.option("--bounds", help="west,south,east,north in degrees; without it, the whole layer.")
-@click.option("--scale", type=click.FloatRange(min=0, min_open=True), help="Scale denominator, such as 10000.")
-@click.option("--style", help="Style asked for.")
-@click.option("--format", "media_type", help="Media type, such as image/png.")
-@click.option("--crs", help="CRS, such as EPSG:4549.")
-@click.option("--attribute", "attributes", multiple=True, help="An attribute the request names.")
-@click.option("--at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Moment (Asia/Shanghai); default now.")
-@click.option("--language", type=click.Choice(["zh", "en"]), default="en", show_default=True)
-@json_option
-@click.pass_obj
-def explain(settings: Settings, agency_id, layer_name, operation, bounds, scale, style, media_type, crs, attributes, at: datetime | None, language, as_json):
-    """Why a request is permitted, clipped or denied: by agreement and clause. Exit code 2 where it is denied."""
-    from geoserver_app.explaining import QuestionInvalid
-    from geoserver_app.explaining import explain as explained
-
-    catalogue, register = opened(settings)
-    try:
-        told = explained(
-            catalogue, register, agency=agency_id, layer=layer_name, operation=Operation(operation), bounds=bounds, scale=scale, style=style,
-            media_type=media_type, crs=crs, attributes=frozenset(attributes), at=at, language=language,
-        )
-    except QuestionInvalid as error:
-        raise InputInvalid(str(error)) from error
-    click.echo(json.dumps(told.as_json(), ensure_ascii=False) if as_json else told.as_text())
-    if told.effect is Effect.DENY:
-        sys.exit(DENIED)

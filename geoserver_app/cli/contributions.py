@@ -18,12 +18,13 @@ day = click.DateTime(["%Y-%m-%d"])
 
 def open_book(settings: Settings):
     """The book of contributions over the register of this instance."""
+    from geoserver_app.audit.store import anchored_log
     from geoserver_app.contributions import ContributionBook
     from geoserver_app.database import connect
-    from geoserver_app.decision_log import DecisionLog
 
     _, register = opened(settings)
-    return ContributionBook(connect(settings.database_url), register, DecisionLog(settings.decisions))
+    database = connect(settings.database_url)
+    return ContributionBook(database, register, anchored_log(settings, database))
 
 
 @click.group()

@@ -1,4 +1,7 @@
-"""`/healthz`: the process answers. `/readyz`: it could serve now - the register, the catalogue and the decision log are at hand."""
+"""`/healthz`: the process answers. `/readyz`: it could serve now - the register, the catalogue and the decision log are at hand.
+
+That the record can't be anchored is told with it, and stops nothing: it is written all the same.
+"""
 
 import flask
 
@@ -8,6 +11,9 @@ from geoserver_app.routes import public
 from geoserver_app.wiring import services
 
 bp = flask.Blueprint("health", __name__)
+
+ANCHORS_PATIENCE = 10.0
+"""Seconds."""
 
 
 @bp.get("/healthz")
@@ -24,4 +30,5 @@ def readyz():
         services().log.check()
     except (NotTrusted, DecisionLogUnavailable):
         return flask.jsonify(status="not ready"), 503
-    return flask.jsonify(status="ready")
+    late = services().log.anchors_late
+    return flask.jsonify(status="ready", **({"anchors_late_seconds": round(late)} if late > ANCHORS_PATIENCE else {}))
