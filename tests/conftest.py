@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from databases import postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,3 +21,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no trial data: ../shared/data is absent on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql_url():
+    """The address of an empty PostgreSQL database; skips, with the reason, where there is none."""
+    with postgresql() as url:
+        yield url

@@ -1,7 +1,7 @@
-"""Fixtures of this room; what they are made of is in small_world.py and databases.py."""
+"""Fixtures of this room; what they are made of is in small_world.py and, for databases, in tests/databases.py."""
 
 import pytest
-from databases import engine_for, postgresql
+from databases import engine_for
 from small_world import SmallGazetteer
 
 from agreements.register import metadata
@@ -22,12 +22,6 @@ def sqlite_database(tmp_path):
 def postgresql_database(postgresql_url):
     """The same in PostgreSQL, where it is installed."""
     yield from _engines(postgresql_url)
-
-
-@pytest.fixture(scope="session")
-def postgresql_url():
-    with postgresql() as url:
-        yield url
 
 
 def _engines(url: str):
