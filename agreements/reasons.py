@@ -108,6 +108,28 @@ SENTENCES: dict[str, dict[str, str]] = {
         ENGLISH: "the quota of {clause} is used up: wait until it begins anew, or ask {contact}",
         CHINESE: "{clause}的配额已用完：请等待配额恢复，或联系{contact}",
     },
+    "over-quota window": {
+        ENGLISH: "{clause} holds no more: {most} {measure} {window} are agreed, and what was asked goes beyond; it begins anew at {moment}, or ask {contact}",
+        CHINESE: "{clause}的配额不足：协议约定{window}最多 {most} {measure}，所请求的内容将超出；配额于 {moment} 重新计算，也可联系{contact}",
+    },
+    "over-quota term": {
+        ENGLISH: "{clause} holds no more: {most} {measure} {window} are agreed, and what was asked goes beyond; it does not begin anew, so ask {contact} "
+                 "for an amendment",
+        CHINESE: "{clause}的配额不足：协议约定{window}最多 {most} {measure}，所请求的内容将超出；期内不再重新计算，如需增加请联系{contact}",
+    },
+    "over-quota rate": {
+        ENGLISH: "the agreement of {clause} allows {most} requests a second on the whole: ask again from {moment}, more slowly, or ask {contact}",
+        CHINESE: "{clause}所在协议约定平均每秒最多 {most} 次请求：请于 {moment} 后放慢速度再试，或联系{contact}",
+    },
+    "over-quota export": {
+        ENGLISH: "the exports under the agreement of {clause} would come to more than {most} km2 of ground in all: ask for ground that was exported already, "
+                 "or ask {contact}",
+        CHINESE: "{clause}所在协议约定累计导出的不重复面积不超过 {most} 平方公里，本次导出将超出：请在已导出的范围内导出，或联系{contact}",
+    },
+    "over-quota above": {
+        ENGLISH: "{clause} passes on what another agreement grants, whose quota is used up for now: wait, or ask {contact}",
+        CHINESE: "{clause}转授的上级协议的配额暂已用完：请稍后再试，或联系{contact}",
+    },
     "format-not-granted": {
         ENGLISH: "{clause} grants {granted}, not `{asked}`: ask for one of those formats, or ask {contact}",
         CHINESE: "{clause}授予的格式为 {granted}，不含 `{asked}`：请改用所授格式，或联系{contact}",
@@ -132,6 +154,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         ENGLISH: "the filter of {clause} can't be evaluated, so it grants nothing: ask {contact} to register the agreement anew",
         CHINESE: "{clause}的要素筛选条件无法判定，因此不授予任何内容：请联系{contact}重新登记协议",
     },
+    "not-evaluable kind": {
+        ENGLISH: "{clause} holds a condition that layers of this kind can't meet, so it grants nothing of this one: ask {contact} for an amendment",
+        CHINESE: "{clause}含有不适用于该类图层的条件，因此不授予该图层的任何内容：请联系{contact}修订协议",
+    },
     "extent-not-evaluable": {
         ENGLISH: "the extent that was asked is empty or crosses itself, so nothing can be shown of it: ask for a plain box or polygon",
         CHINESE: "所请求的范围为空或自相交，无法判定：请改用普通矩形或多边形",
@@ -147,6 +173,22 @@ THE_BUREAU = {ENGLISH: "the surveying bureau", CHINESE: "测绘主管部门"}
 UNTIL = {ENGLISH: " until {}", CHINESE: "至 {}"}
 
 
+NOUNS = {
+    "requests": {ENGLISH: "requests", CHINESE: "次请求"},
+    "megapixels": {ENGLISH: "megapixels", CHINESE: "百万像素"},
+    "features": {ENGLISH: "features", CHINESE: "个要素"},
+    "bytes": {ENGLISH: "bytes", CHINESE: "字节"},
+    "km2": {ENGLISH: "km2 of distinct ground", CHINESE: "平方公里（不重复面积）"},
+    "day": {ENGLISH: "a day", CHINESE: "每日"},
+    "month": {ENGLISH: "a month", CHINESE: "每月"},
+    "term": {ENGLISH: "in the whole term", CHINESE: "在整个协议期内"},
+}
+"""Measures and windows of a quota (quota.py)."""
+
+NAMED = frozenset({"measure", "window"})
+"""Details whose values are among NOUNS."""
+
+
 def sentence(reason: Reason, language: str) -> str:
     """`reason` in words: `language` is "zh" or "en".
 
@@ -155,7 +197,7 @@ def sentence(reason: Reason, language: str) -> str:
     KeyError
         A code that is not in REASON_CODES, or a language that we do not speak: a bug.
     """
-    detail = dict(reason.detail)
+    detail = {name: NOUNS[value][language] if name in NAMED else value for name, value in reason.detail.items()}
     case = detail.pop("case", "")
     until = detail.pop("until", "")
     template = SENTENCES[f"{reason.code} {case}" if case else reason.code][language]
