@@ -76,7 +76,7 @@ class DecisionLog:
         self._ends, self._floor = 0.0, 0.0                          # POSIX seconds: end of the segment's day; before it no other begins
         self._opened, self._lasts = 0.0, 0.0                        # monotonic seconds: when the segment began, and for how long it is
         self._process, self._segment, self._seal, self._number = 0, "", FIRST_SEAL, 0
-        self._anchors, self._wake = anchors, threading.Event()
+        self._anchors, self._anchor_turn, self._wake = anchors, threading.Lock(), threading.Event()
         self._is_whole = True                                       # whether the file is known to end with the line that we know of
         self._before: Head | None = None                            # end of the segment that this process wrote last
         self._ended: list[Head] = []                                # ends of segments, not anchored yet
@@ -171,7 +171,7 @@ class DecisionLog:
     def _end(self) -> None:
         """Closes the segment this process was writing, if any."""
         if self._process != os.getpid():                # that one goes on being written by the process we were forked from
-            self._before, self._ended = None, []
+            self._before, self._ended, self._anchor_turn = None, [], threading.Lock()
         elif self._descriptor is not None and self._number:
             self._before = Head(segment=self._segment, line=self._number, seal=self._seal, is_closed=self._is_whole)
             self._ended.append(self._before)
@@ -195,6 +195,10 @@ class DecisionLog:
 
     def anchor(self) -> None:
         """Anchors whatever was written since the last time, once the disk itself holds it. Never raises; `anchors_late` tells of failure."""
+        with self._anchor_turn:
+            self._anchor()
+
+    def _anchor(self) -> None:
         with self._lock:
             if self._anchors is None or self._process != os.getpid():
                 return

@@ -24,13 +24,14 @@ class AuditStore:
         self.database, self.clock = database, clock
 
     def anchor(self, heads: Sequence[Head]) -> None:
-        """Keeps where segments stand: `decision_log.Anchors`. An anchor never goes back."""
+        """Keeps where segments stand: `decision_log.Anchors`. An anchor never goes back, nor on once its segment is closed."""
         columns, moment = anchors_table.c, self.clock().astimezone(UTC)
         with self.database.begin() as connection:
             for head in heads:
                 values = {"line": head.line, "seal": head.seal, "is_closed": head.is_closed, "anchored": moment}
                 named = columns.segment == head.segment
-                if connection.execute(sa.update(anchors_table).where(named, columns.line <= head.line).values(values)).rowcount:
+                forward = columns.line <= head.line, columns.is_closed.is_(False)
+                if connection.execute(sa.update(anchors_table).where(named, *forward).values(values)).rowcount:
                     continue
                 if connection.execute(sa.select(columns.line).where(named)).first() is None:
                     connection.execute(sa.insert(anchors_table).values(segment=head.segment, **values))

@@ -372,12 +372,17 @@ def _lines(path: Path, size: int) -> Iterator[_Line]:
 
 @dataclass(slots=True)
 class _Gaps:
-    """Numbers of records that are missed so far: ranges, each with the place where that was noticed."""
+    """Numbers of records that are missed so far: ranges, each with the place where that was noticed. `early` are records that stand before
+    their turn, with their places: moved if they are missed later, else a second one of that number."""
 
     ranges: list[tuple[int, int, int]] = field(default_factory=list)
+    early: dict[int, int] = field(default_factory=dict)
 
-    def open(self, first: int, last: int, place: int) -> None:
+    def open(self, first: int, last: int, place: int) -> Iterator[tuple[Kind, str, int]]:
         self.ranges.append((first, last, place))
+        for number in sorted(number for number in self.early if first <= number <= last):
+            self.fill(number)
+            yield _moved(number, self.early.pop(number))
 
     def fill(self, number: int) -> bool:
         """Whether the number was missed; it no longer is."""
@@ -401,22 +406,34 @@ def _diagnosed(path: Path, size: int) -> Iterator[tuple[Kind, str, int]]:
             number = _true_number(line, following, seal, expected)
             if number is None:
                 if line.number is not None and gaps.fill(line.number):
-                    yield Kind.MOVED, f"is record {line.number}, out of its place", line.place
+                    yield _moved(line.number, line.place)
+                elif line.number is not None and line.number > expected and line.number not in gaps.early and len(gaps.early) < MOST_FINDINGS:
+                    gaps.early[line.number] = line.place
                 else:
-                    told = "is no record of this segment" if line.number is None else f"is a second record {line.number}"
-                    yield Kind.INSERTED, f"{told}: the service did not write it there", line.place
+                    yield _inserted(line.number, line.place)
             else:
                 if number > expected:
-                    gaps.open(expected, number - 1, line.place)
+                    yield from gaps.open(expected, number - 1, line.place)
                 if number == expected or line.number != number:
                     yield Kind.ALTERED, (
                         "its seal does not fit" + (f": it was altered, or line {line.place - 1} was and was sealed anew" if line.place > 1 else "")
                     ), line.place
                 seal, expected = line.seal, number + 1
         line = following
+    for number, place in gaps.early.items():
+        yield _inserted(number, place)
     for first, last, place in gaps.ranges:
         told = f"record {first} is" if first == last else f"records {first} to {last} are"
         yield Kind.DELETED, f"{told} missing before it", place
+
+
+def _moved(number: int, place: int) -> tuple[Kind, str, int]:
+    return Kind.MOVED, f"is record {number}, out of its place", place
+
+
+def _inserted(number: int | None, place: int) -> tuple[Kind, str, int]:
+    told = "is no record of this segment" if number is None else f"is a second record {number}"
+    return Kind.INSERTED, f"{told}: the service did not write it there", place
 
 
 def _true_number(line: _Line, following: _Line | None, seal: bytes | None, expected: int) -> int | None:
