@@ -176,7 +176,7 @@ def _both_marks(one: Mark | None, other: Mark | None) -> Mark | None:
 
 def _permitted(request: OverlayRequest, granted: list[_Granted], reasons: list[Reason], holds_until: datetime | None) -> Decision:
     try:
-        area = _union([one.area for one in granted])
+        area = union_of([one.area for one in granted])
     except ShapelyError:
         return _denied([*reasons, *(reason_for(one.agreement, one.grant, request, "not-evaluable") for one in granted)], holds_until)
     if request.extent is None:
@@ -357,7 +357,7 @@ _soundness: dict[str, bool] = {}
 MOST_DIGESTS = 65_536
 
 
-def _union(areas: Sequence[Area]) -> Area:
+def union_of(areas: Sequence[Area]) -> Area:
     """One area of all, under a digest of their digests; a single area keeps its own."""
     by_digest = {area.digest: area for area in areas}
     if EVERYWHERE_DIGEST in by_digest:

@@ -38,7 +38,7 @@ TILE_STAGES = {
 MAP_STAGES = {
     "parse": [("tiles/requests.py", "parse_wms")],
     "key to agency": [("geoserver_app/identity.py", "presented_key"), ("geoserver_app/gate.py", "identify")],
-    "decision and record": [("geoserver_app/gate.py", "permits")],
+    "decision and record": [("geoserver_app/gate.py", "decide"), ("geoserver_app/gate.py", "permit"), ("geoserver_app/decision_log.py", "write")],
     "read and decode sheets": [("layers/mosaic.py", "_read_pixels")],
     "where each pixel comes from": [("layers/warp.py", "__init__"), ("layers/warp.py", "places")],
     "remap": [("layers/warp.py", "mix"), ("layers/warp.py", "resample")],

@@ -2,9 +2,10 @@
 
     RequestInvalid           400 its own code                  RequestTooLarge     413
     Unidentified             401 asks for the password         Refused             403 names layer, reason, agreement, clause, contact
-    TooManyGuesses           429 with Retry-After              ApiFault            its own status, with every field that is at fault
+    TooManyGuesses           429 with Retry-After              OverQuota           429 with Retry-After, names limit and moment as well
+    ApiFault                 its own status, with every field that is at fault
     CrsNotServed             400 InvalidCRS                    OutsideAreaOfUse    400
-    NotTrusted, CatalogueUnavailable, RegisterUnavailable, DecisionLogUnavailable, RenderFailed   503 with Retry-After
+    NotTrusted, CatalogueUnavailable, RegisterUnavailable, DecisionLogUnavailable, MeteringUnavailable, RenderFailed   503 with Retry-After
     404 and 405 as they are                                    anything else       500 with a number that leads to the log
 
 WMS is told by ServiceException of the version asked (or in the picture, or by a blank one), WMTS by ows:ExceptionReport, everybody else by
@@ -15,6 +16,7 @@ stack, a path, a class or a query is ever told.
 import io
 import json
 import logging
+import math
 import re
 import secrets
 from collections.abc import Mapping
@@ -32,11 +34,13 @@ from agreements.model import Reason
 from agreements.terms import sentence as reason_sentence
 from geoserver_app.accounts import AccountsUnavailable
 from geoserver_app.api.faults import ApiFault
+from geoserver_app.charging import OVER_QUOTA
 from geoserver_app.decision_log import DecisionLogUnavailable
-from geoserver_app.gate import NotTrusted, Refused
+from geoserver_app.gate import NotTrusted, OverQuota, Refused
 from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.identity import Unidentified
 from geoserver_app.messages import language_of, sentence
+from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.ows_documents import document
 from geoserver_app.wiring import services
 from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, OutsideAreaOfUse
@@ -71,14 +75,17 @@ class Told:
     headers: Mapping[str, str] = field(default_factory=dict)
     reasons: tuple[Mapping[str, str], ...] = ()
     errors: tuple[Mapping[str, object], ...] = ()        # what is wrong of what was sent: pointer and sentence (RFC 9457, 3)
+    policies: tuple[str, ...] = ()                       # names of the limits of a quota that did not hold, as in RateLimit-Policy
 
 
-UNAVAILABLE = (AccountsUnavailable, NotTrusted, RegisterUnavailable, CatalogueUnavailable, DecisionLogUnavailable)
+UNAVAILABLE = (AccountsUnavailable, NotTrusted, RegisterUnavailable, CatalogueUnavailable, DecisionLogUnavailable, MeteringUnavailable)
 
 
 def told(error: Exception, language: str, contact: str) -> Told:
     """The table: what is said of `error`. `contact` is the service's own, for those without an agreement."""
     match error:
+        case OverQuota():
+            return _told_over_quota(error, language, contact)
         case Refused():
             return _told_refusal(error, language, contact)
         case Unidentified():
@@ -146,7 +153,8 @@ def _told_refusal(error: Refused, language: str, contact: str) -> Told:
     """Names the reasons of each layer refused. A layer that no clause of the caller's speaks of is as good as undefined."""
     sentences, reasons = [], []
     for name, decision in error.denials:
-        speaking = [reason for reason in decision.reasons if reason.agreement_id and reason.code not in SILENT][:MOST_REASONS]
+        speaking = [reason for reason in decision.reasons if reason.agreement_id and reason.code not in SILENT]
+        speaking = sorted(speaking, key=lambda reason: reason.code != OVER_QUOTA)[:MOST_REASONS]
         if not speaking:
             sentences.append(sentence("not-shared", {"layer": str(name), "contact": contact}, language))
             reasons.append({"layer": str(name), "code": NOT_SHARED})
@@ -158,6 +166,16 @@ def _told_refusal(error: Refused, language: str, contact: str) -> Told:
     return Told(
         status=403, slug=reasons[0]["code"] if reasons else NOT_SHARED, detail=" ".join(sentences),
         code="LayerNotDefined" if unknown else "AccessDenied", locator="LAYERS", reasons=tuple(reasons),
+    )
+
+
+def _told_over_quota(error: OverQuota, language: str, contact: str) -> Told:
+    """As a refusal, with when to come back, and what is left of each limit."""
+    headers = {"Retry-After": str(max(math.ceil(error.opens), 1))}
+    for name, value in error.headers:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return replace(
+        _told_refusal(error, language, contact), status=429, slug=OVER_QUOTA, code="OverQuota", headers=headers, policies=error.policies,
     )
 
 
@@ -239,6 +257,8 @@ def _problem(words: Told) -> flask.Response:
         body["reasons"] = list(words.reasons)
     if words.errors:
         body["errors"] = list(words.errors)
+    if words.policies:
+        body["violated-policies"] = list(words.policies)
     return flask.Response(json.dumps(body, ensure_ascii=False), content_type="application/problem+json; charset=utf-8")
 
 

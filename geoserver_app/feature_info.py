@@ -76,6 +76,12 @@ def find(
     return _features(store / edition.folder, edition, layer, request, permit, place)
 
 
+def place_of(request: GetFeatureInfo) -> tuple[float, float] | None:
+    """Longitude and latitude of the point that was asked; None where it is nowhere on earth."""
+    place = _place(request.view, request.point)
+    return None if place is None else (place.x, place.y)
+
+
 def _place(view: View, point: tuple[float, float]) -> shapely.Point | None:
     """CRS84; None where the point is nowhere on earth."""
     try:

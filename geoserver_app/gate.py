@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 
 from shapely.geometry.base import BaseGeometry
 
-from agreements.decision import decide
+from agreements.decision import decide, union_of
 from agreements.errors import RegisterUnavailable
 from agreements.model import (
     GRANTABLE,
     METRES_AT_ONE,
+    Agreement,
     Area,
     Decision,
     Effect,
@@ -30,15 +31,20 @@ from agreements.model import (
     RegisterSnapshot,
 )
 from agreements.register import AgreementRegister
+from geoserver_app import charging
+from geoserver_app.charging import METERED, ONE_REQUEST, SOME_FEATURES, SOME_PICTURE, GroundAreas, Tally, Turn
 from geoserver_app.clock import now
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.identity import Caller, Presented, identify
+from geoserver_app.metering.book import Account, Bill
+from geoserver_app.metering.headers import Headers
+from geoserver_app.metering.meter import Meter
 from layers.catalogue import Catalogue
 from layers.crs import scale_denominator
 from layers.errors import CatalogueUnavailable
 from layers.model import STYLES, Bounds, CatalogueSnapshot, Edition, Layer, LayerName, View
 from tiles.area import ServedArea
-from tiles.permits import Permit, PermitPiece, PictureMark
+from tiles.permits import Booking, Permit, PermitPiece, PictureMark
 
 AREAS_KEPT = 512
 
@@ -58,28 +64,45 @@ class Refused(Exception):
         self.denials, self.record_id = tuple(denials), record_id
 
 
+class OverQuota(Refused):
+    """What was asked may be seen, but not now: the quotas of all agreements that would let it out are used up. 429.
+
+    `opens` is when it may be asked again, in seconds from now; `headers` say what remains; `policies` name the limits that did not hold.
+    """
+
+    def __init__(
+        self, denials: Sequence[tuple[LayerName, Decision]], record_id: str, *, opens: float, headers: Headers, policies: Sequence[str],
+    ):
+        super().__init__(denials, record_id)
+        self.opens, self.headers, self.policies = opens, headers, tuple(policies)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One layer and what is wanted of it. `view` carries extent and scale where the operation has them."""
+    """One layer and what is wanted of it. `view` carries extent and scale where the operation has them, `point` (CRS84) the place of which
+    something is told."""
 
     layer: LayerName
     operation: Operation
     view: View | None = None
+    point: tuple[float, float] | None = None
     style: str | None = None
     format: str | None = None
     crs: str | None = None
     attributes: frozenset[str] = frozenset()
+    is_counted: bool = True              # whether anything of it leaves: not of a layer that is merely shown beside the one that is queried
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What was decided for one layer: the edition and style that the names asked for stand for, the decision, and the very question that it
-    answers (None where there is no such layer)."""
+    """What was decided for one layer: the edition and style that the names asked for stand for, the decision, the very question that it
+    answers (None where there is no such layer), and whose quotas it counts against, with the pieces that do."""
 
     edition: Edition | None
     style: str | None
     decision: Decision
     request: OverlayRequest | None = None
+    accounts: tuple[tuple[Account, tuple[Piece, ...]], ...] = ()
 
     @property
     def is_denied(self) -> bool:
@@ -135,13 +158,30 @@ class Standing:
         return self.register.epoch, self.catalogue.epoch
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """An answer that is ready to leave. `tallies` say what it holds of each layer asked, None of one of which nothing leaves."""
+
+    body: bytes
+    content_type: str
+    tallies: tuple[Tally | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An answer that may leave: decided, counted and recorded. `headers` tell what remains of the quotas it was counted on."""
+
+    drawn: Drawn
+    headers: Headers
+
+
 class Gate:
     """Decides, records, and hands out permits."""
 
     def __init__(
         self, register: AgreementRegister, catalogue: Catalogue, log: DecisionLog, *,
         base_url: str, names_written: Callable[[Edition, str], frozenset[str]], recheck: float = 0.5, trust: float = 2.0, skew: float = 2.0,
-        clock: Callable[[], datetime] = now, trusted_proxies: frozenset[str] = frozenset(),
+        clock: Callable[[], datetime] = now, trusted_proxies: frozenset[str] = frozenset(), meter: Meter | None = None,
     ):
         self.register, self.catalogue, self.log, self.base_url = register, catalogue, log, base_url
         self.names_written, self.recheck, self.trust, self.skew = names_written, recheck, trust, timedelta(seconds=skew)
@@ -150,6 +190,7 @@ class Gate:
         self._standing: Standing | None = None
         self._looking = threading.Lock()
         self._areas = _Areas()
+        self.meter, self.grounds = meter, GroundAreas(self._areas.extent)
 
     # -- the state of things
 
@@ -199,7 +240,7 @@ class Gate:
     # -- decisions
 
     def permits(self, caller: Caller, asked: Sequence[Asked]) -> list[Permit]:
-        """One permit for each layer asked, in order; all of them or none.
+        """One permit for each layer asked, in order; all of them or none. For answers that let no data out: `serve` counts those that do.
 
         Raises
         ------
@@ -216,11 +257,49 @@ class Gate:
             raise Refused(denials, record_id)
         return [self.permit(caller, ruling) for ruling in rulings]
 
-    def decide(self, standing: Standing, caller: Caller, asked: Asked, at: datetime) -> Ruling:
-        """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say."""
+    def serve(self, caller: Caller, asked: Sequence[Asked], draw: Callable[[list[Permit]], Drawn], *, sends_body: bool = True) -> Served:
+        """What `draw` makes of the permits for all layers asked, counted on every quota that it touches, and recorded.
+
+        Requests and rate are counted before anything is drawn, the rest once it is known and before it leaves. Where the quota of an agreement
+        does not hold, the decision is taken again without that agreement: others may let out the same, or a part of it.
+
+        Raises
+        ------
+        Refused
+            As `permits`.
+        OverQuota
+            Nothing is left that any agreement still lets out.
+        NotTrusted, DecisionLogUnavailable, MeteringUnavailable
+            Nothing may be served now.
+        """
+        turn = Turn(self.meter)
+        while True:
+            standing, at = self.standing(), self.clock()
+            rulings = [self.decide(standing, caller, one, at, turn.exhausted) for one in asked]
+            denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
+            if denials:
+                raise refusal(denials, self.log.write(_event(standing, caller, asked, rulings), at.timestamp()), turn, at)
+            turn.note(ruling.decision for ruling in rulings)
+            permits = [self.permit(caller, ruling) for ruling in rulings]
+            if not turn.admit(_least(asked, permits), at):
+                continue
+            try:
+                drawn = draw(permits)
+            except Exception:
+                self.log.write(_event(standing, caller, asked, rulings), at.timestamp())
+                raise
+            bills, charged = charging.bills(self.grounds, permits, drawn.tallies, len(drawn.body)) if sends_body else ([], None)
+            if not turn.settle(bills, at):
+                continue
+            self.log.write(_event(standing, caller, asked, rulings, charged), at.timestamp())
+            return Served(drawn, turn.headers)
+
+    def decide(self, standing: Standing, caller: Caller, asked: Asked, at: datetime, exhausted: frozenset[str] = frozenset()) -> Ruling:
+        """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say. `exhausted` names
+        the agreements whose quota is spent."""
         layer = standing.catalogue.layers.get(asked.layer.layer)
         if layer and asked.layer.edition is None and len(layer.editions) > 1:
-            return self._decide_bare(standing, caller, asked, layer, at)
+            return self._decide_bare(standing, caller, asked, layer, at, exhausted)
         edition = layer and layer.edition(asked.layer.edition)
         if edition is None:
             return Ruling(None, None, UNKNOWN)
@@ -230,21 +309,20 @@ class Gate:
             scale_denominator=scale_denominator(asked.view) if asked.view else None,
             format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), style=asked.style, attributes=asked.attributes,
             product=layer.product.value, is_latest=edition is layer.editions[0], classification=int(layer.classification),
-            networks=caller.networks, purpose=caller.purpose, app=caller.app,
+            networks=caller.networks, purpose=caller.purpose, app=caller.app, exhausted=exhausted,
         )
         if asked.operation not in DRAWN:
-            return Ruling(edition, asked.style, decide(request, agreements), request)
+            return _ruling(edition, asked.style, request, agreements)
         first_denied = None
         for style in STYLES[layer.product] if asked.style is None else (asked.style,):
             named = request.attributes | self.names_written(edition, style) if asked.operation in PICTURES else request.attributes
-            drawn = replace(request, style=style, attributes=named)
-            ruling = Ruling(edition, style, decide(drawn, agreements), drawn)
+            ruling = _ruling(edition, style, replace(request, style=style, attributes=named), agreements)
             if not ruling.is_denied:
                 return ruling
             first_denied = first_denied or ruling
         return first_denied
 
-    def _decide_bare(self, standing: Standing, caller: Caller, asked: Asked, layer: Layer, at: datetime) -> Ruling:
+    def _decide_bare(self, standing: Standing, caller: Caller, asked: Asked, layer: Layer, at: datetime, exhausted: frozenset[str]) -> Ruling:
         """The decision for the bare name of a layer with several editions.
 
         It stands for the newest edition of which the caller may see anything, else for the newest there is: so an edition that is not shared
@@ -253,7 +331,7 @@ class Gate:
         names = [LayerName(layer.name, edition.name) for edition in layer.editions]
         described = [self.decide(standing, caller, Asked(layer=name, operation=Operation.DESCRIBE_LAYER), at) for name in names]
         latest = next((name for name, ruling in zip(names, described, strict=True) if not ruling.is_denied), names[0])
-        ruling = self.decide(standing, caller, replace(asked, layer=latest), at)
+        ruling = self.decide(standing, caller, replace(asked, layer=latest), at, exhausted)
         ends = [one.decision.holds_until for one in (ruling, *described) if one.decision.holds_until]
         return replace(ruling, decision=replace(ruling.decision, holds_until=min(ends, default=None)))
 
@@ -263,7 +341,12 @@ class Gate:
             edition=edition, area=self._areas.served(decision.area), style=ruling.style,
             pieces=tuple(self._permit_piece(piece) for piece in decision.pieces) or (PermitPiece(area=None, attributes=None),),
             mark=f"{caller.agency.agency_id}:{decision.area.digest if decision.area else 'own'}", credits=decision.credits,
+            bookings=tuple(self._booking(account, pieces, decision) for account, pieces in ruling.accounts),
         )
+
+    def _booking(self, account: Account, pieces: tuple[Piece, ...], decision: Decision) -> Booking:
+        area = decision.area if len(pieces) == len(decision.pieces) else union_of([piece.area for piece in pieces])
+        return Booking(account=account, area=self._areas.served(area))
 
     def _permit_piece(self, piece: Piece) -> PermitPiece:
         mark = piece.mark and PictureMark(text=piece.mark.text, opacity=piece.mark.opacity, place=piece.mark.place)
@@ -397,7 +480,37 @@ def _open(choose: Callable, values: Sequence[float | None]) -> float | None:
     return None if None in values or not values else choose(values)
 
 
-def _event(standing: Standing, caller: Caller, asked: Sequence[Asked], rulings: Sequence[Ruling]) -> dict:
+def refusal(denials: Sequence[tuple[LayerName, Decision]], record_id: str, turn: Turn, at: datetime) -> Refused:
+    """Of what is denied from the start, or because quotas that would let it out are used up."""
+    if not turn.exhausted:
+        return Refused(denials, record_id)
+    told = [(name, replace(decision, reasons=turn.in_words(decision.reasons))) for name, decision in denials]
+    return OverQuota(told, record_id, opens=turn.opens_in(at), headers=turn.headers, policies=turn.policies)
+
+
+def _ruling(edition: Edition, style: str | None, request: OverlayRequest, agreements: Sequence[Agreement]) -> Ruling:
+    decision = decide(request, agreements)
+    accounts = charging.accounts_of(decision, request, agreements) if request.operation in METERED else ()
+    return Ruling(edition, style, decision, request, accounts)
+
+
+def _least(asked: Sequence[Asked], permits: Sequence[Permit]) -> list[Bill]:
+    """One request on each account that the answer has anything to do with, and what must be left for it."""
+    bills: dict[str, Bill] = {}
+    for one, permit in zip(asked, permits, strict=True):
+        if not one.is_counted or one.operation not in METERED:
+            continue
+        least = SOME_FEATURES if one.operation is Operation.GET_FEATURE_INFO else SOME_PICTURE
+        for booking in permit.bookings:
+            account = booking.account
+            if account.agreement_id not in bills and charging.touches(booking, one.view, one.point):
+                bills[account.agreement_id] = Bill(account, ONE_REQUEST, at_least=least, token=True)
+    return list(bills.values())
+
+
+def _event(
+    standing: Standing, caller: Caller, asked: Sequence[Asked], rulings: Sequence[Ruling], charged: Sequence[dict | None] | None = None,
+) -> dict:
     view = next((one.view for one in asked if one.view), None)
     event = {
         "event": "overlay.decided", "agency": caller.agency.agency_id, "key": caller.key_id,
@@ -405,6 +518,9 @@ def _event(standing: Standing, caller: Caller, asked: Sequence[Asked], rulings: 
         **asker_event(caller),
         "layers": [layer_event(one, ruling) for one, ruling in zip(asked, rulings, strict=True)],
     }
+    for layer, counted in zip(event["layers"], charged or (), strict=charged is not None):
+        if counted:
+            layer["charged"] = counted
     if view:
         event |= {"crs": view.crs, "bounds": [round(v, 7) for v in view.bounds], "size": [view.width, view.height]}
     return event

@@ -7,6 +7,7 @@ Whatever is not a plain hit - a miss, a refusal, a malformed address - goes on t
 """
 
 import hashlib
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -16,20 +17,26 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
+from geoserver_app.charging import ONE_REQUEST, SOME_PICTURE, Tally, Turn, opaque_part
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
-from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event, layer_event
+from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event, layer_event, refusal
 from geoserver_app.identity import Caller, Unidentified, client_address, cross_origin_headers, preflight, presented_key, strip_path_key
+from geoserver_app.metering.book import Bill
+from geoserver_app.metering.headers import Headers
+from geoserver_app.metering.ledger import MeteringUnavailable
+from layers.crs import ground_resolution
 from layers.model import Edition
 from tiles.compose import cut
-from tiles.encode import blank, decode, encode
+from tiles.encode import JPEG, blank, decode, encode
 from tiles.engine import Engine
 from tiles.errors import RenderFailed, RequestInvalid
-from tiles.permits import Permit
+from tiles.permits import Booking, Permit
 from tiles.requests import GetTile, parse_tile_path
 
 BODIES_BYTES = 64 << 20
 RULES_KEPT = 100_000
 ADDRESSES_KEPT = 20_000
+COUNTS_KEPT = 100_000
 
 TILE_HEADERS = (
     ("Cache-Control", "private, max-age=1, must-revalidate"),          # no longer than a revocation may take (design R6)
@@ -51,6 +58,7 @@ class TileRule:
     decision: Decision
     event: str                           # members of the record, as JSON text: all but the key and the column
     until: float
+    resolution: float                    # metres on the ground a pixel
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +85,26 @@ class TileServer:
     def __init__(self, gate: Gate, engine: Engine, log: DecisionLog):
         self.gate, self.engine, self.log = gate, engine, log
         self._bodies = _Bodies(BODIES_BYTES)
+        self._counts: dict[tuple, int] = {}
 
-    def answer(self, caller: Caller, tile: GetTile, if_none_match: str = "", *, render: bool = True) -> TileAnswer | None:
-        """The tile as this caller may see it.
+    def answer(
+        self, caller: Caller, tile: GetTile, if_none_match: str = "", *, render: bool = True, sends_body: bool = True,
+    ) -> TileAnswer | None:
+        """The tile as this caller may see it, counted on the quotas that hold it.
 
         With `render` False only what is at hand is answered, and None stands for everything else, refusals too; nothing is recorded then.
 
         Raises
         ------
         Refused
-            No whole grant allows it (recorded).
-        NotTrusted, DecisionLogUnavailable, RenderFailed
+            No whole grant allows it (recorded); OverQuota where one would.
+        NotTrusted, DecisionLogUnavailable, MeteringUnavailable, RenderFailed
             Nothing may be, or can be, served now.
         """
         standing, now = self.gate.standing(), self.gate.clock()
         rule = self._rule(standing, caller, tile, now)
+        if rule.permit is not None and rule.permit.bookings:
+            return self._counted(standing, caller, tile, now, if_none_match, render, sends_body)
         if rule.decision.effect is Effect.DENY:
             if not render:
                 return None
@@ -103,31 +116,86 @@ class TileServer:
         self._record(rule, caller, tile, now)
         return _answer(body, tile.media_type, if_none_match)
 
-    def _rule(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime) -> TileRule:
-        key = (caller.terms, tile.layer, tile.style, tile.tms.id, tile.media_type, tile.z, tile.row)
+    def _counted(
+        self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, if_none_match: str, render: bool, sends_body: bool,
+    ) -> TileAnswer | None:
+        """`answer` where quotas are to hold it: a tile at hand is counted in one step, another as `Gate.serve` does it."""
+        turn = Turn(self.gate.meter)
+        while True:
+            rule = self._rule(standing, caller, tile, now, turn.exhausted)
+            if rule.decision.effect is Effect.DENY:
+                if not render:
+                    return None
+                raise refusal([(tile.layer, rule.decision)], self._record(rule, caller, tile, now), turn, now)
+            turn.note((rule.decision,))
+            body = self._body(rule, tile, False)
+            if body is None:
+                if not render:
+                    return None
+                if not turn.admit([Bill(one.account, ONE_REQUEST, SOME_PICTURE, True) for one in _touched(rule, tile)], now):
+                    continue
+                body = self._body(rule, tile, True)
+            if body is _blank_tile(tile.media_type):
+                self._record(rule, caller, tile, now)
+                return _answer(body, tile.media_type, if_none_match)
+            is_sent = sends_body and not _matches(body, if_none_match)
+            bills = [self._bill(rule, tile, body, booking, turn, is_sent) for booking in _touched(rule, tile)]
+            if turn.settle(bills, now):
+                self._record(rule, caller, tile, now, _charged(bills))
+                return _answer(body, tile.media_type, if_none_match, turn.headers)
+
+    def _bill(self, rule: TileRule, tile: GetTile, body: _Body, booking: Booking, turn: Turn, is_sent: bool) -> Bill:
+        account = booking.account
+        is_new = account.agreement_id not in turn.admitted
+        if not is_sent:
+            return Bill(account, (int(is_new), 0, 0, 0), SOME_PICTURE, is_new)
+        seen = ()
+        if account.terms.ground:
+            place = (tile.tms.id, tile.z, tile.row, tile.col)
+            seen = (self.gate.grounds.seen(booking, rule.edition, place, rule.resolution, lambda: tile.view),)
+        return Bill(account, (int(is_new), self._pixels(rule, tile, body, booking), 0, len(body.data)), SOME_PICTURE, is_new, seen)
+
+    def _pixels(self, rule: TileRule, tile: GetTile, body: _Body, booking: Booking) -> int:
+        """Pixels of the tile that show something of what is booked; remembered, since it takes decoding."""
+        key = (body.etag, booking.area and booking.area.digest, tile.tms.id, tile.z, tile.row, tile.col)
+        count = self._counts.get(key)
+        if count is None:
+            within = rule.permit.area if tile.media_type == JPEG else None          # where nothing is shown a JPEG is white
+            opaque = True if within is None else within.mask(tile.view)
+            if tile.media_type != JPEG:
+                opaque = opaque_part(decode(body.data))
+            count = Tally(view=tile.view, opaque=None if opaque is True else opaque).pixels(booking.area)
+            if len(self._counts) >= COUNTS_KEPT:
+                self._counts.clear()
+            self._counts[key] = count
+        return count
+
+    def _rule(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, exhausted: frozenset[str] = frozenset()) -> TileRule:
+        key = (caller.terms, tile.layer, tile.style, tile.tms.id, tile.media_type, tile.z, tile.row, exhausted)
         rule = standing.tile_rules.get(key)
         if rule is None or now.timestamp() >= rule.until:
-            rule = self._compile(standing, caller, tile, now)
+            rule = self._compile(standing, caller, tile, now, exhausted)
             if len(standing.tile_rules) >= RULES_KEPT:
                 standing.tile_rules.clear()
             standing.tile_rules[key] = rule
         return rule
 
-    def _compile(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime) -> TileRule:
+    def _compile(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, exhausted: frozenset[str]) -> TileRule:
         asked = Asked(
             layer=tile.layer, operation=Operation.GET_TILE, view=tile.view, style=tile.style, format=tile.media_type, crs=tile.tms.crs,
         )
-        ruling = self.gate.decide(standing, caller, asked, now)
+        ruling = self.gate.decide(standing, caller, asked, now, exhausted)
         edition, decision = ruling.edition, ruling.decision
         permit = None if ruling.is_denied else self.gate.permit(caller, ruling)
         event = {
             "event": "overlay.decided", "agency": caller.agency.agency_id, "epoch": standing.register.epoch, **asker_event(caller),
             **layer_event(asked, ruling), "tms": tile.tms.id,
         }
-        return TileRule(edition, permit, decision, as_members(event), decision.holds_until.timestamp() if decision.holds_until else float("inf"))
+        until = decision.holds_until.timestamp() if decision.holds_until else float("inf")
+        return TileRule(edition, permit, decision, as_members(event), until, ground_resolution(tile.view))
 
-    def _record(self, rule: TileRule, caller: Caller, tile: GetTile, at: datetime) -> str:
-        return self.log.write_members(f'{rule.event},"key":"{caller.key_id}","tile":[{tile.z},{tile.row},{tile.col}]', at.timestamp())
+    def _record(self, rule: TileRule, caller: Caller, tile: GetTile, at: datetime, charged: str = "") -> str:
+        return self.log.write_members(f'{rule.event},"key":"{caller.key_id}","tile":[{tile.z},{tile.row},{tile.col}]{charged}', at.timestamp())
 
     def _body(self, rule: TileRule, tile: GetTile, render: bool) -> _Body | None:
         edition, permit = rule.edition, rule.permit
@@ -195,9 +263,34 @@ def _blank_tile(media_type: str) -> _Body:
     return _Body.of(blank(media_type, 256, 256))
 
 
-def _answer(body: _Body, media_type: str, if_none_match: str) -> TileAnswer:
-    headers = [("Content-Type", media_type), ("ETag", body.etag), *TILE_HEADERS]
-    if if_none_match and body.etag in if_none_match:
+def _touched(rule: TileRule, tile: GetTile) -> list[Booking]:
+    """What the tile has anything to do with, of all that is booked."""
+    return [
+        one for one in rule.permit.bookings if one.area is None or one.area.classify(tile.tms, tile.z, tile.row, tile.col) != "outside"
+    ]
+
+
+def _charged(bills: list[Bill]) -> str:
+    """What was counted, as a member of the record: JSON text."""
+    counted = (CHARGED % (_quoted(bill.account.agreement_id), bill.amounts[1], bill.amounts[3]) for bill in bills)
+    return f',"charged":{{{",".join(counted)}}}'
+
+
+CHARGED = '%s:{"requests":1,"pixels":%d,"bytes":%d}'
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _matches(body: _Body, if_none_match: str) -> bool:
+    return bool(if_none_match) and body.etag in if_none_match
+
+
+def _answer(body: _Body, media_type: str, if_none_match: str, quota: Headers | tuple = ()) -> TileAnswer:
+    headers = [("Content-Type", media_type), ("ETag", body.etag), *TILE_HEADERS, *quota]
+    if _matches(body, if_none_match):
         return TileAnswer(304, headers, b"")
     return TileAnswer(200, [*headers, ("Content-Length", str(len(body.data)))], body.data)
 
@@ -238,9 +331,10 @@ class Lane:
             if tile is None:
                 return None
             caller = self.tiles.gate.identify(presented_key(environ), client_address(environ, self.tiles.gate.trusted_proxies))
-            answer = self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False)
+            sends_body = environ["REQUEST_METHOD"] != "HEAD"
+            answer = self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False, sends_body=sends_body)
             return answer and _shared(answer, cross_origin_headers(caller, environ.get("HTTP_ORIGIN", "")))
-        except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, RenderFailed):
+        except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, MeteringUnavailable, RenderFailed):
             return None                                     # Flask meets the same fault and puts it into words
 
     def _preflight(self, environ: dict) -> TileAnswer | None:

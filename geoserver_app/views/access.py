@@ -1,13 +1,16 @@
 """What every governed view begins with: who asks, in which language, and how much may be asked."""
 
+from collections.abc import Callable, Sequence
+
 import flask
 
 from geoserver_app.capabilities import LayerEntry, ServiceEntry, describe
-from geoserver_app.gate import Visible
+from geoserver_app.gate import Asked, Drawn, Visible
 from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.identity import Caller, Unidentified, client_address, presented_key
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.wiring import services
+from tiles.permits import Permit
 from tiles.requests import Limits
 
 
@@ -32,6 +35,12 @@ def caller_of(operation: str) -> Caller:
         raise
     flask.g.caller = caller                 # for the headers that let pages elsewhere read the answer
     return caller
+
+
+def served(caller: Caller, asked: Sequence[Asked], draw: Callable[[list[Permit]], Drawn]) -> flask.Response:
+    """The answer that `draw` makes of the permits, counted on the quotas that hold it, with what remains of them. Raises as `Gate.serve`."""
+    answer = services().gate.serve(caller, asked, draw, sends_body=flask.request.method != "HEAD")
+    return flask.Response(answer.drawn.body, content_type=answer.drawn.content_type, headers=answer.headers)
 
 
 def language() -> str:

@@ -9,15 +9,16 @@ from PIL import Image
 
 from agreements.model import Operation
 from geoserver_app.capabilities import wms_capabilities
-from geoserver_app.feature_info import find, render
-from geoserver_app.gate import Asked
+from geoserver_app.charging import Tally, opaque_part
+from geoserver_app.feature_info import find, place_of, render
+from geoserver_app.gate import Asked, Drawn
 from geoserver_app.identity import Caller
 from geoserver_app.messages import ENGLISH, sentence
 from geoserver_app.routes import governed
-from geoserver_app.views.access import caller_of, described, language, limits, raw_query, service_entry
+from geoserver_app.views.access import caller_of, described, language, limits, raw_query, served, service_entry
 from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.wiring import services
-from layers.model import STYLES, Bounds, View
+from layers.model import STYLES, Bounds, LayerName, View
 from tiles.compose import cut_to, lay_over, visible_part
 from tiles.encode import encode
 from tiles.errors import RequestInvalid
@@ -89,31 +90,35 @@ def _wms_document(caller: Caller, request: GetCapabilities) -> flask.Response:
 # -- maps
 
 def _map(caller: Caller, request: GetMap) -> flask.Response:
-    permits = services().gate.permits(caller, [
+    return served(caller, [
         Asked(layer=layer, operation=Operation.GET_MAP, view=request.view, style=style, format=request.media_type)
         for layer, style in zip(request.layers, request.styles, strict=True)
-    ])
+    ], lambda permits: _draw(permits, request))
+
+
+def _draw(permits: list[Permit], request: GetMap) -> Drawn:
     styles = [style_of(permit, "STYLES") for permit in permits]
     symbol_scale = request.dpi / SCREEN_DPI if request.dpi > SCREEN_DPI else 1.0
-    pictures = (_drawn(permit, style, request.view, symbol_scale) for permit, style in zip(permits, styles, strict=True))
+    tallies: list[Tally | None] = []
+    pictures = (_drawn(permit, style, request.view, symbol_scale, tallies) for permit, style in zip(permits, styles, strict=True))
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))   # one at a time in memory
     data = encode(
         picture, request.media_type, transparent=request.transparent, background=request.background,
         lossless=any(p.edition.lossless for p in permits),
     )
-    return flask.Response(data, content_type=request.media_type)
+    return Drawn(body=data, content_type=request.media_type, tallies=tuple(tallies))
 
 
-def _drawn(permit: Permit, style: str, view: View, symbol_scale: float) -> Image.Image | None:
-    """One layer of the map, cut; None where nothing of it may be seen, whatever there is."""
+def _drawn(permit: Permit, style: str, view: View, symbol_scale: float, tallies: list[Tally | None]) -> Image.Image | None:
+    """One layer of the map, cut; None where nothing of it may be seen, whatever there is. What it shows is added to `tallies`."""
     placed = _expressible(view)
-    if placed is None:
+    visible = placed is not None and visible_part(permit.area, placed[0])
+    if visible is False:
+        tallies.append(None)
         return None
     inner, corner = placed
-    visible = visible_part(permit.area, inner)
-    if visible is False:
-        return None
     picture = cut_to(services().engine.map(permit.edition, style, inner, permit, symbol_scale), visible)
+    tallies.append(Tally(view=inner, opaque=opaque_part(picture)) if permit.bookings else None)
     if inner == view:
         return picture
     whole = Image.new("RGBA", (view.width, view.height))
@@ -165,20 +170,24 @@ def style_of(permit: Permit, locator: str) -> str:
 def _feature_info(caller: Caller, request: GetFeatureInfo) -> flask.Response:
     """LAYERS and QUERY_LAYERS are decided together: what is only shown needs GetMap, what is queried GetFeatureInfo."""
     operations = {layer: Operation.GET_FEATURE_INFO if layer in request.query_layers else Operation.GET_MAP for layer in request.layers}
-    styles = dict(zip(request.layers, request.styles, strict=True))
-    permits = services().gate.permits(caller, [
-        Asked(layer=layer, operation=operation, view=request.view, style=styles[layer], format=_form_of(operation, request))
+    styles, point = dict(zip(request.layers, request.styles, strict=True)), place_of(request)
+    return served(caller, [
+        Asked(
+            layer=layer, operation=operation, view=request.view, style=styles[layer], format=_form_of(operation, request),
+            point=point, is_counted=point is not None and operation is Operation.GET_FEATURE_INFO,
+        )
         for layer, operation in operations.items()
-    ])
-    permitted = dict(zip(operations, permits, strict=True))
-    for permit in permits:
+    ], lambda permits: _tell(dict(zip(operations, permits, strict=True)), request, point))
+
+
+def _tell(permits: dict[LayerName, Permit], request: GetFeatureInfo, point: tuple[float, float] | None) -> Drawn:
+    for permit in permits.values():
         style_of(permit, "STYLES")
     engine, store = services().engine, services().settings.store
-    findings = [
-        one for layer in request.query_layers for one in find(request, str(layer), permitted[layer], store=store, reader_of=engine.reader)
-    ]
-    text, content_type = render(findings, request, language())
-    return flask.Response(text, content_type=content_type)
+    found = {layer: find(request, str(layer), permits[layer], store=store, reader_of=engine.reader) for layer in request.query_layers}
+    text, content_type = render([one for layer in request.query_layers for one in found[layer]], request, language())
+    tallies = tuple(Tally(point=point, features=len(found[layer])) if point is not None and layer in found else None for layer in permits)
+    return Drawn(body=text.encode(), content_type=content_type, tallies=tallies)
 
 
 def _form_of(operation: Operation, request: GetFeatureInfo) -> str | None:

@@ -20,7 +20,8 @@ DEFAULT_MATRIX_SET = "WebMercatorQuad"
 
 def answer_tile(caller: Caller, tile: GetTile) -> flask.Response:
     """The tile as the fast lane answers it: the same decision, clip, headers and record."""
-    answer = services().tiles.answer(caller, tile, flask.request.headers.get("If-None-Match", ""))
+    is_read = flask.request.method != "HEAD"
+    answer = services().tiles.answer(caller, tile, flask.request.headers.get("If-None-Match", ""), sends_body=is_read)
     return flask.Response(answer.body, status=answer.status, headers=answer.headers)
 
 

@@ -62,12 +62,14 @@ class House:
             area=ground, **terms,
         )
 
-    def agree(self, agency: str, *grants: Grant, grantor: str = BUREAU, patient: bool = False) -> Agreement:
-        """Put grants in force; `patient` leaves it to the gate to notice."""
+    def agree(self, agency: str, *grants: Grant, grantor: str = BUREAU, patient: bool = False, **fields) -> Agreement:
+        """Put grants in force; `patient` leaves it to the gate to notice. `fields` are further ones of the agreement."""
         self._agreements += 1
         agreement = Agreement(
-            agreement_id=f"AG-TEST-{self._agreements:03}", version=1, title="test", grantor=grantor, grantee=agency, term=Term(start=SINCE),
-            grants=grants, contact="data@bureau.test",
+            **{
+                "agreement_id": f"AG-TEST-{self._agreements:03}", "version": 1, "title": "test", "grantor": grantor, "grantee": agency,
+                "term": Term(start=SINCE), "grants": grants, "contact": "data@bureau.test", **fields,
+            }
         )
         self.services.register.register(agreement, "")
         if not patient:

@@ -252,7 +252,7 @@ def test_what_cannot_be_served_now_is_asked_to_come_back(county, monkeypatch, fa
         raise failure
 
     monkeypatch.setattr(county.services.engine if isinstance(failure, RenderFailed) else county.services.gate,
-                        "map" if isinstance(failure, RenderFailed) else "permits", fail)
+                        "map" if isinstance(failure, RenderFailed) else "serve", fail)
     response = ask(county, map_query())
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
