@@ -279,6 +279,7 @@ SENTENCES = MappingProxyType({
     ),
     "field-not-network": ("须为地址块，如 10.0.0.0/8", "must be a block of addresses, such as 10.0.0.0/8"),
     "field-past": ("已经过去：请给出以后的时刻", "is over already: give a later moment"),
+    "layer-unknown": ("图层 `{layer}` 不在目录中：请核对", "layer `{layer}` is not in the catalogue: check its name"),
     "login-spelling": (
         "`{login}` 不能作登录名：以小写字母开头，2 至 63 个小写字母、数字、`.`、`-` 或 `_`",
         "`{login}` can't be a login: 2 to 63 lower-case letters, digits, `.`, `-` and `_`, beginning with a letter",
@@ -308,6 +309,9 @@ SENTENCES = MappingProxyType({
     "token-not-defined": ("没有令牌 `{token}`", "there is no token `{token}`"),
     "token-expiry": ("令牌须有期限，最长 {days} 天", "a token ends some time, at most {days} days from now"),
     "token-roles": ("令牌的角色只能取自本人的角色：{roles}", "a token has roles of its person: {roles}"),
+    "review-period-none": ("从 {first} 到 {last} 不成一段：起始日须不晚于终止日", "from {first} to {last} is no period: the first day comes first"),
+    "review-period-long": ("统计期间超过 {days} 天：请缩短", "the period is longer than {days} days: ask for a shorter one"),
+    "review-never-in-force": ("协议 `{agreement}` 从未生效，没有可评审的内容", "agreement `{agreement}` was never in force: there is nothing to review"),
     "mail-subject": ("共建共享协议：{count} 条回馈数据通知", "sharing agreements: {count} notices on contributions"),
     # words of pages and documents
     "service-title": ("地理空间信息共享服务", "Geospatial sharing service"),

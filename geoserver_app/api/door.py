@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, DocumentInvalid, KeyNotDefined, MoveRefused
 from geoserver_app.accounts import AccountInvalid, AccountsError, PersonNotDefined, Proof, SignedIn, SignInRefused, TokenNotDefined
-from geoserver_app.api.faults import ApiFault, FieldFault, InConflict, InputFaulty, NotAllowed, NothingThere, NotSignedIn
+from geoserver_app.api.faults import ApiFault, FieldFault, InConflict, InputFaulty, NotAllowed, NothingThere, NotSignedIn, document_pointer
 from geoserver_app.api.operation import JSON, Answer, ApiOperation, Text, Visit
 from geoserver_app.api.reading import read_body, read_query
 from geoserver_app.api.resources import OPERATIONS
@@ -29,7 +29,7 @@ def blueprint() -> flask.Blueprint:
     """Every operation that is declared, each at its route."""
     bp = flask.Blueprint("api", __name__, url_prefix=PREFIX)
     for operation in OPERATIONS.values():
-        rule = operation.path.replace("{", "<").replace("}", ">")
+        rule = operation.path.replace("{agreement}", "<path:agreement>").replace("{", "<").replace("}", ">")   # the bureau's numbers may hold a slash
         bp.add_url_rule(rule, endpoint=operation.name.replace(".", "_"), view_func=_view(operation), methods=[operation.method])
     return bp
 
@@ -147,18 +147,16 @@ def as_fault(error: Exception, object_id: str | None, language: str) -> Exceptio
         case AccountsError():
             return InConflict(sentence(error.code, error.detail, language))
         case DocumentInvalid():
-            return InputFaulty(*(FieldFault(pointer=_document_pointer(one.field), line=one.line, text=one.message) for one in error.faults))
+            return InputFaulty(*(FieldFault(pointer=document_pointer(one.field), line=one.line, text=one.message) for one in error.faults))
+        case MoveRefused(code="role"):
+            return NotAllowed("role-missing", {"roles": error.detail["roles"]})
+        case MoveRefused(code="edited-meanwhile"):
+            return ApiFault("changed-meanwhile", 412)
         case MoveRefused():
-            return InConflict(error.sentence(language))
+            return InConflict(error.sentence(language), error.code)
         case AlreadyRegistered():
             return InConflict(str(error))
     return error
-
-
-def _document_pointer(place: str) -> str:
-    """`grants[0].layers` -> `/grants/0/layers`."""
-    parts = [part for part in place.replace("[", ".").replace("]", "").split(".") if part]
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 # -- the record

@@ -68,7 +68,17 @@ class InputFaulty(ApiFault):
 
 
 class InConflict(ApiFault):
-    """It would go against what is there already. `reason` is the sentence."""
+    """It would go against what is there already. `reason` is the sentence, `code` its name where it has one."""
 
-    def __init__(self, reason: str):
-        super().__init__("in-conflict", 409, {"reason": reason})
+    def __init__(self, reason: str, code: str = ""):
+        super().__init__("in-conflict", 409, {"reason": reason}, errors=(FieldFault(code=code, text=reason),) if code else ())
+
+
+def document_pointer(place: str) -> str:
+    """A place in a document as a JSON pointer.
+
+    >>> document_pointer("grants[0].layers[2]"), document_pointer("")
+    ('/grants/0/layers/2', '')
+    """
+    parts = [part for part in place.replace("[", ".").replace("]", "").split(".") if part]
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)

@@ -1,5 +1,6 @@
 """The people of a house: one of each role, a member of each of two agencies, and how they ask the API."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -38,6 +39,7 @@ class Office:
     house: House
 
     def __post_init__(self):
+        self._made: dict = {}
         self.accounts = self.house.services.accounts
         self.accounts._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)      # the real one takes 64 MiB and long
         for agency in MEMBERS.values():
@@ -73,3 +75,51 @@ class Office:
 
     def acts(self) -> list[dict]:
         return [one for one in self.records() if one["event"] == "admin.acted"]
+
+    def document(self, agreement: str = "", version: int = 1, **changes) -> dict:
+        """An agreement of the bureau with water, as a document; a new id unless one is given."""
+        self.numbered = getattr(self, "numbered", 0) + 1
+        return {
+            "agreement": agreement or f"AG-API-{self.numbered:03}", "version": version, "title": "共享协议",
+            "parties": {"grantor": "bureau", "grantee": "water"}, "term": {"from": "2020-01-01"}, "contact": "data@bureau.test",
+            "grants": [{"clause": "3.1", "layers": ["dom"], "operations": ["GetMap"], "area": {"geojson": SQUARE}}],
+        } | changes
+
+    def drafted(self, **changes) -> dict:
+        """Places of a version that is a draft."""
+        sent = self.document(**changes)
+        answer = self.visitor("data_manager").ask("POST /agreements", json=sent)
+        assert answer.status_code == 201, answer.text
+        return {"agreement": sent["agreement"], "version": str(sent["version"])}
+
+    def moved(self, places: dict, *moves: tuple[str, str]) -> dict:
+        """The places of the version once each of (login, action) has moved it."""
+        for login, action in moves:
+            answer = self.visitor(login).ask(f"POST /agreements/{places['agreement']}/versions/{places['version']}/moves", json=self.move(places, action))
+            assert answer.status_code == 200, answer.text
+        return places
+
+    def move(self, places: dict, action: str) -> dict:
+        body = {"action": action.partition(" ")[0], "comment": "because"}
+        if action.startswith("sign "):
+            digest = self.house.services.register.document_hash(places["agreement"], int(places["version"]))
+            body["signature"] = {"party": action.partition(" ")[2], "signatory": "Somebody", "date": "2026-03-01", "document": digest}
+        return body
+
+    def once(self, make: Callable[["Office"], dict]) -> dict:
+        """What `make` makes, made the first time alone."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
+
+    def approved(self) -> dict:
+        return self.moved(self.drafted(), *TO_APPROVAL)
+
+    def active(self) -> dict:
+        return self.moved(self.drafted(), *TO_APPROVAL, *TO_FORCE)
+
+
+SQUARE = {"type": "Polygon", "coordinates": [[[118.70, 32.00], [118.80, 32.00], [118.80, 32.10], [118.70, 32.10], [118.70, 32.00]]]}
+
+TO_APPROVAL = (("data_manager", "submit"), ("approver", "conformity-check"), ("approver", "approve"))
+TO_FORCE = (("administrator", "sign bureau"), ("member", "sign water"), ("administrator", "activate"))
