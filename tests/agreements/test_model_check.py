@@ -93,8 +93,8 @@ FURTHER = {
     "purposes": ([None, {"flood"}, {"flood", "planning"}], [{}, {"purpose": "flood"}, {"purpose": "planning"}]),
     "apps": ([None, {"desk"}, {"field"}], [{}, {"app": "desk"}, {"app": "field"}]),
     "ceiling": ([0, 1, 4], [{"secrecy": 0}, {"secrecy": 1}, {"secrecy": 2}]),
-    "rows": ([None, "CC = 1", "KIND = 'a'"], [{}]),
-    "grid": ([None, 10.0, 25.0], [{}]),
+    "rows": ([None, "CC = 1", "KIND = 'a'"], [{"product": "DLG"}, {"product": "DOM"}]),
+    "grid": ([None, 10.0, 25.0], [{"product": "DEM"}, {"product": "DLG"}]),
     "days": ([(-1, 1), (0, 1), (-1, 0)], [{}]),
     "formats": ([None, {"image/png"}, {"image/jpeg"}], [{}, {"format": "image/jpeg"}]),
     "crs": ([None, {"EPSG:4549"}, {"EPSG:3857"}], [{}, {"crs": "EPSG:3857"}]),
@@ -214,7 +214,7 @@ def random_agreement(chance, number) -> dict:
 def random_question(chance) -> dict:
     return question(
         taker=chance.choice(["water", "contractor", "contractor", "helper"]), layer=chance.choice(["dom", "dem", "photo"]),
-        product=chance.choice(["DOM", "DEM"]), edition=chance.choice(["2006", "2011"]), latest=chance.random() < 0.5,
+        product=chance.choice(["DOM", "DEM", "DLG"]), edition=chance.choice(["2006", "2011"]), latest=chance.random() < 0.5,
         owner=chosen(chance, BUREAU, "police"), secrecy=chosen(chance, 0, 1), operation=chance.choice(["GetMap", "GetTile", "GetFeatureInfo"]),
         scale=chance.choice([1000, 5000, 50_000]), attributes=chance.choice([set(), set(), {"a"}, {"b"}, {"HYDL.b"}, {"a", "HYDL.b"}]),
         networks=chosen(chance, {"10.0.0.0/8", "10.1.0.0/16"}, {"10.0.0.0/8"}, set()), purpose=chosen(chance, "flood", "planning", ""),

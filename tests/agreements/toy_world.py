@@ -81,6 +81,8 @@ def allows(one, g, asked) -> bool:
         g["formats"] is None or asked["format"] in g["formats"],
         g["crs"] is None or asked["crs"] in g["crs"],
         g["styles"] is None or asked["style"] in g["styles"],
+        g["rows"] is None or asked["product"] in ("DLG", "OVERLAY"),
+        g["grid"] is None or asked["product"] in ("DOM", "DEM"),
     ])
 
 
