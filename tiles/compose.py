@@ -1,25 +1,55 @@
-"""Pictures cut by their areas, then laid over one another. Runs after the shared cache, on copies, never before it."""
+"""Pictures cut by their areas, marked, and laid over one another. Runs after the shared cache, on copies, never before it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from layers.model import View
 from tiles.area import ServedArea
+from tiles.marks import marked
+from tiles.permits import PermitPart
+from tiles.variants import Variant
+
+Visible = np.ndarray | bool
+"""True or False where all of a view is alike, else (row, col) of bool."""
+
+
+def shown(parts: Sequence[PermitPart], view: View) -> list[tuple[PermitPart, Visible]]:
+    """The parts of which something is seen in `view`, and where, from the bottom up: nothing is seen of a part where one above it shows as much."""
+    found: list[tuple[PermitPart, Visible]] = []
+    for part in reversed(parts):
+        visible = part.visible(view)
+        for above, seen in found:
+            if visible is not False and above.replaces(part):
+                visible = _without(visible, seen)
+        if visible is not False:
+            found.append((part, visible))
+    return found[::-1]
+
+
+def composed(parts: Sequence[tuple[PermitPart, Visible]], view: View, draw: Callable[[Variant], Image.Image]) -> Image.Image | None:
+    """What `shown` found as one picture, each part cut and bearing its own mark; None where nothing is seen.
+
+    `draw` gives the whole picture of a variant, unclipped. A single part that is wholly visible and bears no mark comes back as it was drawn.
+    """
+    pictures = [marked(cut_to(draw(part.variant), visible), part.mark, view) for part, visible in parts]
+    return lay_over(pictures, (view.width, view.height)) if pictures else None
+
+
+def _without(visible: Visible, seen: Visible) -> Visible:
+    if seen is True:
+        return False
+    left = ~seen if visible is True else visible & ~seen
+    return left if left.any() else False
 
 
 def cut(picture: Image.Image, area: ServedArea | None, view: View) -> Image.Image:
     """`picture` where `area` lets it be seen; an `area` of None is without limit."""
-    return cut_to(picture, visible_part(area, view))
+    return cut_to(picture, True if area is None else area.mask(view))
 
 
-def visible_part(area: ServedArea | None, view: View) -> np.ndarray | bool:
-    """True or False where all of the view is alike, else (row, col) of bool."""
-    return True if area is None else area.mask(view)
-
-
-def cut_to(picture: Image.Image, visible: np.ndarray | bool) -> Image.Image:
+def cut_to(picture: Image.Image, visible: Visible) -> Image.Image:
     """`picture` where it is `visible`; elsewhere transparent, with nothing left under the transparency.
 
     A picture wholly visible comes back as it is; one wholly hidden as an empty one of its size.
@@ -42,3 +72,8 @@ def lay_over(pictures: Iterable[Image.Image], size: tuple[int, int]) -> Image.Im
         else:
             result = Image.alpha_composite(result.convert("RGBA"), picture.convert("RGBA"))
     return result if result is not None else Image.new("RGBA", size)
+
+
+def visible_part(area: ServedArea | None, view: View) -> Visible:
+    """True or False where all of the view is alike, else (row, col) of bool."""
+    return True if area is None else area.mask(view)

@@ -11,6 +11,7 @@ from pyogrio.errors import DataSourceError
 
 from layers.features import interval
 from layers.model import Bounds, Edition, View
+from layers.rows import RowFilter
 from tiles.dlg_styles import Parameters, StyleBook, TableStyles, map_xml
 from tiles.errors import RenderFailed
 from tiles.mapnik_runtime import mapnik
@@ -112,16 +113,18 @@ class LineMapRenderer:
         config/styles
     labels : bool
         False draws no text at all.
+    rows : RowFilter, optional
+        Draws the features that meet it, and no others.
 
     Scale: widths and what is shown follow Mapnik's denominator (0.28 mm a pixel; degrees and Web Mercator metres as at the equator), so
     that all tiles of one zoom level agree, and a 2x picture shows what the plain one shows.
     """
 
-    def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True):
+    def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True, rows: RowFilter | None = None):
         book = StyleBook.load(styles)
         source = folder / edition.vectors if edition.vectors else None
         tables = book.fit(edition, _contour_parameters(book, source, edition))
-        self._xml = map_xml(_layers(tables, edition, source), BUFFER, labels=labels)
+        self._xml = map_xml(_layers(tables, edition, source, rows), BUFFER, labels=labels)
         self._idle: deque[mapnik.Map] = deque()
         self._turns = threading.BoundedSemaphore(MOST_MAPS)
         self._building = threading.Lock()
@@ -160,24 +163,31 @@ class LineMapRenderer:
                 return load_map(self._xml)
 
 
-def _layers(tables: list[TableStyles], edition: Edition, source: Path | None) -> list[tuple]:
+def _layers(tables: list[TableStyles], edition: Edition, source: Path | None, rows: RowFilter | None) -> list[tuple]:
     """One Mapnik layer a table and drawing order."""
     layers = []
     for table in tables:
-        datasource = _datasource(source, table)
-        for order in sorted({style.order for style in table.styles}):
+        datasource = _datasource(source, table, rows)
+        for order in sorted({style.order for style in table.styles}) if datasource else ():
             elements = [style.element for style in table.styles if style.order == order]
             layers.append((order, table.feature_class.name, elements, datasource))
     layers.sort(key=lambda layer: layer[:2])
     return [(f"{name} {order}", mapnik_srs(edition.crs), datasource, elements) for order, name, elements, datasource in layers]
 
 
-def _datasource(source: Path | None, table: TableStyles) -> Mapping[str, str]:
-    """With its extent, which spares Mapnik a scan; a little wider, since what it asks for is cut to it and a lone point has none."""
+def _datasource(source: Path | None, table: TableStyles, rows: RowFilter | None) -> Mapping[str, str] | None:
+    """With its extent, which spares Mapnik a scan; a little wider, since what it asks for is cut to it and a lone point has none.
+
+    None where no feature of the table can meet the row filter. SQLite answers that, by the spatial index too.
+    """
     left, bottom, right, top = table.feature_class.bounds
     spare = 1e-6 * max(1.0, *map(abs, table.feature_class.bounds))
     extent = f"{left - spare!r},{bottom - spare!r},{right + spare!r},{top + spare!r}"
-    return {"type": "ogr", "file": str(source), "layer": table.feature_class.name, "extent": extent}
+    name = table.feature_class.name
+    if rows is None:
+        return {"type": "ogr", "file": str(source), "layer": name, "extent": extent}
+    condition, quoted = rows.where(name, table.feature_class.fields), name.replace('"', '""')
+    return condition and {"type": "ogr", "file": str(source), "layer_by_sql": f'SELECT * FROM "{quoted}" WHERE {condition}', "extent": extent}
 
 
 def _contour_parameters(book: StyleBook, source: Path | None, edition: Edition) -> dict[str, Parameters]:

@@ -38,6 +38,7 @@ from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
 from tiles.sources import SYMBOL_SCALE, EditionConfiguration, EditionRegistry, register_sources
+from tiles.variants import MASTER, Variant, grid_of
 
 MOST_RENDERERS = 256
 PATIENCE = 30.0
@@ -48,6 +49,9 @@ ALIGNED = 0.01
 
 KERNEL_MARGIN = 4
 """Pixels beyond a changed sheet that mixing and averaging may carry its colours."""
+
+CELL_MARGIN = 8
+"""Cells of a degraded grid that they may; the widest ones that are shown are hardly wider than a pixel."""
 
 PNG_LEVEL = 3
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG", b"\xff\xd8"
@@ -66,7 +70,7 @@ class StoredTile:
 class Permit(Protocol):
     """All that is looked at of a permit (`tiles.permits.Permit`) on this side of the cache: never its area."""
 
-    def covers(self, edition: Edition) -> bool: ...
+    def covers(self, edition: Edition, variant: Variant = MASTER) -> bool: ...
 
 
 class Engine:
@@ -89,7 +93,7 @@ class Engine:
         self._locks = _lock_folder(self._cache)
         self._registry = EditionRegistry(store.absolute(), config.absolute())
         self._generations = _Generations(self._cache)
-        self._renderers: OrderedDict[tuple[int, int, str], _Renderer] = OrderedDict()
+        self._renderers: OrderedDict[tuple[int, int, str, Variant], _Renderer] = OrderedDict()
         self._config, self._names = config.absolute(), {}
         self._coverages: dict[tuple[int, int, str], tuple] = {}
         self._building = threading.Lock()
@@ -130,18 +134,20 @@ class Engine:
         limits = self._coverage(edition, tms_id)[z]
         return limits is None or not (limits[0] <= row <= limits[1] and limits[2] <= col <= limits[3])
 
-    def tile_path(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int) -> str:
+    def tile_path(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, variant: Variant = MASTER) -> str:
         """Where the tile is in the cache, or would be."""
-        return f"{tile_folder(self._cache, edition.edition_id, style, tms_id)}/{z}/{col}/{row}.{extension(edition)}"
+        return f"{tile_folder(self._cache, edition.edition_id, style, tms_id, variant)}/{z}/{col}/{row}.{extension(edition)}"
 
-    def reader(self, edition: Edition) -> MosaicReader:
-        """Reads pixels and heights of an edition of rasters; kept open from one request to the next."""
+    def reader(self, edition: Edition, degrade: float | None = None) -> MosaicReader:
+        """Reads pixels and heights of an edition of rasters, or cells of `degrade` metres of them; kept open from one request to the next."""
         self._registry.enrol(edition)
-        return self._registry.reader(edition.edition_id, edition.generation)
+        return self._registry.reader(edition.edition_id, edition.generation, degrade)
 
     # Pictures
 
-    def map(self, edition: Edition, style: str, view: View, permit: Permit, symbol_scale: float = 1.0) -> Image.Image:
+    def map(
+        self, edition: Edition, style: str, view: View, permit: Permit, symbol_scale: float = 1.0, variant: Variant = MASTER,
+    ) -> Image.Image:
         """The whole layer in `view`, unclipped: RGB where it is opaque, else RGBA.
 
         Drawn for the view, so it is sharp in every CRS; pasted from tiles where they are at hand and lie exactly on its pixels.
@@ -150,18 +156,20 @@ class Engine:
         Raises
         ------
         PermitMissing
-            `permit` is for another edition.
+            `permit` is for another edition, or not for this variant of it.
         RenderFailed
             The data can't be read now, or too much is being drawn.
         """
-        _check(edition, permit)
-        pasted = self._pasted(edition, style, view) if symbol_scale == 1.0 else None
+        _check(edition, permit, variant)
+        pasted = self._pasted(edition, style, view, variant) if symbol_scale == 1.0 else None
         if pasted is not None:
             return pasted
         with self._slot():
-            return self._renderer(edition, style).map(view, symbol_scale)
+            return self._renderer(edition, style, variant).map(view, symbol_scale)
 
-    def tile(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit) -> StoredTile:
+    def tile(
+        self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit, variant: Variant = MASTER,
+    ) -> StoredTile:
         """The whole tile, unclipped: from the cache, or drawn (with its neighbours) and stored there.
 
         Raises
@@ -169,28 +177,30 @@ class Engine:
         PermitMissing, RenderFailed
             As `map`.
         """
-        stored = self.stored_tile(edition, style, tms_id, z, row, col, permit)
+        stored = self.stored_tile(edition, style, tms_id, z, row, col, permit, variant)
         if stored is not None:
             return stored
         if self.is_beyond(edition, tms_id, z, row, col):
             return _blank()
-        meta_tile = edition.edition_id, edition.generation, style, tms_id, z, row // META_SIZE, col // META_SIZE
+        meta_tile = edition.edition_id, edition.generation, style, variant, tms_id, z, row // META_SIZE, col // META_SIZE
         with self._turns.of(meta_tile, self._patience):
-            stored = self.stored_tile(edition, style, tms_id, z, row, col, permit)
+            stored = self.stored_tile(edition, style, tms_id, z, row, col, permit, variant)
             if stored is not None:
                 return stored
             with self._slot():
-                return self._renderer(edition, style).tile(tms_id, z, row, col)
+                return self._renderer(edition, style, variant).tile(tms_id, z, row, col)
 
-    def stored_tile(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit) -> StoredTile | None:
+    def stored_tile(
+        self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit, variant: Variant = MASTER,
+    ) -> StoredTile | None:
         """The tile if the cache has it. Raises PermitMissing."""
-        _check(edition, permit)
-        return _read(self.tile_path(edition, style, tms_id, z, row, col))
+        _check(edition, permit, variant)
+        return _read(self.tile_path(edition, style, tms_id, z, row, col, variant))
 
     # Changes
 
     def expire(self, edition: Edition, extent: BaseGeometry) -> int:
-        """Delete the tiles that a change within `extent` touches, at every level, in every set and style; how many they were.
+        """Delete the tiles that a change within `extent` touches, at every level, in every set, style and variant; how many they were.
 
         Parameters
         ----------
@@ -202,10 +212,10 @@ class Engine:
         self._generations.advance(edition)
         count = 0
         for _ in range(2):              # a picture of the earlier generation may have been on its way to the disk
-            for style in STYLES[edition.product]:
+            for style in [one for one in (self._cache / str(edition.edition_id)).iterdir() if one.is_dir()]:
                 for tms in TILE_MATRIX_SETS.values():
-                    folder = Path(tile_folder(self._cache, edition.edition_id, style, tms.id))
-                    count += sum(_remove(path) for path in _touched(folder, tms, extent, edition)) if folder.is_dir() else 0
+                    folder = style / tms.id
+                    count += sum(_remove(path) for path in _touched(folder, tms, extent, edition, grid_of(style.name))) if folder.is_dir() else 0
         return count
 
     def forget(self, edition_id: int) -> None:
@@ -214,13 +224,13 @@ class Engine:
 
     # Inside
 
-    def _renderer(self, edition: Edition, style: str) -> "_Renderer":
-        key = edition.edition_id, edition.generation, style
+    def _renderer(self, edition: Edition, style: str, variant: Variant = MASTER) -> "_Renderer":
+        key = edition.edition_id, edition.generation, style, variant
         with self._building:
             renderer = self._renderers.get(key)
             if renderer is None:
                 self._registry.enrol(edition)
-                conf = configuration(edition, style, cache=self._cache, locks=self._locks)
+                conf = configuration(edition, style, variant, cache=self._cache, locks=self._locks)
                 renderer = _Renderer(EditionConfiguration(conf, self._registry, self._cache), edition, self._generations)
                 self._renderers[key] = renderer
                 if len(self._renderers) > MOST_RENDERERS:
@@ -246,19 +256,21 @@ class Engine:
         finally:
             self._slots.release()
 
-    def _pasted(self, edition: Edition, style: str, view: View) -> Image.Image | None:
+    def _pasted(self, edition: Edition, style: str, view: View, variant: Variant) -> Image.Image | None:
         """`view` put together from tiles, where all of them are in the cache and lie on its pixels."""
         for tms in TILE_MATRIX_SETS.values():
             offset = _offset_in(tms, view)
             if offset is not None:
-                return self._paste(edition, style, tms, *offset, view)
+                return self._paste(edition, style, variant, tms, *offset, view)
         return None
 
-    def _paste(self, edition: Edition, style: str, tms: TileMatrixSet, z: int, left: int, top: int, view: View) -> Image.Image | None:
+    def _paste(
+        self, edition: Edition, style: str, variant: Variant, tms: TileMatrixSet, z: int, left: int, top: int, view: View,
+    ) -> Image.Image | None:
         size = tms.tile_size
         rows, cols = range(top // size, (top + view.height - 1) // size + 1), range(left // size, (left + view.width - 1) // size + 1)
         places = [
-            (self.tile_path(edition, style, tms.id, z, row, col), (col * size - left, row * size - top))
+            (self.tile_path(edition, style, tms.id, z, row, col, variant), (col * size - left, row * size - top))
             for row in rows for col in cols if not self.is_beyond(edition, tms.id, z, row, col)
         ]
         if not all(os.path.exists(path) for path, _ in places):
@@ -396,8 +408,8 @@ class _Turns:
                     self._locks[thing] = lock, waiting - 1
 
 
-def _check(edition: Edition, permit: Permit) -> None:
-    if permit is None or not permit.covers(edition):
+def _check(edition: Edition, permit: Permit, variant: Variant) -> None:
+    if permit is None or not permit.covers(edition, variant):
         raise PermitMissing(f"a picture of `{edition.layer}` was asked for without a permit")
 
 
@@ -499,18 +511,20 @@ def _offset_in(tms: TileMatrixSet, view: View) -> tuple[int, int, int] | None:
     return z, round(left), round(top)
 
 
-def _touched(folder: Path, tms: TileMatrixSet, extent: BaseGeometry, edition: Edition) -> Iterator[Path]:
+def _touched(folder: Path, tms: TileMatrixSet, extent: BaseGeometry, edition: Edition, cell: float | None) -> Iterator[Path]:
     """The tiles in `folder` that a change within `extent` touches: what is there is listed, not what might be.
 
-    A label may stand anywhere in the tiles that are drawn together, so of line maps all of those go.
+    A label may stand anywhere in the tiles that are drawn together, so of line maps all of those go. `cell` is the side (metres) of the cells
+    that the tiles show, None where they show the source.
     """
     box = _box_in(extent, tms.crs)
     if box is None:
         return
     shape = _shape_in(extent, tms.crs)
     unit = 1 if edition.product.is_raster else META_SIZE
+    cell = 0.0 if cell is None else cell / crs_room.finest_unit(box, tms.crs)
     for z in tms.zooms:
-        margin = _reach_of_symbols(edition) * tms.resolutions[z]
+        margin = max(_reach_of_symbols(edition) * tms.resolutions[z], CELL_MARGIN * max(cell, tms.resolutions[z]) if cell else 0.0)
         limits = tms.limits(z, _grown(box, margin))
         if limits is not None and (folder / str(z)).is_dir():
             for row, col, path in _stored_within(folder / str(z), limits, unit):

@@ -1,9 +1,19 @@
 """What the gate hands to a renderer. No permit, no pixels."""
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from layers.model import Edition
-from tiles.area import ServedArea
+import numpy as np
+
+from layers.cells import influence
+from layers.model import Edition, View
+from layers.rows import parse_rows
+from tiles.area import ServedArea, TileClass
+from tiles.clip import Footprint
+from tiles.grids import TileMatrixSet
+from tiles.variants import MASTER, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +23,10 @@ class PictureMark:
     text: str
     opacity: float
     place: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(f"{self.place}\n{self.opacity!r}\n{self.text}".encode()).hexdigest()[:24]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +46,92 @@ class PermitPiece:
     def tells(self, feature_class: str, field: str) -> bool:
         return self.attributes is None or field in self.attributes or f"{feature_class}.{field}" in self.attributes
 
+    def shows(self, feature_class: str, attributes: dict) -> bool:
+        """Whether a feature of the class with these attributes, all of them, meets the row filter."""
+        return self.rows is None or parse_rows(self.rows).matches(feature_class, attributes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitPart:
+    """Pieces that show the same: one variant of the master, the ground on which it may be seen, and what is written over it.
+
+    `footprint` is that of the strict rule, for classified layers; None where the centre of a pixel decides.
+    """
+
+    area: ServedArea | None
+    variant: Variant = MASTER
+    mark: PictureMark | None = None
+    footprint: Footprint | None = None
+    inside: str | None = field(init=False)       # names what a picture wholly inside shows; None is the master itself
+    edge: str = field(init=False)                # ... and one that is cut
+
+    def __post_init__(self):
+        shows = "/".join(one for one in (self.variant.name, self.mark.digest if self.mark else "") if one)
+        object.__setattr__(self, "inside", shows or None)
+        rule = "strict" if self.footprint else "centre"
+        object.__setattr__(self, "edge", f"{self.area.digest if self.area else ''}/{rule}/{shows}")
+
+    def place_of(self, tms: TileMatrixSet, z: int, row: int, col: int) -> TileClass:
+        return "inside" if self.area is None else self.area.classify(tms, z, row, col, self.footprint)
+
+    def visible(self, view: View) -> np.ndarray | bool:
+        """True or False where all of the view is alike, else (row, col) of bool."""
+        return True if self.area is None else self.area.mask(view, self.footprint)
+
+    def replaces(self, other: "PermitPart") -> bool:
+        """Whether everything that `other` shows of a place is shown by this too, and no coarser."""
+        is_as_fine = (self.variant.degrade or 0.0) <= (other.variant.degrade or 0.0)
+        return is_as_fine and self.variant.rows in (None, other.variant.rows)
+
+    def order(self) -> tuple:
+        """From the bottom up: the coarsest first, filtered below whole, marked below unmarked."""
+        rows, mark = self.variant.rows, self.mark
+        return -(self.variant.degrade or 0.0), rows is None, rows or "", mark is None, mark.digest if mark else ""
+
+
+def parts_of(
+    edition: Edition, area: ServedArea | None, pieces: Sequence[PermitPiece], *, is_strict: bool = False,
+    unite: Callable[[Sequence[ServedArea]], ServedArea] | None = None,
+) -> tuple[PermitPart, ...]:
+    """The pieces by what they show, in drawing order. Where all show the same there is one part, and it lies on all of `area`.
+
+    Parameters
+    ----------
+    is_strict : bool
+        Whether the strict rule holds, that of classified layers.
+    unite : Callable, optional
+        Makes one area of several; needed where pieces differ.
+
+    Raises
+    ------
+    ValueError
+        Pieces differ, and there is no way to unite their areas.
+    """
+    by_show: dict[tuple[Variant, PictureMark | None], list[PermitPiece]] = {}
+    for piece in pieces:
+        by_show.setdefault((Variant.of(edition, piece.rows, piece.degrade), piece.mark), []).append(piece)
+    if len(by_show) > 1 and unite is None:
+        raise ValueError("pieces that show different things need their areas united")
+    return tuple(sorted(
+        (
+            PermitPart(
+                area=area if len(by_show) == 1 else unite([piece.area for piece in alike]), variant=variant, mark=mark,
+                footprint=Footprint(*influence(edition, variant.degrade)) if is_strict and area is not None else None,
+            )
+            for (variant, mark), alike in by_show.items()
+        ),
+        key=PermitPart.order,
+    )) or (PermitPart(area=area),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """What of a permit counts on one account: the ground of the pieces that are charged to it, None everywhere. Who counts knows what an
+    account is; renderers only carry it."""
+
+    account: Any
+    area: ServedArea | None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
@@ -46,6 +146,13 @@ class Permit:
     style: str | None = None         # the one asked, or the first of the product's that is granted; None where the operation draws nothing
     mark: str                        # "<agency>:<register epoch>:<area digest>": what two answers must share to be the same
     credits: tuple[str, ...] = ()
+    bookings: tuple[Booking, ...] = ()   # on whose quota what is shown counts
+    parts: tuple[PermitPart, ...] = ()   # the pieces as they are drawn; worked out of them where they all show the same
 
-    def covers(self, edition: Edition) -> bool:
-        return self.edition.edition_id == edition.edition_id
+    def __post_init__(self):
+        if not self.parts:
+            object.__setattr__(self, "parts", parts_of(self.edition, self.area, self.pieces))
+
+    def covers(self, edition: Edition, variant: Variant = MASTER) -> bool:
+        """Whether some of this may be seen of the edition."""
+        return self.edition.edition_id == edition.edition_id and any(part.variant == variant for part in self.parts)

@@ -22,11 +22,14 @@ from mapproxy.query import MapQuery
 from mapproxy.source import SourceError
 from PIL import Image
 
+from layers.cells import CellReader
 from layers.model import Bounds, Edition, Patch, ProductType, View
 from layers.mosaic import MosaicReader
+from layers.rows import parse_rows
 from tiles.elevation import Ramp, painter
 from tiles.errors import RenderFailed
 from tiles.mapproxy_config import RASTER_SOURCE, VECTOR_SOURCE
+from tiles.variants import MASTER, Variant
 
 Draw = Callable[[View, float], Image.Image]
 """A view, and how much larger than usual symbols and text are wanted, to the whole layer in it, unclipped: RGB where it is opaque, else RGBA."""
@@ -49,8 +52,8 @@ class EditionRegistry:
     def __init__(self, store: Path, config: Path):
         self._store, self._config = store, config
         self._editions: OrderedDict[tuple[int, int], Edition] = OrderedDict()
-        self._readers: dict[tuple[int, int], MosaicReader] = {}
-        self._line_maps: dict[tuple[int, int], dict[str, object]] = {}
+        self._readers: dict[tuple[int, int], dict[float | None, MosaicReader]] = {}
+        self._line_maps: dict[tuple[int, int], dict[tuple[str, str | None], object]] = {}
         self._lock = threading.Lock()
 
     def enrol(self, edition: Edition) -> None:
@@ -64,21 +67,32 @@ class EditionRegistry:
                 self._readers.pop(oldest, None)
                 self._line_maps.pop(oldest, None)
 
-    def reader(self, edition_id: int, generation: int) -> MosaicReader:
-        """Raises KeyError where the edition was not enrolled."""
+    def reader(self, edition_id: int, generation: int, degrade: float | None = None) -> MosaicReader:
+        """Reads the source, or cells of `degrade` metres of it. Raises KeyError where the edition was not enrolled."""
         key = edition_id, generation
         with self._lock:
-            if key not in self._readers:
-                edition = self._editions[key]
-                self._readers[key] = MosaicReader(self._store / edition.folder, edition)
-            return self._readers[key]
+            edition, readers = self._editions[key], self._readers.setdefault(key, {})
+            if degrade not in readers:
+                folder = self._store / edition.folder
+                readers[degrade] = MosaicReader(folder, edition) if degrade is None else CellReader(folder, edition, degrade)
+            return readers[degrade]
 
-    def drawing(self, edition_id: int, generation: int, style: str) -> Draw:
-        """How the edition is drawn in `style`. Raises KeyError where it was not enrolled or has no such style."""
+    def drawing(self, edition_id: int, generation: int, style: str, variant: Variant = MASTER) -> Draw:
+        """How the edition is drawn in `style`.
+
+        Raises
+        ------
+        KeyError
+            It was not enrolled or has no such style.
+        ValueError
+            Rows of a raster, or cells of a line map, are asked for: there are none.
+        """
         edition = self._editions[edition_id, generation]
+        if (variant.rows if edition.product.is_raster else variant.degrade) is not None:
+            raise ValueError(f"a {edition.product} has no such variant")
         if not edition.product.is_raster:
-            return self._line_map(edition, style).render
-        reader = self.reader(edition_id, generation)
+            return self._line_map(edition, style, variant.rows).render
+        reader = self.reader(edition_id, generation, variant.degrade)
         paint = painter(style, self._ramp) if edition.product is ProductType.DEM else None
 
         def draw(view: View, _symbol_scale: float) -> Image.Image:
@@ -90,17 +104,19 @@ class EditionRegistry:
     def _ramp(self) -> Ramp:
         return Ramp.load(self._config / "relief.csv")
 
-    def _line_map(self, edition: Edition, style: str):
+    def _line_map(self, edition: Edition, style: str, rows: str | None):
         from tiles.dlg import LineMapRenderer  # Mapnik is loaded where a line map is first drawn, not with every worker
         from tiles.dlg_styles import UNLABELLED
 
         key = edition.edition_id, edition.generation
         with self._lock:
             renderers = self._line_maps.setdefault(key, {})
-            if style not in renderers:
-                folder = self._store / edition.folder
-                renderers[style] = LineMapRenderer(folder, edition, self._config / "styles", labels=style != UNLABELLED)
-            return renderers[style]
+            if (style, rows) not in renderers:
+                renderers[style, rows] = LineMapRenderer(
+                    self._store / edition.folder, edition, self._config / "styles", labels=style != UNLABELLED,
+                    rows=None if rows is None else parse_rows(rows),
+                )
+            return renderers[style, rows]
 
 
 def picture_of(patch: Patch | None, view: View) -> Image.Image:
@@ -143,7 +159,8 @@ class EditionConfiguration(ProxyConfiguration):
 
 class _EditionSourceConfiguration(SourceConfiguration):
     def source(self, params: dict | None = None) -> EditionSource:
-        draw = self.context.registry.drawing(self.conf["edition"], self.conf["generation"], self.conf["style"])
+        variant = Variant(rows=self.conf["rows"] or None, degrade=self.conf["degrade"] or None)
+        draw = self.context.registry.drawing(self.conf["edition"], self.conf["generation"], self.conf["style"], variant)
         return EditionSource(draw, self.image_opts())
 
 
@@ -157,7 +174,7 @@ class VectorSourceConfiguration(_EditionSourceConfiguration):
 
 def register_sources() -> None:
     """Tell MapProxy of our source types. An embedded MapProxy does not look for plugins itself."""
-    terms = {required("edition"): int(), required("generation"): int(), required("style"): str()}
+    terms = {required("edition"): int(), required("generation"): int(), required("style"): str(), required("rows"): str(), required("degrade"): float()}
     for configuration in (RasterSourceConfiguration, VectorSourceConfiguration):
         name = configuration.source_type[0]
         register_source_configuration(name, configuration, name, dict(terms))
