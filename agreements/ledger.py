@@ -283,11 +283,17 @@ def _standing_of(settled: Delivery) -> Standing:
 
 
 def ledger(
-    versions: Iterable[Agreement], deliveries: Iterable[Delivery], happenings: Iterable[Happening], at: datetime, *, ahead: int = LOOK_AHEAD,
+    versions: Iterable[Agreement], deliveries: Iterable[Delivery], happenings: Iterable[Happening], at: datetime, *, begins: date = date.min,
+    ahead: int = LOOK_AHEAD,
 ) -> tuple[Entry, ...]:
-    """The ledger of one agreement at a moment: all that has fallen due, what will within `ahead` days, and the next of each contribution."""
+    """The ledger of one agreement at a moment: all that has fallen due, what will within `ahead` days, and the next of each contribution.
+
+    Of what was to come before `begins`, the day on which the agreement came into force here, only that is in it for which something came: nobody
+    here can say what was handed over before.
+    """
     deliveries = list(deliveries)
-    return tuple(entry_of(period, deliveries, at) for period in periods(versions, happenings, _day(at) + timedelta(days=ahead)))
+    entries = (entry_of(period, deliveries, at) for period in periods(versions, happenings, _day(at) + timedelta(days=ahead)))
+    return tuple(entry for entry in entries if entry.period.last_day >= begins or entry.deliveries)
 
 
 # Who is told

@@ -163,16 +163,20 @@ class ContributionBook:
 
     def ledger(self, agreement_id: str, at: datetime | None = None) -> tuple[Entry, ...]:
         """Period by period. Raises AgreementNotDefined."""
-        return self.ledgers({agreement_id: self.versions(agreement_id)}, at)[agreement_id]
+        return self.ledgers({agreement_id: self.versions(agreement_id)}, at).get(agreement_id, ())
 
     def ledgers(self, held: dict[str, tuple[Agreement, ...]], at: datetime | None = None) -> dict[str, tuple[Entry, ...]]:
         """The ledgers of some agreements, given with all their versions."""
         at = at or self._clock()
         with self._reading() as connection:
             deliveries, happenings = _deliveries(connection), _happenings(connection)
+        return self._ledgers(held, deliveries, happenings, at)
+
+    def _ledgers(self, held: dict, deliveries: dict, happenings: dict, at: datetime) -> dict[str, tuple[Entry, ...]]:
+        begun = first_days(self._register.history())
         return {
-            agreement_id: ledger(versions, deliveries.get(agreement_id, ()), happenings.get(agreement_id, ()), at)
-            for agreement_id, versions in held.items()
+            agreement_id: ledger(versions, deliveries.get(agreement_id, ()), happenings.get(agreement_id, ()), at, begins=begun[agreement_id])
+            for agreement_id, versions in held.items() if versions
         }
 
     def agreements(self, party: str | None = None) -> dict[str, tuple[Agreement, ...]]:
@@ -272,12 +276,11 @@ class ContributionBook:
         """Give every notice that is owed, once; returns those to be sent. However many do this at once, each notice is given by one of them."""
         at, held = at or self._clock(), self.agreements()
         with self._writing() as connection:
-            given, begun = _notice_names(connection), _first_days(self._register.history())
-            deliveries, happenings = _deliveries(connection), _happenings(connection)
+            given, begun = _notice_names(connection), first_days(self._register.history())
+            ledgers = self._ledgers(held, _deliveries(connection), _happenings(connection), at)
             owed: list[GivenNotice] = []
-            for agreement_id, versions in held.items():
-                entries = ledger(versions, deliveries.get(agreement_id, ()), happenings.get(agreement_id, ()), at)
-                by_version = {one.version: one for one in versions}
+            for agreement_id, entries in ledgers.items():
+                by_version = {one.version: one for one in held[agreement_id]}
                 owed += [
                     _as_given(notice, at)
                     for notice in notices_owed(entries, by_version, given, at, begun[agreement_id])
@@ -314,7 +317,8 @@ class ContributionBook:
                 if contribution.cadence:
                     raise ContributionInvalid("contribution-has-cadence", dataset=dataset, cadence=contribution.cadence)
                 self._note(connection, Happening(agreement_id=agreement_id, dataset=dataset, day=happened), actor)
-            first, last = _span(connection, versions, agreement_id, dataset, due, since, happened, moment)
+            begins = first_days(self._register.history())[agreement_id]
+            first, last = _span(connection, versions, agreement_id, dataset, due, since, happened, moment, begins)
             number = connection.execute(sa.insert(deliveries_table).values(
                 agreement_id=agreement_id, dataset=dataset, since=first, due=last, received=utc(moment), handed_over_by=by,
                 quality=Check.WAITING.value, findings="", checked=None, checked_by="", **values,
@@ -387,8 +391,8 @@ def owing(versions: Iterable[Agreement], events: Iterable[Event]) -> tuple[Agree
     )
 
 
-def _first_days(events: Iterable[Event]) -> dict[str, date]:
-    """The day on which each agreement came into force here: nobody is told of what fell due before."""
+def first_days(events: Iterable[Event]) -> dict[str, date]:
+    """The day on which each agreement came into force here."""
     days: dict[str, date] = {}
     for event in events:
         if is_beginning(event):
@@ -409,14 +413,14 @@ def _contribution(versions: Iterable[Agreement], agreement_id: str, dataset: str
 
 def _span(
     connection: sa.Connection, versions: Iterable[Agreement], agreement_id: str, dataset: str, due: date | None, since: date | None,
-    happened: date | None, at: datetime,
+    happened: date | None, at: datetime, begins: date,
 ) -> tuple[date, date]:
     """Due days of the first and the last period that a delivery is for."""
     deliveries, happenings = _deliveries(connection, agreement_id).get(agreement_id, ()), _happenings(connection).get(agreement_id, ())
     if due is not None:
         known = {one.due: one for one in periods(versions, happenings, due) if one.dataset == dataset}
     else:
-        entries = [one for one in ledger(versions, deliveries, happenings, at) if one.period.dataset == dataset]
+        entries = [one for one in ledger(versions, deliveries, happenings, at, begins=begins) if one.period.dataset == dataset]
         known = {one.period.due: one.period for one in entries}
         due = next((one.period.due for one in entries if (one.period.happened == happened if happened else one.is_open)), None)
         if due is None:

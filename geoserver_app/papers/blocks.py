@@ -34,11 +34,12 @@ class Clause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Breaks over pages, its headings on each."""
+    """Breaks over pages, its headings on each. `numbers` are the places of columns that are set to the right."""
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    numbers: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

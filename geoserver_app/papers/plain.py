@@ -48,7 +48,8 @@ def _block(block: Block) -> dict:
             rows = [[clean(one) for one in row] for row in block.rows]
             if any(len(row) != len(headings) for row in rows):
                 raise ValueError(f"the table `{block.caption}` has rows of another length than its headings")
-            return {"kind": "table", "headings": headings, "rows": rows, "caption": clean(block.caption), "widths": _widths([headings, *rows])}
+            return {"kind": "table", "headings": headings, "rows": rows, "caption": clean(block.caption), "widths": _widths([headings, *rows]),
+                    "numbers": [place in block.numbers for place in range(len(headings))]}
         case Fields():
             return {"kind": "fields", "pairs": [[clean(name), clean(value)] for name, value in block.pairs]}
         case Figure():

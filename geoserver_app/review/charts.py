@@ -103,8 +103,8 @@ def number(value: float) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Nearly: a Chinese character is as wide as it is high."""
-    return size * sum(1.0 if east_asian_width(character) in "WF" else 0.56 for character in text)
+    """Nearly, and rather too much: a Chinese character is as wide as it is high."""
+    return size * sum(1.0 if east_asian_width(one) in "WF" else 0.95 if one in "@mwMW%" else 0.6 for one in text)
 
 
 # Parts

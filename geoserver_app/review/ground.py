@@ -1,10 +1,11 @@
 """The ground that was looked at: a heat map over a grid of map sheets, drawn as SVG over the outlines of divisions.
 
 Cells are frames of 1:10,000 sheets (GB/T 13989: 3'45" by 2'30") or equal parts of them, so that what lights up can be named and ordered by its
-sheet. A request weighs 1, spread evenly over the cells that its extent touches: whoever looks at the whole province lights nothing up.
+sheet. A request weighs 1, spread evenly over the cells that its extent touches; overviews are left out: whoever looks at the whole province
+lights nothing up.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, cos, floor, radians
@@ -14,6 +15,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.review.charts import FONT, INK, QUIET, WIDTH, number, text_width
+from layers.crs import SERVED, transformer
+from tiles.grids import TILE_MATRIX_SETS
 
 SHEET_LON, SHEET_LAT = 0.0625, 1 / 24
 """Degrees of a 1:10,000 sheet."""
@@ -23,6 +26,9 @@ FINEST, COARSEST = 16, -4
 
 MOST_CELLS = 64
 """Along a side of the grid."""
+
+MOST_TOUCHED = 100
+"""Cells that an extent touches at most: a larger one is an overview, in which nothing was looked at."""
 
 TALLEST = 460.0
 TONES = ("#e3ecf4", "#b5cde2", "#7fa7c9", "#46779f", "#173f63")
@@ -40,6 +46,29 @@ class Place:
     east: float
     north: float
     requests: int
+
+
+def places_of(rows: Iterable[Mapping]) -> list[Place]:
+    """Rows of the question `places` - tiles of a tile matrix set, or bounds in a CRS - as extents in CRS84; those that have none are left out."""
+    by_crs: dict[str, list[tuple[float, float, float, float, int]]] = {}
+    for row in rows:
+        if row["tms"] in TILE_MATRIX_SETS and row["zoom"] is not None:
+            tms = TILE_MATRIX_SETS[row["tms"]]
+            by_crs.setdefault(tms.crs, []).append((*tms.bounds(row["zoom"], row["tile_row"], row["tile_column"]), row["requests"]))
+        elif row["crs"] in SERVED and row["bounds"] is not None and len(row["bounds"]) == 4:
+            by_crs.setdefault(row["crs"], []).append((*row["bounds"], row["requests"]))
+    return [place for crs, boxes in by_crs.items() for place in _in_degrees(crs, boxes)]
+
+
+def _in_degrees(crs: str, boxes: Sequence[tuple]) -> Iterator[Place]:
+    """By the corners: what a view is bent between them is far less than a cell."""
+    left, bottom, right, top, requests = np.array(boxes, dtype=float).T
+    x, y = np.stack([left, right, left, right]), np.stack([bottom, bottom, top, top])
+    longitude, latitude = transformer(crs, "CRS:84").transform(x, y)
+    edges = np.stack([longitude.min(axis=0), latitude.min(axis=0), longitude.max(axis=0), latitude.max(axis=0)])
+    is_somewhere = np.isfinite(edges).all(axis=0)
+    for edge, count in zip(edges[:, is_somewhere].T, requests[is_somewhere], strict=True):
+        yield Place(*(float(one) for one in edge), int(count))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,23 +116,27 @@ def grid_over(ground: BaseGeometry) -> Grid:
     return Grid(first_column=first_column, first_row=first_row, columns=max(columns, 1), rows=max(rows, 1), parts=parts)
 
 
-def heat(grid: Grid, places: Iterable[Place]) -> np.ndarray:
-    """Requests a cell, by row from the south and column from the west. What lies off the grid takes its share with it."""
+def heat(grid: Grid, places: Iterable[Place]) -> tuple[np.ndarray, int]:
+    """Requests a cell, by row from the south and column from the west, and how many requests were overviews, which are left out.
+
+    What of an extent lies off the grid takes its share with it.
+    """
     places = list(places)
     if not places:
-        return np.zeros((grid.rows, grid.columns))
+        return np.zeros((grid.rows, grid.columns)), 0
     west, south, east, north, requests = np.array([[p.west, p.south, p.east, p.north, p.requests] for p in places], dtype=float).T
     wide, tall = grid.cell
     left, right = _cells(west, east, wide, grid.first_column)
     low, high = _cells(south, north, tall, grid.first_row)
-    share = requests / ((right - left + 1) * (high - low + 1))
+    touched = (right - left + 1) * (high - low + 1)
+    share, is_close = requests / touched, touched <= MOST_TOUCHED
     steps = np.zeros((grid.rows + 1, grid.columns + 1))
-    is_seen = (right >= 0) & (left < grid.columns) & (high >= 0) & (low < grid.rows)
+    is_seen = is_close & (right >= 0) & (left < grid.columns) & (high >= 0) & (low < grid.rows)
     left, right = left[is_seen].clip(0), right[is_seen].clip(max=grid.columns - 1) + 1
     low, high, share = low[is_seen].clip(0), high[is_seen].clip(max=grid.rows - 1) + 1, share[is_seen]
     for rows, columns, sign in ((low, left, 1), (high, left, -1), (low, right, -1), (high, right, 1)):
         np.add.at(steps, (rows, columns), sign * share)
-    return steps.cumsum(axis=0).cumsum(axis=1)[:-1, :-1]
+    return steps.cumsum(axis=0).cumsum(axis=1)[:-1, :-1], int(requests[~is_close].sum())
 
 
 def _cells(start: np.ndarray, end: np.ndarray, size: float, first: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,12 +147,13 @@ def _cells(start: np.ndarray, end: np.ndarray, size: float, first: int) -> tuple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeatMap:
-    """`looked_at` and `cells` count the cells that touch the ground."""
+    """`looked_at` and `cells` count the cells that touch the ground; `overviews` the requests that are not drawn."""
 
     svg: str
     grid: Grid
     looked_at: int
     cells: int
+    overviews: int
     busiest: tuple[tuple[float, float, float], ...]        # longitude, latitude of the centre, requests: the five with most
 
 
@@ -135,25 +169,27 @@ class HeatWords:
 def draw(ground: BaseGeometry, places: Iterable[Place], outlines: Sequence[tuple[str, BaseGeometry]], words: HeatWords) -> HeatMap:
     """Heat over `ground` (CRS84, the part of it where there is anything to see), which alone is shown."""
     grid = grid_over(ground)
-    warm = heat(grid, places)
+    warm, overviews = heat(grid, places)
     shapely.prepare(ground)
     inside = np.array([[ground.intersects(grid.box(row, column)) for column in range(grid.columns)] for row in range(grid.rows)])
     warm = np.where(inside, warm, 0.0)
     busiest = sorted(((warm[at], at) for at in zip(*np.nonzero(warm > 1e-9), strict=True)), key=lambda one: (-round(one[0], 6), one[1]))
     centres = tuple((*grid.box(*at).centroid.coords[0], float(requests)) for requests, at in busiest[:5])
     return HeatMap(
-        svg=_svg(grid, warm, inside, ground, outlines, words), grid=grid, looked_at=len(busiest), cells=int(inside.sum()), busiest=centres,
+        svg=_svg(grid, warm, inside, ground, outlines, words), grid=grid, looked_at=len(busiest), cells=int(inside.sum()), overviews=overviews,
+        busiest=centres,
     )
 
 
 def classes(most: float) -> list[float]:
-    """Upper ends of five classes, in even steps of the logarithm, the last of them `most`.
+    """Upper ends of at most five classes, in even steps of the logarithm, the last of them `most` in whole requests.
 
     >>> classes(3125)
     [5, 25, 120, 630, 3125]
     """
+    most = ceil(most - 1e-9)
     if most <= 5:
-        return [most]
+        return [float(end) for end in range(1, most + 1)]
     ends = [_two_digits(most ** (step / 5)) for step in range(1, 5)]
     return [*dict.fromkeys(end for end in ends if end < most), most]
 
@@ -236,7 +272,7 @@ def _name(frame: _Frame, name: str, outline: BaseGeometry) -> str:
     if frame.x(east) - frame.x(west) < text_width(name, 10) or frame.y(south) - frame.y(north) < 12:
         return ""
     place = shapely.maximum_inscribed_circle(largest, tolerance=(north - south) / 40).coords[0]
-    style = f'font-size="10" text-anchor="middle" fill="{INK}" stroke="#ffffff" stroke-width="2.4" paint-order="stroke" stroke-linejoin="round"'
+    style = f'font-size="10" text-anchor="middle" fill="{INK}" stroke="#ffffff" stroke-width="2.4" stroke-linejoin="round"'
     plain = f'font-size="10" text-anchor="middle" fill="{INK}"'
     x, y = f"{frame.x(place[0]):.1f}", f"{frame.y(place[1]) + 3.5:.1f}"
     text = escape(name, quote=False)

@@ -193,6 +193,12 @@ def test_data_that_comes_for_several_quarters_at_once_is_late_for_the_first():
     assert on_time(entries, date(2026, 1, 1), date(2026, 12, 31)).rate == 0.5
 
 
+def test_what_was_to_come_before_the_agreement_came_into_force_here_is_in_it_only_where_something_came():
+    late = delivery(date(2026, 6, 30), at(2026, 11, 1))
+    entries = ledger([owing(dikes())], [late], [], at(2026, 11, 2), begins=date(2026, 9, 30))
+    assert [str(entry.period.due) for entry in entries] == ["2026-06-30", "2026-09-30", "2026-12-31"]
+
+
 def test_a_statement_counts_only_where_the_agreement_takes_one():
     stated = delivery(date(2026, 3, 31), at(2026, 3, 28), statement="nothing has changed")
     assert standing(stated, when=at(2026, 3, 29), contribution=dikes(no_change_statement=False)).standing is Standing.AWAITED
