@@ -111,6 +111,10 @@ class AgreementRegister(Protocol):
     def list(self) -> tuple[Agreement, ...]:
         """Every version of every agreement as it counts now: with its suspensions, and since when a newer one replaces it."""
 
+    def registered(self, agreement_id: str, version: int | None = None) -> Agreement:
+        """A version as it was registered, the newest unless one is named: without suspensions that were added since, and its state that of now.
+        What is signed is made of it. Raises AgreementNotDefined."""
+
     def document(self, agreement_id: str, version: int | None = None) -> str:
         """The text that was registered, of the newest version unless one is named. Raises AgreementNotDefined."""
 

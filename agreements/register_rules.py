@@ -169,6 +169,10 @@ class RegisterRules(ABC):
     def list(self) -> tuple[Agreement, ...]:
         return self._books().list()
 
+    def registered(self, agreement_id: str, version: int | None = None) -> Agreement:
+        books = self._books()
+        return books.held[Subject.agreement(agreement_id, _known_version(books, agreement_id, version))].agreement
+
     def document(self, agreement_id: str, version: int | None = None) -> str:
         with self._looking() as (books, shelf):
             return shelf.text(agreement_id, _known_version(books, agreement_id, version))

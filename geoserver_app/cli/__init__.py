@@ -9,6 +9,7 @@ from geoserver_app.cli.agencies import agency, key
 from geoserver_app.cli.agreements import agreement
 from geoserver_app.cli.audit import audit
 from geoserver_app.cli.base import Group
+from geoserver_app.cli.documents import agreement_text  # noqa: F401  (its commands add themselves to `agreement`)
 from geoserver_app.cli.explaining import explain
 from geoserver_app.cli.layers import division, layer
 from geoserver_app.cli.people import person

@@ -52,7 +52,7 @@ def _safe(element: ElementTree.Element, depth: int) -> ElementTree.Element:
         raise SvgInvalid(f"`{name[:60]}` can't be in a picture")
     made = ElementTree.Element(name, _attributes(name, element))
     made.text, made.tail = element.text, element.tail
-    made.extend(_safe(child, depth + 1) for child in element)
+    made.extend([_safe(child, depth + 1) for child in element])
     return made
 
 
