@@ -9,6 +9,7 @@ of its settings.
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -109,7 +110,8 @@ def columns_of(folder: Path, day: date, *, fresh: bool = False) -> Path | None:
             connection.execute(f"COPY ({rows}) TO {quoted(draft)} (FORMAT parquet, COMPRESSION zstd)", [[str(one) for one in segments]])
         draft.replace(path)
     except (OSError, duckdb.IOException):                # an auditor may have no right to write: then it is read from the lines
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         return None
     for older in path.parent.glob(f"{day.isoformat()}-*.parquet"):
         if older != path:
@@ -183,12 +185,13 @@ AUDIT = f"""
 """
 
 AUDIT_LAYERS = f"""
-    CREATE VIEW audit_layers AS SELECT id, "at", day, agency, key, app, purpose, coalesce(one.operation, operation) AS operation,
+    CREATE VIEW audit_layers AS SELECT id, "at", day, agency, key, app, purpose, coalesce(one.operation, operation) AS operation, position,
         {', '.join(f'one.{name}' for name in LAYER if name != 'operation')},
         one.reasons[1][1] AS agreement, try_cast(one.reasons[1][2] AS INTEGER) AS version, one.reasons[1][3] AS clause, one.reasons[1][4] AS code
-    FROM (SELECT id, "at", day, agency, key, app, purpose, operation, unnest(layers) AS one FROM audit)
+    FROM (SELECT id, "at", day, agency, key, app, purpose, operation, unnest(layers) AS one, generate_subscripts(layers, 1) AS position FROM audit)
 """
-"""The agreement, version, clause and code are those of the reason that is told first: what granted, or what refused."""
+"""`position` is the layer's in its record, from 1. The agreement, version, clause and code are those of the reason that is told first: what
+granted, or what refused."""
 
 
 # -- exports
@@ -197,7 +200,7 @@ EXPORTED = f"""
     SELECT r.* EXCLUDE (layers, crs, agreement), coalesce(l.crs, r.crs) AS crs,
         {', '.join(f'l.{name}' for name in LAYER if name not in ('operation', 'crs', 'effect'))}, l.effect AS layer_effect,
         coalesce(l.agreement, r.agreement) AS agreement, l.version, l.clause, l.code AS layer_code
-    FROM audit r LEFT JOIN audit_layers l ON r.id = l.id
+    FROM audit r LEFT JOIN audit_layers l ON r.id = l.id ORDER BY r.at, r.id, l.position
 """
 """One row a record and layer; a record without layers is one row too."""
 
@@ -227,7 +230,7 @@ def export(
     connection.execute(AUDIT_LAYERS)
     connection.execute(f"CREATE VIEW exported AS {EXPORTED}")
     cells = _cells(connection) if form == "csv" else "*"
-    query = f'SELECT {cells} FROM exported ORDER BY "at", id'
+    query = f"SELECT {cells} FROM exported"
     how = "FORMAT csv, HEADER true" if form == "csv" else "FORMAT parquet, COMPRESSION zstd"
     return connection.execute(f"COPY ({query}) TO {quoted(path)} ({how})").fetchone()[0]
 
