@@ -46,6 +46,7 @@ class Action(StrEnum):
     TERMINATE = "terminate"
     ARCHIVE = "archive"
     WITHDRAW = "withdraw"
+    CERTIFY = "certify-destruction"          # a certificate of destruction came in
     IMPORT = "import"                        # in force already when it came here
     PARENT_CHANGED = "parent-changed"        # a note: the agreement above it was amended, suspended, resumed or ended
 
@@ -112,6 +113,7 @@ MOVES: dict[Action, Move] = {move.action: move for move in (
     _move(Action.EXPIRE, [State.EXPIRED], State.EXPIRED, [Role.SYSTEM]),
     _move(Action.TERMINATE, [State.ACTIVE, State.SUSPENDED], State.TERMINATED, [Role.ADMINISTRATOR], needs_comment=True),
     _move(Action.ARCHIVE, [State.EXPIRED, State.TERMINATED], State.ARCHIVED, OFFICE),
+    _move(Action.CERTIFY, COUNTING, None, OFFICE, needs_comment=True),
     _move(Action.WITHDRAW, IN_PREPARATION, State.ARCHIVED, OFFICE, needs_comment=True),
     _move(Action.AMEND, COUNTING, None, OFFICE),
 )}
@@ -126,6 +128,7 @@ class Deadlines:
     answer_published: int = 5                # after submission, where all that is granted is published already
     answer: int = 10
     ratify: int = 5                          # after an emergency activation
+    destruction: int = 10                    # after the end, where the agreement owes a certificate of it
 
 
 EMERGENCY = timedelta(hours=72)
@@ -268,9 +271,19 @@ def _is_noted(case: Case, _actor: Actor) -> MoveRefused | None:
     return MoveRefused("not-from-here", action=Action.EXPIRE, state=case.state.value) if case.agreement.state is State.EXPIRED else None
 
 
+def certificates(history: Sequence[Event]) -> frozenset[str]:
+    """Whose certificates of destruction came in: names of contractors, "" for the grantee itself."""
+    return frozenset(event.detail.get("of", "") for event in history if event.action == Action.CERTIFY)
+
+
+def _is_certified(case: Case, _actor: Actor) -> MoveRefused | None:
+    owed = case.agreement.record.security.destruction_certificate and "" not in certificates(case.history)
+    return MoveRefused("certificate-missing", action=Action.ARCHIVE) if owed else None
+
+
 CONDITIONS = {
     Action.APPROVE: _is_checked, Action.SIGN: _is_party, Action.ACTIVATE_EMERGENCY: _is_emergency, Action.RATIFY: _is_to_ratify,
-    Action.EXPIRE: _is_noted,
+    Action.EXPIRE: _is_noted, Action.ARCHIVE: _is_certified,
 }
 
 

@@ -39,6 +39,10 @@ REFUSALS: dict[str, dict[str, str]] = {
         ENGLISH: "nothing waits to be ratified: the agreement was approved, or has been ratified",
         CHINESE: "没有待追认的事项：协议已经审批或已追认",
     },
+    "certificate-missing": {
+        ENGLISH: "the certificate that the data were destroyed has not come in: note it with `certify-destruction` first",
+        CHINESE: "尚未收到数据销毁证明：请先用 `certify-destruction` 登记",
+    },
     "not-a-party": {
         ENGLISH: "`{agency}` is no party that has still to sign: see the parties of the agreement",
         CHINESE: "`{agency}` 不是尚待签署的一方：请核对协议双方",

@@ -96,6 +96,9 @@ class AgreementRegister(Protocol):
     def case(self, agreement_id: str, version: int | None = None) -> Case:
         """What `lifecycle.allowed_moves` is asked with, of the newest version unless one is named. Raises AgreementNotDefined."""
 
+    def cases(self) -> tuple[Case, ...]:
+        """Of every version there is, by id and version: for whoever looks over all of them, as `agreements.tasks` does."""
+
     def history(self, agreement_id: str | None = None) -> tuple[Event, ...]:
         """Every event of one agreement, or of all, in order. Raises AgreementNotDefined."""
 

@@ -192,6 +192,23 @@ class RegisterRules(ABC):
             change = Change(books, shelf.now(), shelf)
             return self._case(change, change.version(agreement_id, _known_version(books, agreement_id, version)))
 
+    def cases(self) -> tuple[Case, ...]:
+        with self._looking() as (books, shelf):
+            done: dict[Subject, list[Event]] = {}
+            for event in shelf.events():
+                done.setdefault(event.about, []).append(event)
+            versions, moment = books.list(), shelf.now()
+        cases, ordinary = [], set()
+        for agreement in versions:
+            about = Subject.agreement(agreement.agreement_id, agreement.version)
+            cases.append(Case(
+                agreement=agreement, history=tuple(done[about]), at=moment, emergency=self._emergency,
+                is_successor=agreement.agreement_id in ordinary,
+            ))
+            if about in books.begun and not agreement.is_emergency:
+                ordinary.add(agreement.agreement_id)
+        return tuple(cases)
+
     def _books(self) -> Books:
         with self._looking() as (books, _):
             return books
@@ -302,6 +319,7 @@ class RegisterRules(ABC):
             return event
 
     def _case(self, change: Change, held: HeldVersion) -> Case:
+        """As `cases` of one version, in the midst of a change."""
         agreement_id, version = held.agreement.agreement_id, held.agreement.version
         versions = change.standing(agreement_id)
         return Case(

@@ -31,6 +31,7 @@ from agreements.lifecycle import (
     state_at,
 )
 from agreements.model import BUREAU, State, Suspension, Term
+from agreements.record import Record, Security
 from agreements.refusals import REFUSALS
 
 PAPER = "a" * 64
@@ -120,6 +121,7 @@ TABLE = {
     **{(state, Action.SUSPEND): {Role.ADMINISTRATOR, Role.APPROVER, Role.OPERATOR} for state in COUNTING},
     **{(state, Action.RESUME): {Role.ADMINISTRATOR, Role.OPERATOR} for state in COUNTING},
     **{(state, Action.AMEND): OFFICE for state in COUNTING},
+    **{(state, Action.CERTIFY): OFFICE for state in COUNTING},
 }
 """Who may do what from where, of an agreement that is no emergency: all the rest is refused."""
 
@@ -284,6 +286,15 @@ def test_a_version_that_was_replaced_neither_ends_nor_is_ended():
         replaced = replace(old, agreement=replace(old.agreement, replaced=NOON))
         assert refused(replaced, action, actor) == "replaced"
         moved(replace(old, agreement=replace(old.agreement, replaced=NOON + timedelta(days=1))), action, actor)
+
+
+def test_what_owes_a_certificate_of_destruction_is_archived_when_it_came_in():
+    owing = Record(security=Security(destruction_certificate=True))
+    over = case(State.TERMINATED, record=owing)
+    assert refused(over, Action.ARCHIVE, MANAGER) == "certificate-missing"
+    contractors = case(State.TERMINATED, *ACTIVATED, (Action.CERTIFY, "mara", {"of": "某测绘公司"}), record=owing)
+    assert refused(contractors, Action.ARCHIVE, MANAGER) == "certificate-missing"
+    assert moved(case(State.TERMINATED, *ACTIVATED, (Action.CERTIFY, "mara"), record=owing), Action.ARCHIVE, MANAGER) is State.ARCHIVED
 
 
 # Emergencies
