@@ -344,7 +344,7 @@ def _use(writing: _Writing) -> Iterator[Block]:
         yield writing.article(f"乙方使用数据时，应在显著位置标注：“{agreement.credit}”。")
     if agreement.mark is not None:
         where = "平铺于整幅" if agreement.mark.place == "tiled" else "置于一角"
-        yield writing.article(f"平台在向乙方提供的每幅图上加注可见标记“{agreement.mark.text}”（{where}），乙方不得去除、遮盖。")
+        yield writing.article(f"平台在向乙方提供的每幅图上加注可见标记“{agreement.mark.text}”（{where}，不透明度 {_number(agreement.mark.opacity)}），乙方不得去除、遮盖。")
     if use.device_serials:
         yield writing.article(f"存储数据的介质登记编号：{'、'.join(use.device_serials)}。")
 

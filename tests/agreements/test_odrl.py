@@ -11,9 +11,9 @@ import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 from pyld import jsonld
+from rich_agreement import RICH
 from small_world import SHANGHAI, SmallGazetteer, agreement, grant
 from test_agreement_document import any_agreements
-from test_canonical import RICH
 
 from agreements.areas import digest_of
 from agreements.canonical import canonical_digest, canonical_form
