@@ -9,10 +9,12 @@ from geoserver_app.cli.agencies import agency, key
 from geoserver_app.cli.agreements import agreement
 from geoserver_app.cli.audit import audit
 from geoserver_app.cli.base import Group
+from geoserver_app.cli.contributions import contribution, notices
 from geoserver_app.cli.documents import agreement_text  # noqa: F401  (its commands add themselves to `agreement`)
 from geoserver_app.cli.explaining import explain
 from geoserver_app.cli.layers import division, layer
 from geoserver_app.cli.people import person
+from geoserver_app.cli.review import review
 from geoserver_app.cli.samples import agreement_samples  # noqa: F401  (adds itself to `agreement`)
 from geoserver_app.cli.serving import demo, serve
 from geoserver_app.settings import load_settings
@@ -26,5 +28,5 @@ def main(context):
     context.obj = load_settings()
 
 
-for command in (serve, demo, layer, division, agency, key, person, agreement, explain, audit):
+for command in (serve, demo, layer, division, agency, key, person, agreement, explain, audit, contribution, notices, review):
     main.add_command(command)

@@ -82,17 +82,31 @@ def values(columns: Iterable[tuple[str, str]], rows: Iterable[tuple]) -> str:
 
     >>> print(values([("dataset", "VARCHAR"), ("due", "DATE")], [("dikes", date(2026, 3, 31)), ("roads", None)]))
     SELECT CAST(dataset AS VARCHAR) AS dataset, CAST(due AS DATE) AS due
-    FROM (VALUES ('dikes', '2026-03-31'),
-                 ('roads', NULL)) AS held(dataset, due)
+    FROM (VALUES ('dikes', '2026-03-31'), ('roads', NULL)) AS held(dataset, due)
     """
     columns, rows = list(columns), list(rows)
     names = ", ".join(name for name, _ in columns)
-    lines = [f"({', '.join(_literal(value) for value in row)})" for row in rows]
+    cells = [f"({', '.join(_literal(value) for value in row)})" for row in rows] or [f"({', '.join('NULL' for _ in columns)})"]
     where = "" if rows else " WHERE false"
-    lines = lines or [f"({', '.join('NULL' for _ in columns)})"]
     casts = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in columns)
-    held = (",\n" + " " * 13).join(lines)
+    held = (",\n" + " " * 13).join(_lines(cells))
     return f"SELECT {casts}\nFROM (VALUES {held}) AS held({names}){where}"
+
+
+WIDE = 120
+"""Characters of a line of rows."""
+
+
+def _lines(cells: list[str]) -> Iterator[str]:
+    """As many rows on a line as go on it."""
+    line = cells[0]
+    for cell in cells[1:]:
+        if len(line) + len(cell) > WIDE:
+            yield line
+            line = cell
+        else:
+            line += f", {cell}"
+    yield line
 
 
 def _literal(value) -> str:

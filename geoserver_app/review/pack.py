@@ -108,7 +108,7 @@ class _AgreementPack:
         self.archive, self.versions, self.found, self.paper = archive, versions, found, Paper(language)
         self.agreement = versions[-1]
         self.events = archive.register.history(self.agreement.agreement_id)
-        self.names = _names(archive, language)
+        self.names = names_of(archive, language)
         self.matters: list[Matter] = []
 
     def document(self) -> Document:
@@ -127,7 +127,7 @@ class _AgreementPack:
         parties = [self.names.get(name, name) for name in (one.grantor, one.grantee)]
         paper.add(_seals(paper, parties))
         return paper.document(
-            paper.word("pack"), f"{one.agreement_id} · {one.title}", _footer(paper, one.agreement_id, self.found.scope, self.archive.at),
+            paper.word("pack"), f"{one.agreement_id} · {one.title}", footer_of(paper, one.agreement_id, self.found.scope, self.archive.at),
         )
 
     def basics(self) -> None:
@@ -136,7 +136,7 @@ class _AgreementPack:
         pairs = [
             ("agreement", one.agreement_id), ("title", one.title), ("grantor", self.names.get(one.grantor, one.grantor)),
             ("grantee", self.names.get(one.grantee, one.grantee)), ("purpose", one.purpose), ("term", _term(paper, one)),
-            ("state", state_at(one, self.archive.at).value), ("version", one.version), ("period", _period(paper, scope)),
+            ("state", state_at(one, self.archive.at).value), ("version", one.version), ("period", period_of(paper, scope)),
             ("made", self.archive.at), ("epoch", self.archive.register.epoch()),
         ]
         if one.is_emergency:
@@ -157,7 +157,7 @@ class _AgreementPack:
     def contributions(self) -> None:
         paper, scope = self.paper, self.found.scope
         entries = self.archive.book.ledger(self.agreement.agreement_id, self.archive.at)
-        shown = [one for one in entries if _is_of(one, scope)]
+        shown = [one for one in entries if is_of(one, scope)]
         paper.chapter("contributions")
         if not entries:
             paper.say(paper.word("none-owed"))
@@ -186,7 +186,7 @@ def group_pack(archive: Archive, first: date, last: date, language: str = CHINES
 class _GroupPack:
     def __init__(self, archive: Archive, found: Figures, language: str):
         self.archive, self.found, self.paper = archive, found, Paper(language)
-        self.names = _names(archive, language)
+        self.names = names_of(archive, language)
         self.held = archive.book.agreements()
         self.matters: list[Matter] = []
 
@@ -194,7 +194,7 @@ class _GroupPack:
         paper, found = self.paper, self.found
         paper.chapter("how-counted")
         paper.fields([
-            ("period", _period(paper, found.scope)), ("made", self.archive.at), ("agreement", len(self.held)), ("epoch", self.archive.register.epoch()),
+            ("period", period_of(paper, found.scope)), ("made", self.archive.at), ("agreement", len(self.held)), ("epoch", self.archive.register.epoch()),
         ])
         paper.say(paper.word("counted-note"))
         usage(paper, found, is_whole=False)
@@ -209,7 +209,7 @@ class _GroupPack:
         self.matters += emergency(paper, _standing_now(self.archive), self.archive, found)
         self.expiring()
         agenda(paper, self.matters)
-        return paper.document(paper.word("group-pack"), _period(paper, found.scope), _footer(paper, "", found.scope, self.archive.at))
+        return paper.document(paper.word("group-pack"), period_of(paper, found.scope), footer_of(paper, "", found.scope, self.archive.at))
 
     def agencies(self) -> None:
         paper, found = self.paper, self.found["by-agency"]
@@ -239,7 +239,7 @@ class _GroupPack:
     def contributions(self) -> None:
         paper = self.paper
         ledgers = self.archive.book.ledgers(self.held, self.archive.at)
-        entries = [one for ledger in ledgers.values() for one in ledger if _is_of(one, self.found.scope)]
+        entries = [one for ledger in ledgers.values() for one in ledger if is_of(one, self.found.scope)]
         paper.chapter("contributions")
         paper.counted(self.found.ask("owed-by-agreement", LEDGER_QUESTIONS["owed-by-agreement"], owed=owed(entries)), names=self.names)
         late = sorted((one for one in entries if one.overdue_since), key=lambda one: (one.overdue_since, one.period.name))
@@ -546,6 +546,14 @@ def _extent_of(grant: Grant, agreement: Agreement, held: CatalogueSnapshot) -> B
     return shapely.union_all(extents) if extents else shapely.Polygon()
 
 
+def granted_layers(agreement: Agreement, held: CatalogueSnapshot) -> set[str]:
+    """Names of the layers of which an agreement grants any edition."""
+    return {
+        layer.name for grant in agreement.grants for layer in held.layers.values() for position, edition in enumerate(layer.editions)
+        if _is_granted(grant, agreement, layer, edition.name, is_latest=position == 0)
+    }
+
+
 def _is_granted(grant: Grant, agreement: Agreement, layer: Layer, edition: str, *, is_latest: bool) -> bool:
     names = {layer.name, f"{layer.name}@{edition}", *((f"{layer.name}@{LATEST}",) if is_latest else ())}
     is_named = bool(names & grant.layers) or (layer.product.value in grant.products and layer.owner == agreement.grantor)
@@ -585,7 +593,7 @@ def _check_period(first: date, last: date) -> None:
         raise ReviewInvalid("review-period-long", days=str(LONGEST_PACK))
 
 
-def _names(archive: Archive, language: str) -> dict[str, str]:
+def names_of(archive: Archive, language: str) -> dict[str, str]:
     return {one.agency_id: one.name_zh if language == CHINESE else one.name_en for one in archive.register.agencies()}
 
 
@@ -598,7 +606,7 @@ def _is_within(event: Event, scope: Scope) -> bool:
     return scope.first <= event.at.astimezone(SHANGHAI).date() <= scope.last
 
 
-def _is_of(entry: Entry, scope: Scope) -> bool:
+def is_of(entry: Entry, scope: Scope) -> bool:
     """Whether a period of a contribution is of the days reviewed: it was to come in them, something came in them, or it is still open."""
     came = any(scope.first <= one.received.astimezone(SHANGHAI).date() <= scope.last for one in entry.deliveries)
     return came or entry.is_open or scope.first <= entry.period.last_day <= scope.last
@@ -618,9 +626,9 @@ def _term(paper: Paper, agreement: Agreement) -> str:
     return f"{start} — {end}"
 
 
-def _period(paper: Paper, scope: Scope) -> str:
+def period_of(paper: Paper, scope: Scope) -> str:
     return paper.word("from-to", first=scope.first, last=scope.last, days=(scope.last - scope.first).days + 1)
 
 
-def _footer(paper: Paper, number_: str, scope: Scope, at: datetime) -> str:
+def footer_of(paper: Paper, number_: str, scope: Scope, at: datetime) -> str:
     return "  ".join(part for part in (number_, f"{scope.first} – {scope.last}", f"{paper.word('made')} {told(at, 'made', paper.language)}") if part)

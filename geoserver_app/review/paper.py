@@ -46,6 +46,11 @@ class Paper:
         )
         self._blocks.append(Table(headings=tuple(self.word(column) for column in columns), rows=shown, caption=caption, numbers=numbers))
 
+    def grid(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Rows under headings of their own, the first column a name and all others numbers."""
+        shown = tuple(tuple(told(value, "value", self.language) for value in row) for row in rows)
+        self._blocks.append(Table(headings=tuple(headings), rows=shown, numbers=frozenset(range(1, len(headings)))))
+
     def counted(self, found: Counted, caption: str = "", names: dict[str, str] | None = None) -> None:
         """What a question was answered, whole, and the question. `names` are those of agencies, by id."""
         rows = [[(names or {}).get(value, value) if column == "agency" else value for column, value in zip(found.columns, row, strict=True)]

@@ -133,6 +133,12 @@ WORDS = MappingProxyType({
     "value": ("数值", "Value"),
     "unit": ("单位", "Unit"),
     "source": ("来源", "Source"),
+    "column": ("栏", "Column"),
+    "better": ("方向", "Better"),
+    "better-high": ("越高越好", "high"),
+    "better-low": ("越低越好", "low"),
+    "weight": ("权重", "Weight"),
+    "questions": ("取数语句", "Questions"),
     "score": ("得分", "Score"),
     "rank": ("名次", "Rank"),
     # sentences
@@ -177,6 +183,11 @@ WORDS = MappingProxyType({
         "回馈台账在登记库中，语句中列出了编制时的各期记录。逾期只提醒和上报，不会自动中止任何共享。",
         "The ledger is kept in the register; its periods stand in the question as they were when this was made. Being late is told and never ends "
         "anything by itself.",
+    ),
+    "score-note": (
+        "得分为计分指标（百分比）按权重的加权平均；越低越好的指标以 100 减去数值计。没有数值的指标不计入。",
+        "The score is the mean of the percentages that count, by their weights; where low is better, 100 less the value counts. What has no value "
+        "counts for nothing.",
     ),
     "matter-overdue": (
         "{agreement} 回馈逾期 {periods} 期（{datasets}），最早一期 {due} 到期，已逾期 {days} 天",
