@@ -5,14 +5,15 @@ only pieces that hold the very place that was asked count. A place outside the a
 
 GeoJSON answer: a FeatureCollection in CRS84; each feature has `layer`, for line maps `feature_class`, and `properties`: `height` in metres
 for elevation, `red` `green` `blue` (or `band_n`) for imagery, the granted attributes for features. Its `id` numbers it within this answer.
+Where agreements want a line shown beside their data, the collection has `credits`.
 """
 
 import html
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import shapely
@@ -51,12 +52,13 @@ class Finding:
     feature_class: str
     geometry: BaseGeometry
     properties: dict[str, str | int | float | bool | None]
+    credits: tuple[str, ...] = ()           # lines that the agreements want shown beside it
 
 
 # -- looking
 
 def find(
-    request: GetFeatureInfo, layer: str, permit: Permit, *, store: Path, reader_of: Callable[[Edition], MosaicReader],
+    request: GetFeatureInfo, layer: str, permit: Permit, *, store: Path, reader_of: Callable[[Edition, float | None], MosaicReader],
 ) -> list[Finding]:
     """What the permit lets be told of the point of `request`; nothing for a point outside its area.
 
@@ -65,15 +67,17 @@ def find(
     store : Path
         Folder of the editions' folders.
     reader_of : Callable
-        The reader of an edition of rasters (`Engine.reader`).
+        The reader of an edition of rasters, or of its cells of so many metres (`Engine.reader`).
     """
     place = _place(request.view, request.point)
     if place is None or not (permit.area is None or permit.area.has_point(place.x, place.y)):
         return []
     edition = permit.edition
     if edition.product.is_raster:
-        return _sampled(reader_of(edition), edition, layer, request, place)
-    return _features(store / edition.folder, edition, layer, request, permit, place)
+        found = _sampled(reader_of, layer, request, permit, place)
+    else:
+        found = _features(store / edition.folder, edition, layer, request, permit, place)
+    return [replace(one, credits=permit.credits) for one in found]
 
 
 def place_of(request: GetFeatureInfo) -> tuple[float, float] | None:
@@ -90,11 +94,15 @@ def _place(view: View, point: tuple[float, float]) -> shapely.Point | None:
         return None
 
 
-def _sampled(reader: MosaicReader, edition: Edition, layer: str, request: GetFeatureInfo, place: shapely.Point) -> list[Finding]:
-    values = reader.sample(*request.point, request.view.crs)
+def _sampled(
+    reader_of: Callable[[Edition, float | None], MosaicReader], layer: str, request: GetFeatureInfo, permit: Permit, place: shapely.Point,
+) -> list[Finding]:
+    """The value of the finest that is granted at the place: what a map shows on top there."""
+    part = next((one for one in reversed(permit.parts) if one.holds(place.x, place.y)), None)
+    values = reader_of(permit.edition, part.variant.degrade).sample(*request.point, request.view.crs) if part else None
     if values is None:
         return []
-    return [Finding(layer=layer, feature_class="", geometry=place, properties=_named(edition.product, values))]
+    return [Finding(layer=layer, feature_class="", geometry=place, properties=_named(permit.edition.product, values))]
 
 
 def _named(product: ProductType, values: Sequence[float]) -> dict[str, float | int]:
@@ -128,9 +136,11 @@ def _tolerance(view: View) -> float:
 
 
 def _told(feature: Feature, layer: str, pieces: Sequence[PermitPiece], permit: Permit, near: BaseGeometry) -> list[Finding]:
-    """The feature as each piece tells it; pieces that show the same shape speak with one voice."""
+    """The feature as each piece tells it whose rows it is among; pieces that show the same shape speak with one voice."""
     shapes: dict[bytes, tuple[BaseGeometry, dict]] = {}
     for piece in pieces:
+        if not piece.shows(feature.feature_class, feature.attributes):
+            continue
         shape = _cut(_cut(feature.geometry, piece), permit)
         if shape.is_empty or not shapely.intersects(shape, near):
             continue
@@ -160,7 +170,7 @@ def render(findings: Sequence[Finding], request: GetFeatureInfo, language: str) 
     return tell(findings, language), f"{content_type}; charset=utf-8"
 
 
-def as_geojson(findings: Iterable[Finding], language: str) -> str:
+def as_geojson(findings: Sequence[Finding], language: str) -> str:
     features = [
         {
             "type": "Feature", "id": f"{one.layer}.{number}", "layer": one.layer,
@@ -169,7 +179,8 @@ def as_geojson(findings: Iterable[Finding], language: str) -> str:
         }
         for number, one in enumerate(findings, 1)
     ]
-    return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+    credits = _credits(findings)
+    return json.dumps({"type": "FeatureCollection", **({"credits": credits} if credits else {}), "features": features}, ensure_ascii=False)
 
 
 def as_text(findings: Sequence[Finding], language: str) -> str:
@@ -179,14 +190,14 @@ def as_text(findings: Sequence[Finding], language: str) -> str:
     for one in findings:
         lines.append(_heading(one))
         lines += [f"  {_label(name, language)} = {_plain(value)}" for name, value in one.properties.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_credits(findings)]) + "\n"
 
 
 def as_html(findings: Sequence[Finding], language: str) -> str:
     rows = [
         (_heading(one), [(_label(name, language), _plain(value)) for name, value in one.properties.items()]) for one in findings
     ]
-    return document("feature_info.html", rows=rows, language=language, nothing=sentence("nothing-here", {}, language))
+    return document("feature_info.html", rows=rows, credits=_credits(findings), language=language, nothing=sentence("nothing-here", {}, language))
 
 
 def as_gml(findings: Sequence[Finding], language: str) -> str:
@@ -199,7 +210,7 @@ def as_gml(findings: Sequence[Finding], language: str) -> str:
         }
         for number, one in enumerate(findings, 1)
     ]
-    return document("feature_info.gml.xml", members=members)
+    return document("feature_info.gml.xml", members=members, credits=_credits(findings))
 
 
 FORMS: dict[str, tuple[Callable[[Sequence[Finding], str], str], str]] = {
@@ -209,6 +220,10 @@ FORMS: dict[str, tuple[Callable[[Sequence[Finding], str], str], str]] = {
     "text/plain": (as_text, "text/plain"),
     "application/vnd.ogc.gml": (as_gml, "application/vnd.ogc.gml"),
 }
+
+
+def _credits(findings: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(credit for one in findings for credit in one.credits))
 
 
 def _heading(one: Finding) -> str:

@@ -5,6 +5,7 @@ The gate holds a `Standing`: the register and the catalogue as they are now, loo
 record, and the memory of areas already compiled.
 """
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agreements.decision import decide, union_of
@@ -41,10 +43,11 @@ from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.meter import Meter
 from layers.catalogue import Catalogue
 from layers.crs import scale_denominator
-from layers.errors import CatalogueUnavailable
-from layers.model import STYLES, Bounds, CatalogueSnapshot, Edition, Layer, LayerName, View
+from layers.errors import CatalogueUnavailable, RowsInvalid
+from layers.model import STYLES, Bounds, CatalogueSnapshot, Classification, Edition, Layer, LayerName, View
+from layers.rows import parse_rows
 from tiles.area import ServedArea
-from tiles.permits import Booking, Permit, PermitPiece, PictureMark
+from tiles.permits import Booking, Permit, PermitPiece, PictureMark, parts_of
 
 AREAS_KEPT = 512
 
@@ -336,10 +339,15 @@ class Gate:
         return replace(ruling, decision=replace(ruling.decision, holds_until=min(ends, default=None)))
 
     def permit(self, caller: Caller, ruling: Ruling) -> Permit:
+        """What a renderer needs of a decision that is no denial. Raises NotTrusted where the register holds a row filter that can't be read."""
         edition, decision = ruling.edition, ruling.decision
+        area = self._areas.served(decision.area)
+        pieces = tuple(self._permit_piece(piece) for piece in decision.pieces) or (PermitPiece(area=None, attributes=None),)
         return Permit(
-            edition=edition, area=self._areas.served(decision.area), style=ruling.style,
-            pieces=tuple(self._permit_piece(piece) for piece in decision.pieces) or (PermitPiece(area=None, attributes=None),),
+            edition=edition, area=area, style=ruling.style, pieces=pieces,
+            parts=parts_of(
+                edition, area, pieces, is_strict=ruling.request.classification >= Classification.SECRET, unite=self._areas.united,
+            ),
             mark=f"{caller.agency.agency_id}:{decision.area.digest if decision.area else 'own'}", credits=decision.credits,
             bookings=tuple(self._booking(account, pieces, decision) for account, pieces in ruling.accounts),
         )
@@ -350,6 +358,11 @@ class Gate:
 
     def _permit_piece(self, piece: Piece) -> PermitPiece:
         mark = piece.mark and PictureMark(text=piece.mark.text, opacity=piece.mark.opacity, place=piece.mark.place)
+        try:
+            if piece.rows is not None:
+                parse_rows(piece.rows)
+        except RowsInvalid as error:
+            raise NotTrusted("an agreement in the register holds a row filter that can't be read") from error
         return PermitPiece(
             area=self._areas.served(piece.area), attributes=piece.attributes, rows=piece.rows, degrade=piece.degrade, mark=mark,
         )
@@ -428,6 +441,15 @@ class _Areas:
         if area is None:
             return None
         return self._kept(self._served, area.digest, lambda: ServedArea(area.geometry, area.digest))
+
+    def united(self, areas: Sequence[ServedArea]) -> ServedArea:
+        """One area of all, under a digest of theirs."""
+        by_digest = {area.digest: area for area in areas}
+        world = next((area for area in areas if area.is_world), None)
+        if world or len(by_digest) == 1:
+            return world or areas[0]
+        digest = hashlib.sha256("\n".join(["united", *sorted(by_digest)]).encode()).hexdigest()
+        return self._kept(self._served, digest, lambda: ServedArea(shapely.union_all([one.geometry for one in by_digest.values()]), digest))
 
     def extent(self, area: ServedArea | None, edition: Edition) -> BaseGeometry:
         """CRS84: the granted part of an edition."""

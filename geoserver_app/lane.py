@@ -26,12 +26,14 @@ from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.ledger import MeteringUnavailable
 from layers.crs import ground_resolution
 from layers.model import Edition
-from tiles.compose import cut
+from tiles.area import TileClass
+from tiles.compose import composed, shown
 from tiles.encode import JPEG, blank, decode, encode
-from tiles.engine import Engine
+from tiles.engine import Engine, StoredTile
 from tiles.errors import RenderFailed, RequestInvalid
-from tiles.permits import Booking, Permit
+from tiles.permits import Booking, Permit, PermitPart
 from tiles.requests import GetTile, parse_tile_path
+from tiles.variants import Variant
 
 BODIES_BYTES = 64 << 20
 RULES_KEPT = 100_000
@@ -47,6 +49,10 @@ TILE_HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 """All that Flask would add: who got a tile can't tell whether it was drawn for him or lay there."""
+
+
+Places = list[tuple[PermitPart, TileClass]]
+"""Parts of a permit that a tile touches, and whether it lies inside them or on their edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,34 +205,54 @@ class TileServer:
 
     def _body(self, rule: TileRule, tile: GetTile, render: bool) -> _Body | None:
         edition, permit = rule.edition, rule.permit
-        place = "inside" if permit.area is None else permit.area.classify(tile.tms, tile.z, tile.row, tile.col)
-        if place == "outside" or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
+        places = _places(permit.parts, tile)
+        if not places or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
             return _blank_tile(tile.media_type)
         style = self.engine.style(edition, permit.style)
         key = (
             edition.edition_id, edition.generation, style, tile.tms.id, tile.z, tile.row, tile.col, tile.media_type,
-            permit.area.digest if place == "edge" else None,
+            *[part.inside if place == "inside" else part.edge for part, place in places],
         )
         if (body := self._bodies.get(key)) is not None:
             return body
-        master = self._master(rule, tile, style, render)
-        if master is None:
+        data = self._drawn(rule, tile, style, places, render)
+        if data is None:
             return None
-        data, media_type = master
-        if place == "edge" or media_type != tile.media_type:
-            picture = decode(data)
-            if place == "edge":
-                picture = cut(picture, permit.area, tile.view)
-            data = encode(picture, tile.media_type, lossless=edition.lossless)
         body = _Body.of(data)
         self._bodies.put(key, body)
         return body
 
-    def _master(self, rule: TileRule, tile: GetTile, style: str, render: bool) -> tuple[bytes, str] | None:
-        """The whole, unclipped tile of the shared cache and its media type."""
-        address = (rule.edition, style, tile.tms.id, tile.z, tile.row, tile.col)
-        stored = self.engine.tile(*address, rule.permit) if render else self.engine.stored_tile(*address, rule.permit)
-        return (stored.data, stored.media_type) if stored else None
+    def _drawn(self, rule: TileRule, tile: GetTile, style: str, places: Places, render: bool) -> bytes | None:
+        """The tile as it leaves: the cache's own bytes where one part without a mark holds all of it; else its parts cut, marked and composed."""
+        stored = {part.variant: self._master(rule, tile, style, part.variant, render) for part, _ in places}
+        if None in stored.values():
+            return None
+        (part, place), *others = places
+        whole = stored[part.variant]
+        if not others and place == "inside" and part.mark is None:
+            if whole.media_type == tile.media_type:
+                return whole.data
+            picture = decode(whole.data)
+        else:
+            picture = composed(shown([one for one, _ in places], tile.view), tile.view, lambda variant: decode(stored[variant].data))
+        return blank(tile.media_type, 256, 256) if picture is None else encode(picture, tile.media_type, lossless=rule.edition.lossless)
+
+    def _master(self, rule: TileRule, tile: GetTile, style: str, variant: Variant, render: bool) -> StoredTile | None:
+        """The whole, unclipped tile of the shared cache."""
+        draw = self.engine.tile if render else self.engine.stored_tile
+        return draw(rule.edition, style, tile.tms.id, tile.z, tile.row, tile.col, rule.permit, variant)
+
+
+def _places(parts: tuple[PermitPart, ...], tile: GetTile) -> Places:
+    """The parts that the tile touches, from the bottom up, less those hidden wholly by one above; and whether it lies inside or on the edge."""
+    found: Places = []
+    for part in parts:
+        place = part.place_of(tile.tms, tile.z, tile.row, tile.col)
+        if place == "inside" and found:
+            found = [(below, where) for below, where in found if not part.replaces(below)]
+        if place != "outside":
+            found.append((part, place))
+    return found
 
 
 class _Bodies:

@@ -1,6 +1,7 @@
 """What the gate hands to a renderer. No permit, no pixels."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,6 +78,14 @@ class PermitPart:
     def visible(self, view: View) -> np.ndarray | bool:
         """True or False where all of the view is alike, else (row, col) of bool."""
         return True if self.area is None else self.area.mask(view, self.footprint)
+
+    def holds(self, lon: float, lat: float) -> bool:
+        """Whether the pixel or cell of the source that holds the place may be told: the place, or all of that where the strict rule holds."""
+        if self.area is None:
+            return True
+        if self.footprint is None or not self.footprint.source:
+            return self.area.has_point(lon, lat)
+        return self.area.has_around(lon, lat, math.sqrt(2) * self.footprint.source)
 
     def replaces(self, other: "PermitPart") -> bool:
         """Whether everything that `other` shows of a place is shown by this too, and no coarser."""

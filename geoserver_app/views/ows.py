@@ -19,7 +19,7 @@ from geoserver_app.views.access import caller_of, described, language, limits, r
 from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.wiring import services
 from layers.model import STYLES, Bounds, LayerName, View
-from tiles.compose import cut_to, lay_over, visible_part
+from tiles.compose import composed, lay_over, shown
 from tiles.encode import encode
 from tiles.errors import RequestInvalid
 from tiles.legends import legend
@@ -110,14 +110,14 @@ def _draw(permits: list[Permit], request: GetMap) -> Drawn:
 
 
 def _drawn(permit: Permit, style: str, view: View, symbol_scale: float, tallies: list[Tally | None]) -> Image.Image | None:
-    """One layer of the map, cut; None where nothing of it may be seen, whatever there is. What it shows is added to `tallies`."""
+    """One layer of the map, cut and marked; None where nothing of it may be seen, whatever there is. What it shows is added to `tallies`."""
     placed = _expressible(view)
-    visible = placed is not None and visible_part(permit.area, placed[0])
-    if visible is False:
+    parts = shown(permit.parts, placed[0]) if placed is not None else []
+    if not parts:
         tallies.append(None)
         return None
     inner, corner = placed
-    picture = cut_to(services().engine.map(permit.edition, style, inner, permit, symbol_scale), visible)
+    picture = composed(parts, inner, lambda variant: services().engine.map(permit.edition, style, inner, permit, symbol_scale, variant))
     tallies.append(Tally(view=inner, opaque=opaque_part(picture)) if permit.bookings else None)
     if inner == view:
         return picture
