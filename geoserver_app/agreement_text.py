@@ -32,6 +32,7 @@ from geoserver_app.papers.blocks import (
     Table,
 )
 from geoserver_app.purposes import load_purposes
+from geoserver_app.review.indicators import load_indicators
 from layers.catalogue import Catalogue
 from layers.crs import geodesic_km2
 
@@ -103,6 +104,7 @@ def registered_text(
     names = Names(
         agencies={one.agency_id: one.name_zh for one in register.agencies()}, division=division,
         purposes={code: one.zh for code, one in load_purposes(config).items()},
+        indicators={code: one.zh for code, one in load_indicators(config).items()},
     )
     return agreement_text(register.registered(agreement_id, version), names, picture)
 
@@ -198,7 +200,7 @@ def _terms(grant: Grant, writing: _Writing) -> tuple[tuple[str, str], ...]:
     return _told(
         ("图层", "、".join(_layer(name) for name in sorted(grant.layers))),
         ("产品", grant.products and f"甲方现有及今后的{'、'.join(PRODUCTS.get(one, one) for one in sorted(grant.products))}"),
-        ("版本", _editions(grant)), ("操作", "、".join(OPERATIONS[one] for one in sorted(grant.operations))),
+        ("版本", _editions(grant)), ("操作", "、".join(said for one, said in OPERATIONS.items() if one in grant.operations)),
         ("范围", _area(grant.area, f"条款 {grant.clause}", writing)), ("比例尺", _scale(grant)), ("地面分辨率", _resolution(grant)),
         ("降精", grant.degrade and f"自固定的 {_number(grant.degrade)} 米格网取值，任何请求均不优于该格网"), ("期限", _term(grant.term) or "同本协议"),
         ("格式", _any("、", grant.formats, "平台提供的全部格式")), ("坐标系", _any("、", grant.crs, "平台提供的全部坐标系")),
