@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_world import BOTH, EAST, SHANGHAI, WEST, SmallGazetteer, agreement, at, box, grant
 
-from agreements import document, record_fields
+from agreements import document, marked, record_fields
 from agreements.areas import WORDS, area_of
 from agreements.document import AGREEMENT, GRANT, SUSPENSION, document_of, read_document, write_document
 from agreements.errors import DocumentInvalid
 from agreements.marked import MOST_BYTES
 from agreements.model import GRANTABLE, Agreement, Grant, Mark, Operation, ResolutionWindow, ScaleWindow, Suspension, Term
 from agreements.quota import Limit, Measure, Quota, Rate, Window
+from agreements.reading import plain_value
 from agreements.record import (
     Attachment,
     Channel,
@@ -176,6 +177,20 @@ def test_a_document_of_json_is_told_its_faults_by_line():
     assert "more than 700000 values" in faults_of('{"a": [' + "1," * 700_001 + "1]}")[0].message
     assert read("{agreement: AG-1, version: 1, title: a, parties: {grantor: bureau, grantee: water}, term: {from: 2026-01-01}, contact: b, "
                 "grants: {clause: 1, layers: dom, operations: GetMap, area: everywhere}}").title == "a"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-10**15, 10**15) | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), inner, max_size=4), max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), json_values, min_size=1), st.sampled_from([None, 1, "\t"]), st.booleans())
+def test_json_of_any_values_is_read_as_a_reader_of_json_reads_it(value, indent, is_ascii):
+    told = []
+    node = marked.parse(json.dumps(value, indent=indent, ensure_ascii=is_ascii), lambda *fault: told.append(fault))
+    assert not told and plain_value(node) == value
 
 
 def test_geojson_is_read_as_fields_and_as_json_text():
