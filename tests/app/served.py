@@ -1,6 +1,7 @@
 """A house served for real: `geoshare serve` in a process of its own, on a free port of this machine."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,20 @@ PATIENCE = 30.0
 @contextmanager
 def serving(house, **settings: str) -> Iterator[str]:
     """The base address of a server over the house's folder, while the block lasts; `settings` by their names."""
+    base, server = start(house, **settings)
+    try:
+        yield base
+    finally:
+        server.terminate()
+        try:
+            server.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(PATIENCE)
+
+
+def start(house, **settings: str) -> tuple[str, subprocess.Popen]:
+    """The base address of a server that is up, and its process, which the caller has to end."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     given = {"data": house.services.settings.data, "port": port, "workers": 1, "threads": 4, "public_base_url": base} | settings
@@ -28,14 +43,28 @@ def serving(house, **settings: str) -> Iterator[str]:
         server = subprocess.Popen([Path(sys.executable).parent / "geoshare", "serve"], env=environ, stdout=out, stderr=out, cwd=house.folder)
     try:
         _await(base, server, log)
-        yield base
-    finally:
-        server.terminate()
+    except BaseException:
+        kill(server)
+        raise
+    return base, server
+
+
+def kill(server: subprocess.Popen) -> None:
+    """As a power cut would: the server and all that it started, each by its number, with no time to finish anything."""
+    for process in [*reversed(_descendants(server.pid)), server.pid]:
         try:
-            server.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(PATIENCE)
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    server.wait(PATIENCE)
+
+
+def _descendants(process: int) -> list[int]:
+    try:
+        children = [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [found for child in children for found in (child, *_descendants(child))]
 
 
 def _await(base: str, server: subprocess.Popen, log: Path) -> None:
