@@ -278,6 +278,11 @@ SENTENCES = MappingProxyType({
         "must be the origin of a page, such as https://maps.example.gov, without a path",
     ),
     "field-not-network": ("须为地址块，如 10.0.0.0/8", "must be a block of addresses, such as 10.0.0.0/8"),
+    "field-not-bounds": (
+        "须为以度表示的 西,南,东,北，且西小于东、南小于北",
+        "must be west,south,east,north in degrees, west before east and south before north",
+    ),
+    "field-days": ("起止日期须先后有序，且不超过 {most} 天", "the first day comes before the last, and they are at most {most} days apart"),
     "field-past": ("已经过去：请给出以后的时刻", "is over already: give a later moment"),
     "layer-unknown": ("图层 `{layer}` 不在目录中：请核对", "layer `{layer}` is not in the catalogue: check its name"),
     "login-spelling": (
@@ -309,8 +314,21 @@ SENTENCES = MappingProxyType({
     "token-not-defined": ("没有令牌 `{token}`", "there is no token `{token}`"),
     "token-expiry": ("令牌须有期限，最长 {days} 天", "a token ends some time, at most {days} days from now"),
     "token-roles": ("令牌的角色只能取自本人的角色：{roles}", "a token has roles of its person: {roles}"),
+    "task-contribution-due": (
+        "提交协议 `{agreement}` 的回馈数据“{dataset}”（{due} 到期），或说明无变化",
+        "deliver contribution `{dataset}` under agreement `{agreement}`, due {due}, or state that nothing has changed",
+    ),
+    "task-contribution-check": (
+        "质检协议 `{agreement}` 的回馈数据“{dataset}”（{due} 到期）",
+        "check contribution `{dataset}` under agreement `{agreement}`, due {due}",
+    ),
+    "task-contribution-quota": (
+        "协议 `{agreement}` 的回馈数据“{dataset}”（{due} 到期）逾期：提请协调小组决定是否调减用量额度",
+        "contribution `{dataset}` under agreement `{agreement}`, due {due}, is late: have the coordination group decide whether to reduce the quota",
+    ),
     "review-period-none": ("从 {first} 到 {last} 不成一段：起始日须不晚于终止日", "from {first} to {last} is no period: the first day comes first"),
     "review-period-long": ("统计期间超过 {days} 天：请缩短", "the period is longer than {days} days: ask for a shorter one"),
+    "review-year-ahead": ("{year} 年尚未开始：请选择已开始的年份", "the year {year} has not begun: choose one that has"),
     "review-never-in-force": ("协议 `{agreement}` 从未生效，没有可评审的内容", "agreement `{agreement}` was never in force: there is nothing to review"),
     "mail-subject": ("共建共享协议：{count} 条回馈数据通知", "sharing agreements: {count} notices on contributions"),
     # words of pages and documents

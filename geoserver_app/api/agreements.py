@@ -9,16 +9,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agreements.areas import area_of
 from agreements.document import document_of, read_document, write_document
-from agreements.errors import AreaInvalid, MoveRefused
+from agreements.errors import MoveRefused
 from agreements.history import Event
 from agreements.lifecycle import IN_PREPARATION, MOVES, Action, Role, allowed_moves, state_at
-from agreements.model import BUREAU, Agreement, Area, State, Suspension
+from agreements.model import BUREAU, Agreement, State, Suspension
 from agreements.odrl import odrl_agreement
 from agreements.schema import agreement_schema
 from geoserver_app.accounts import PEOPLES_ROLES
-from geoserver_app.api.faults import ApiFault, FieldFault, InputFaulty, NothingThere, document_pointer
+from geoserver_app.api.areas import AreaWords, read_area
+from geoserver_app.api.faults import ApiFault, FieldFault, InputFaulty, NothingThere
 from geoserver_app.api.operation import EVERYBODY, JSON, LARGE, STAFF, Answer, Text, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Page, PageQuery, Sent, Told, paged
 from geoserver_app.registering import CatalogueGazetteer, missing_layers
@@ -148,7 +148,7 @@ class SuspensionSent(Sent):
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     layers: Annotated[frozenset[Layer], Field(min_length=1, max_length=1000)] | None = None
     until: Moment | None = None
-    area: Annotated[dict[str, Any] | list[dict[str, Any]] | None, Field(description="Words of an area, as in a document.")] = None
+    area: Annotated[AreaWords | None, Field(description="Words of an area, as in a document.")] = None
 
 
 class ResumeSent(Sent):
@@ -191,8 +191,8 @@ def get_version(visit: Visit, agreement: str, version: str) -> Answer:
     media_types=("application/yaml", JSON, "application/ld+json"),
 )
 def get_document(visit: Visit, agreement: str, version: str, query: DocumentQuery) -> Answer:
-    one, _ = _version(visit, agreement, version)
-    digest = visit.services.register.document_hash(one.agreement_id, one.version)
+    seen, _ = version_seen(visit, agreement, version)
+    one, digest = visit.services.register.registered(seen.agreement_id, seen.version), visit.services.register.document_hash(seen.agreement_id, seen.version)
     match query.form:
         case "json":
             return Answer(content=document_of(one), etag=digest)
@@ -208,7 +208,7 @@ def get_document(visit: Visit, agreement: str, version: str, query: DocumentQuer
     query=PageQuery, answer=Page[EventTold],
 )
 def get_history(visit: Visit, agreement: str, query: PageQuery) -> dict:
-    seen = {one.version for one in _versions(visit, agreement)}
+    seen = {one.version for one in versions_seen(visit, agreement)}
     events = [one for one in visit.services.register.history(agreement) if one.version in seen]
     if visit.person.is_member:
         events = [one for one in events if one.action in TOLD_TO_MEMBERS]
@@ -248,7 +248,7 @@ def draft_agreement(visit: Visit, body: str) -> Answer:
     roles=OFFICE, body=DOCUMENT, answer=Checked, largest=LARGE, refusals=(409, 412, 428),
 )
 def edit_draft(visit: Visit, agreement: str, version: str, body: str) -> Answer:
-    held, _ = _version(visit, agreement, version)
+    held, _ = version_seen(visit, agreement, version)
     if visit.if_match is None:
         raise ApiFault("changed-meanwhile", 428)
     one = _read(visit, body)
@@ -263,10 +263,10 @@ def edit_draft(visit: Visit, agreement: str, version: str, body: str) -> Answer:
     "Move a version on: submit, check, approve, sign, activate, terminate ...", roles=MOVERS, body=MoveSent, answer=Moved, refusals=(409,),
 )
 def move_version(visit: Visit, agreement: str, version: str, body: MoveSent) -> Moved:
-    one, _ = _version(visit, agreement, version)
+    one, _ = version_seen(visit, agreement, version)
     detail = body.signature.model_dump() if body.signature else None
     event = visit.services.register.move(one.agreement_id, one.version, body.action, visit.actor, comment=body.comment, detail=detail)
-    return Moved(event=_event(event, visit), state=state_at(_version(visit, agreement, version)[0], visit.at).value)
+    return Moved(event=_event(event, visit), state=state_at(version_seen(visit, agreement, version)[0], visit.at).value)
 
 
 @operation(
@@ -275,7 +275,7 @@ def move_version(visit: Visit, agreement: str, version: str, body: MoveSent) -> 
     status=201, refusals=(409,), largest=LARGE,
 )
 def suspend(visit: Visit, agreement: str, body: SuspensionSent) -> SuspensionTold:
-    _versions(visit, agreement)
+    versions_seen(visit, agreement)
     _check_suspension(visit, body)
     suspension = visit.services.register.suspend(
         agreement, body.reason, layers=body.layers, until=body.until, area=body.area and read_area(visit, body.area, "/area"), actor=visit.actor,
@@ -288,7 +288,7 @@ def suspend(visit: Visit, agreement: str, body: SuspensionSent) -> SuspensionTol
     roles=MOVES[Action.RESUME].roles & PEOPLES_ROLES, body=ResumeSent, answer=Resumed, refusals=(409,),
 )
 def resume(visit: Visit, agreement: str, body: ResumeSent) -> Resumed:
-    _versions(visit, agreement)
+    versions_seen(visit, agreement)
     return Resumed(ended=visit.services.register.resume(agreement, visit.actor, body.comment))
 
 
@@ -304,17 +304,17 @@ def _visible(visit: Visit, versions: Iterable[Agreement]) -> list[Agreement]:
     ]
 
 
-def _versions(visit: Visit, agreement_id: str) -> list[Agreement]:
-    """In order, never none. Raises NothingThere."""
+def versions_seen(visit: Visit, agreement_id: str, object_id: str | None = None) -> list[Agreement]:
+    """Those that the asker may see, in order, never none. Raises NothingThere, of `object_id` where that is what was asked for."""
     found = _visible(visit, (one for one in visit.services.register.list() if one.agreement_id == agreement_id))
     if not found:
-        raise NothingThere(agreement_id)
+        raise NothingThere(object_id or agreement_id)
     return found
 
 
-def _version(visit: Visit, agreement_id: str, version: str | None) -> tuple[Agreement, list[Agreement]]:
+def version_seen(visit: Visit, agreement_id: str, version: str | None) -> tuple[Agreement, list[Agreement]]:
     """The version asked for, the newest if none is, and all there are."""
-    versions = _versions(visit, agreement_id)
+    versions = versions_seen(visit, agreement_id)
     for one in reversed(versions):
         if version in (None, str(one.version)):
             return one, versions
@@ -322,7 +322,7 @@ def _version(visit: Visit, agreement_id: str, version: str | None) -> tuple[Agre
 
 
 def _version_told(visit: Visit, agreement_id: str, version: str | None) -> Answer:
-    (one, versions), register = _version(visit, agreement_id, version), visit.services.register
+    (one, versions), register = version_seen(visit, agreement_id, version), visit.services.register
     digest, moves = register.document_hash(agreement_id, one.version), allowed_moves(register.case(agreement_id, one.version), visit.actor)
     told = VersionTold(
         **_fields(one, visit.at), contact=one.contact, document_hash=digest, suspensions=[_suspension(stop) for stop in one.suspensions],
@@ -393,11 +393,3 @@ def _is_layer(catalogue: CatalogueSnapshot, name: str) -> bool:
         return catalogue.find(LayerName.parse(name)) is not None
     except ValueError:
         return False
-
-
-def read_area(visit: Visit, words: dict | list, pointer: str) -> Area:
-    """The area that the words stand for, as in a document. Raises InputFaulty."""
-    try:
-        return area_of(words, CatalogueGazetteer(visit.services.catalogue))
-    except AreaInvalid as error:
-        raise InputFaulty(*(FieldFault(pointer=f"{pointer}{document_pointer(place)}", text=message) for place, message in error.faults)) from None

@@ -16,6 +16,7 @@ from geoserver_app.api.faults import ApiFault, FieldFault, InConflict, InputFaul
 from geoserver_app.api.operation import JSON, Answer, ApiOperation, Text, Visit
 from geoserver_app.api.reading import read_body, read_query
 from geoserver_app.api.resources import OPERATIONS
+from geoserver_app.contributions import ContributionInvalid
 from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.routes import governed
@@ -154,6 +155,10 @@ def as_fault(error: Exception, object_id: str | None, language: str) -> Exceptio
             return ApiFault("changed-meanwhile", 412)
         case MoveRefused():
             return InConflict(error.sentence(language), error.code)
+        case ContributionInvalid(code="contribution-no-delivery"):
+            return NothingThere(object_id or "")
+        case ContributionInvalid():
+            return InConflict(error.told(language), error.code)
         case AlreadyRegistered():
             return InConflict(str(error))
     return error

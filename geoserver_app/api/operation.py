@@ -1,7 +1,7 @@
 """What an operation of the API is: a value that its function is declared with, and from which route, checks, record and OpenAPI document follow."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,7 +64,7 @@ class Visit:
 class Answer:
     """What an operation answers where it is more than the plain content."""
 
-    content: BaseModel | Mapping | list | str | bytes | None = None
+    content: BaseModel | Mapping | list | str | bytes | Iterator[bytes] | None = None
     media_type: str = JSON
     object_id: str | None = None         # for the record, where it is not in the path
     etag: str | None = None

@@ -31,7 +31,8 @@ class Visitor:
         """`request` is "GET /people"; the token of the forms is sent unless another is given."""
         method, path = request.split(" ", 1)
         token = self.csrf if csrf is None else csrf
-        return self.client.open(f"/api/v1{path}", method=method, headers=({"X-CSRF-Token": token} if token else {}) | (headers or {}), **content)
+        headers = ({"X-CSRF-Token": token} if token else {}) | (headers or {})
+        return self.client.open(f"/api/v1{path}", method=method, headers=headers, buffered=True, **content)
 
 
 @dataclass
@@ -115,8 +116,8 @@ class Office:
     def approved(self) -> dict:
         return self.moved(self.drafted(), *TO_APPROVAL)
 
-    def active(self) -> dict:
-        return self.moved(self.drafted(), *TO_APPROVAL, *TO_FORCE)
+    def active(self, **changes) -> dict:
+        return self.moved(self.drafted(**changes), *TO_APPROVAL, *TO_FORCE)
 
 
 SQUARE = {"type": "Polygon", "coordinates": [[[118.70, 32.00], [118.80, 32.00], [118.80, 32.10], [118.70, 32.10], [118.70, 32.00]]]}

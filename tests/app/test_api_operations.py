@@ -6,12 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+import numpy as np
 import pytest
-from api_office import EVERYBODY, PASSWORD, Office
+import shapely
+from api_office import EVERYBODY, PASSWORD, SQUARE, Office
 
 from agreements.lifecycle import Role
 from geoserver_app.api.operation import Text
 from geoserver_app.api.resources import OPERATIONS
+from geoserver_app.audit.sealing import seal_days
+from geoserver_app.audit.store import AuditStore
+from geoserver_app.clock import now
+from layers.catalogue import Division
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,33 @@ def an_agreement(office: Office) -> dict:
     return {"agreement": active(office)["agreement"]}
 
 
+def a_division(office: Office) -> dict:
+    square = shapely.geometry.shape(SQUARE)
+    office.house.services.catalogue.put_divisions([Division(vintage="2024", code="320104", name="秦淮区", level="county", geometry=square)])
+    return {"code": "320104"}
+
+
+def a_record(office: Office) -> dict:
+    """Of a map that water asked for and did not get."""
+    office.house.look_again()
+    assert office.house.get("/tiles/absent/WebMercatorQuad/14/13596/6645.png", "water").status_code == 403
+    return {"record": next(one["id"] for one in reversed(office.records()) if one.get("agency") == "water" and one["event"] == "overlay.decided")}
+
+
+def a_sealed_day(office: Office) -> dict:
+    a_record(office)
+    services, today = office.house.services, now().date()
+    seal_days(services.settings.decisions, AuditStore(services.database), now() + timedelta(days=2), until=today)
+    return {"day": today.isoformat()}
+
+
+def a_delivery(office: Office) -> dict:
+    places = office.active(contributions=[{"dataset": "水系变化", "cadence": "P3M", "first_due": "2026-01-15"}])
+    answer = office.visitor("member").ask(f"POST /agreements/{places['agreement']}/deliveries", json={"dataset": "水系变化"})
+    assert answer.status_code == 201, answer.text
+    return {"delivery": answer.json["delivery_id"]}
+
+
 def sends(**body) -> Callable[[dict], dict]:
     return lambda places: {"json": body}
 
@@ -93,11 +126,35 @@ CASES = {
     "agreements.move":        Case("401 409 409 403 409 409 404", arrange=approved, content=sends(action="submit")),
     "agreements.suspend":     Case("401 201 201 403 403 403 403", arrange=an_agreement, content=sends(reason="checked")),
     "agreements.resume":      Case("401 200 403 403 403 403 403", arrange=an_agreement, content=sends()),
+    "agreements.text":        Case("401 200 200 200 200 200 404", arrange=active),
+    "areas.compile":          Case("401 200 200 200 200 403 403", content=sends(area={"geojson": SQUARE})),
+    "divisions.list":         Case("401 200 200 200 200 403 403"),
+    "divisions.get":          Case("401 200 200 200 200 403 403", arrange=once(a_division)),
+    "explanations.now":       Case("401 200 200 200 200 200 404", query="agency=water&layer=dom"),
+    "explanations.record":    Case("401 200 200 200 200 200 404", arrange=once(a_record)),
+    "audit.records":          Case("401 200 403 200 403 200 200"),
+    "audit.roots":            Case("401 200 403 200 403 200 200"),
+    "audit.own":              Case("401 200 403 200 403 403 403", arrange=once(a_sealed_day), query="agency=water"),
+    "audit.verify":           Case("401 200 403 200 403 403 403", content=sends()),
+    "audit.export":           Case("401 200 403 200 403 403 403", query="first=2026-01-01&last=2026-12-31"),
+    "contributions.list":     Case("401 200 200 200 200 200 200"),
+    "contributions.get":      Case("401 200 200 200 200 200 404", arrange=an_agreement),
+    "contributions.receive":  Case("401 409 403 403 409 409 404", arrange=an_agreement, content=sends(dataset="absent")),
+    "contributions.state":    Case("401 409 403 403 409 409 404", arrange=an_agreement, content=sends(dataset="absent", statement="nothing new")),
+    "contributions.happen":   Case("401 409 403 403 409 403 403", arrange=an_agreement, content=sends(dataset="absent", day="2026-01-01")),
+    "deliveries.get":         Case("401 200 200 200 200 200 404", arrange=once(a_delivery)),
+    "deliveries.check":       Case("401 200 403 403 200 403 403", arrange=once(a_delivery), content=sends(result="pending")),
+    "notices.list":           Case("401 200 200 200 200 200 200"),
+    "usage.get":              Case("401 200 200 200 200 200 404", arrange=an_agreement),
+    "reviews.agreement":      Case("401 200 200 200 200 200 404", arrange=an_agreement, query="first=2026-01-01&last=2026-01-31"),
+    "reviews.group":          Case("401 200 200 200 200 403 403", query="first=2026-01-01&last=2026-01-31"),
+    "reviews.indicators":     Case("401 200 200 200 200 403 403", query="year=2026"),
 }
 
 
 @pytest.fixture(scope="module")
 def office(lasting_house) -> Office:
+    lasting_house.raster("dom", np.full((3, 64, 64), 90, dtype=np.uint8), 379_000, 3_542_000, 10.0)
     return Office(lasting_house)
 
 
