@@ -7,7 +7,7 @@ people, and a smaller quota is at most proposed to the coordination group.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from agreements.errors import AgreementsError, RegisterUnavailable
 from agreements.history import Event, Subject
 from agreements.ledger import (
     LONGEST_STATEMENT,
+    STAGES,
     Audience,
     Check,
     Delivery,
@@ -30,15 +31,16 @@ from agreements.ledger import (
     notices_owed,
     periods,
 )
-from agreements.lifecycle import Action
+from agreements.lifecycle import Action, Role
 from agreements.model import Agreement
 from agreements.record import Contact, Contribution, OnOverdue
 from agreements.register import AgreementRegister
 from agreements.standing import is_beginning
-from geoserver_app.clock import SHANGHAI, now
+from agreements.tasks import OFFICE, Task
+from geoserver_app.clock import SHANGHAI, end_of_day, now
 from geoserver_app.database import from_database, utc, writing
 from geoserver_app.decision_log import DecisionLog
-from geoserver_app.messages import ENGLISH, sentence
+from geoserver_app.messages import CHINESE, ENGLISH, sentence
 
 metadata = sa.MetaData()
 
@@ -398,6 +400,36 @@ def first_days(events: Iterable[Event]) -> dict[str, date]:
         if is_beginning(event):
             days.setdefault(event.agreement_id, event.at.astimezone(SHANGHAI).date())
     return days
+
+
+# What waits to be done
+
+TELL_AHEAD = 7
+"""Days before its due day from which a contribution is a task."""
+
+
+def contribution_tasks(entries: Iterable[Entry], at: datetime) -> tuple[Task, ...]:
+    """Of ledgers: for the agency to deliver, for the bureau to check, and, 30 days after, for the coordination group to decide on a smaller quota."""
+    today, found = at.astimezone(SHANGHAI).date(), []
+    for entry in entries:
+        period, due = entry.period, end_of_day(entry.period.last_day)
+        if entry.standing in (Standing.RECEIVED, Standing.IN_CHECK):
+            found.append(_task("contribution-check", entry, None, OFFICE))
+        elif entry.is_open and today >= period.due - timedelta(days=TELL_AHEAD):
+            found.append(_task("contribution-due", entry, due, OFFICE, frozenset({period.grantee})))
+        is_proposed = period.contribution.on_overdue is OnOverdue.REDUCE_QUOTA
+        if entry.overdue_since and is_proposed and today >= period.last_day + timedelta(days=STAGES[-1].days):
+            found.append(_task("contribution-quota", entry, None, OFFICE | {Role.APPROVER}))
+    return tuple(found)
+
+
+def _task(kind: str, entry: Entry, due: datetime | None, roles: frozenset[Role], agencies: frozenset[str] = frozenset()) -> Task:
+    period = entry.period
+    detail = {"agreement": period.agreement_id, "dataset": period.dataset, "due": period.due.isoformat()}
+    return Task(
+        kind=kind, agreement_id=period.agreement_id, version=period.version, due=due, roles=roles, agencies=agencies,
+        zh=sentence(f"task-{kind}", detail, CHINESE), en=sentence(f"task-{kind}", detail, ENGLISH), detail=detail,
+    )
 
 
 # What is said of a period

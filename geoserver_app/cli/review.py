@@ -75,10 +75,10 @@ def review_indicators(settings: Settings, year: int, agreement_id: str | None, p
         if path is not None:
             if agreement_id is not None:
                 raise InputInvalid("--out is for all parties: leave out --agreement, or take `geoshare review pack`")
-            _write(indicators_paper(archive, settings.config, year, language), path, None)
+            _write(indicators_paper(archive, year, language), path, None)
             noted(settings, "review.indicators", str(year))
             return
-        found = evaluate(archive, settings.config, *days_of(year, archive.at), agreement_id)
+        found = evaluate(archive, *days_of(year, archive.at), agreement_id)
     ranks = {row["agreement"]: (row["rank"], row["score"]) for row in found.scores}
     rows = [
         [*ranks[one.agreement_id], one.agreement_id, one.grantee, *(found.value(each.code, one.agreement_id) for each in found.indicators)]
@@ -91,12 +91,12 @@ def review_indicators(settings: Settings, year: int, agreement_id: str | None, p
 def _archive(settings: Settings):
     from geoserver_app.audit.sql import QueryInvalid
     from geoserver_app.clock import now
+    from geoserver_app.review.archive import Archive, ReviewInvalid
     from geoserver_app.review.indicators import IndicatorsInvalid
-    from geoserver_app.review.pack import Archive, ReviewInvalid
 
     catalogue, register = opened(settings)
     try:
-        yield Archive(decisions=settings.decisions, register=register, catalogue=catalogue, book=open_book(settings), at=now())
+        yield Archive(decisions=settings.decisions, config=settings.config, register=register, catalogue=catalogue, book=open_book(settings), at=now())
     except (ReviewInvalid, IndicatorsInvalid, QueryInvalid) as error:
         raise InputInvalid(str(error)) from error
 

@@ -290,7 +290,7 @@ def _legend(frame: _Frame, ends: Sequence[float], tones: Sequence[str], words: H
 
 
 def _ranges(ends: Sequence[float]) -> list[str]:
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][:len(ends)]
     return [f"≤ {number(end)}" if start == 0 else f"{number(start)}–{number(end)}" for start, end in zip(starts, ends, strict=True)]
 
 

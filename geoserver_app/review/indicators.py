@@ -24,9 +24,10 @@ from agreements.workdays import WorkCalendar, read_calendar
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.messages import CHINESE
 from geoserver_app.papers.blocks import Document
+from geoserver_app.review.archive import Archive, ReviewInvalid, footer_of, is_of, names_of, period_of
 from geoserver_app.review.figures import Counted, Figures, figures, values
+from geoserver_app.review.granted import granted_layers
 from geoserver_app.review.ledgers import owed
-from geoserver_app.review.pack import Archive, ReviewInvalid, footer_of, granted_layers, is_of, names_of, period_of
 from geoserver_app.review.paper import Paper
 from geoserver_app.review.questions import Scope, quoted
 
@@ -113,7 +114,7 @@ class Evaluation:
         return next((row["value"] for row in self.found[code] if row["agreement"] == agreement_id), None)
 
 
-def evaluate(archive: Archive, config: Path, first: date, last: date, agreement_id: str | None = None) -> Evaluation:
+def evaluate(archive: Archive, first: date, last: date, agreement_id: str | None = None) -> Evaluation:
     """The indicators of all agreements, or of one, over the days from `first` to `last`.
 
     Raises
@@ -125,18 +126,25 @@ def evaluate(archive: Archive, config: Path, first: date, last: date, agreement_
     QueryInvalid
         The SQL of an indicator can't be answered.
     """
-    indicators, calendar = load_indicators(config), read_calendar((config / HOLIDAYS).read_text("utf-8"), HOLIDAYS)
-    held = archive.book.agreements() if agreement_id is None else {agreement_id: archive.book.versions(agreement_id)}
-    if agreement_id is not None and not held[agreement_id]:
-        raise ReviewInvalid("review-never-in-force", agreement=agreement_id)
-    held = {name: versions for name, versions in held.items() if agreement_id is not None or _was_in_force(versions, first, last)}
-    scope = Scope(first=first, last=last, agreement=agreement_id)
-    with figures(archive.decisions, scope) as asking:
-        parts = _parts(archive, held, scope, calendar)
-        found = {one.code: asking.ask(one.code, one.sql, **parts) for one in indicators.values()}
-        scores = _scores(asking, indicators.values(), found, parts)
-    newest = tuple(versions[-1] for versions in held.values())
-    return Evaluation(scope=scope, indicators=tuple(indicators.values()), agreements=newest, found=found, scores=scores)
+    if agreement_id is None:
+        held = {name: versions for name, versions in archive.book.agreements().items() if _was_in_force(versions, first, last)}
+    else:
+        held = {agreement_id: archive.book.versions(agreement_id)}
+        if not held[agreement_id]:
+            raise ReviewInvalid("review-never-in-force", agreement=agreement_id)
+    with figures(archive.decisions, Scope(first=first, last=last, agreement=agreement_id)) as asking:
+        return evaluated(archive, held, asking)
+
+
+def evaluated(archive: Archive, held: Mapping[str, Sequence[Agreement]], asking: Figures) -> Evaluation:
+    """`evaluate` of agreements, given with their versions, where the record is open already."""
+    indicators, calendar = load_indicators(archive.config), read_calendar((archive.config / HOLIDAYS).read_text("utf-8"), HOLIDAYS)
+    parts = _parts(archive, held, asking.scope, calendar)
+    found = {one.code: asking.ask(one.code, one.sql, **parts) for one in indicators.values()}
+    return Evaluation(
+        scope=asking.scope, indicators=tuple(indicators.values()), agreements=tuple(versions[-1] for versions in held.values()), found=found,
+        scores=_scores(asking, indicators.values(), found, parts),
+    )
 
 
 def _was_in_force(versions: Sequence[Agreement], first: date, last: date) -> bool:
@@ -222,9 +230,9 @@ def days_of(year: int, at: datetime) -> tuple[date, date]:
 
 # On paper
 
-def indicators_paper(archive: Archive, config: Path, year: int, language: str = CHINESE) -> Document:
+def indicators_paper(archive: Archive, year: int, language: str = CHINESE) -> Document:
     """The yearly evaluation of all parties, for the coordination group; of the year that goes on, up to today. Raises as `evaluate`."""
-    found = evaluate(archive, config, *days_of(year, archive.at))
+    found = evaluate(archive, *days_of(year, archive.at))
     paper, names = Paper(language), names_of(archive, language)
     paper.chapter("how-counted")
     paper.fields([("period", period_of(paper, found.scope)), ("made", archive.at), ("agreement", len(found.agreements))])
@@ -263,11 +271,16 @@ def _short(position: int) -> str:
     return f"P{position}"
 
 
-def indicators_chapter(paper: Paper, found: Evaluation, chosen: Sequence[str]) -> None:
+def indicators_chapter(paper: Paper, found: Evaluation) -> None:
     """The indicators of one agreement within its pack: those its review names, or all."""
-    paper.chapter("indicators")
     (agreement,) = found.agreements
-    shown = [one for one in found.indicators if one.code in chosen] or list(found.indicators)
-    for one in shown:
-        paper.table(("indicator", "value", "unit", "source"), [(one.name(paper.language), found.value(one.code, agreement.agreement_id), one.unit, one.source)])
+    paper.chapter("indicators")
+    shown = [one for one in found.indicators if one.code in agreement.record.review.indicators] or found.indicators
+    rows = [
+        (_short(position), one.name(paper.language), found.value(one.code, agreement.agreement_id), one.unit, one.source)
+        for position, one in enumerate(shown, 1)
+    ]
+    paper.table(("column", "indicator", "value", "unit", "source"), rows)
+    for position, one in enumerate(shown, 1):
+        paper.say(f"{_short(position)} {one.name(paper.language)}")
         paper.query(found.found[one.code])

@@ -93,6 +93,7 @@ WORDS = MappingProxyType({
     "until": ("止", "Until"),
     "contact": ("联系人", "Contact"),
     "task": ("事项", "Task"),
+    "is_late": ("逾期", "Late"),
     "sheet": ("1:1 万图幅", "1:10,000 sheet"),
     "stage": ("提醒", "Notice"),
     "given": ("发出时间", "Given"),

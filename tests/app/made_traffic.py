@@ -73,11 +73,12 @@ class Traffic:
 
     folder: Path
     catalogue: InMemoryCatalogue = field(default_factory=InMemoryCatalogue)
-    register: InMemoryRegister = field(default_factory=lambda: InMemoryRegister(lambda: datetime(2026, 1, 5, 9, tzinfo=SHANGHAI)))
+    now: datetime = datetime(2026, 1, 5, 9, tzinfo=SHANGHAI)
     callers: dict[str, list[Caller]] = field(default_factory=dict)
     _rulings: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        self.register = InMemoryRegister(lambda: self.now)
         for layer, edition in _layers():
             self.catalogue.publish(layer, edition, ())
         self.catalogue.put_divisions(divisions())
@@ -91,7 +92,7 @@ class Traffic:
         for agency in self.register.agencies():
             self.callers[agency.agency_id] = [
                 Caller(
-                    agency=agency, key_id=f"k_{agency.agency_id[:4]}{number}", presented=Presented(secret="", carriage=Carriage.HEADER),
+                    agency=agency, key_id=f"k_{agency.agency_id}{number}", presented=Presented(secret="", carriage=Carriage.HEADER),
                     base_url="", app=app, purpose=purposes.get(agency.agency_id, ""),
                 ) for number, app in enumerate(("office", "field"))
             ]
@@ -160,7 +161,7 @@ class Traffic:
 
     def _charged(self, ruling: Ruling, pixels: int, content: int, features: int = 0) -> dict:
         """What is counted on the quotas of the agreements that let it out."""
-        limited = {name for piece in ruling.decision.pieces for name in piece.charged if self.agreements[name].quota is not None}
+        limited = {name for piece in ruling.decision.pieces for name in piece.charged if name in self.agreements and self.agreements[name].quota}
         counts = {"requests": 1, "pixels": pixels, "features": features, "bytes": content}
         held = {name: {what: count for what, count in counts.items() if count} for name in sorted(limited)}
         return {"charged": held} if held and not ruling.is_denied else {}
