@@ -70,6 +70,14 @@ class AddLayer:
     unusual_heights: bool = False                   # heights outside -500..9000 m are meant
     keep_going: bool = False                        # publish what is good although some files were rejected
 
+    def __post_init__(self):
+        if self.is_strict:                                 # blocks of JPEG would carry a trace of what lies beyond a border
+            object.__setattr__(self, "lossless", True)
+
+    @property
+    def is_strict(self) -> bool:
+        return self.product is ProductType.DOM and self.classification >= Classification.SECRET
+
     @property
     def folder(self) -> str:
         """Of the edition, relative to the store."""
@@ -206,6 +214,11 @@ def _check_request(catalogue: Catalogue, request: AddLayer, ceiling: Classificat
             "say so, or remove the layer before it is added under a lower classification"
         )
     edition = layer.edition(request.edition)
+    if edition and not edition.lossless and request.is_strict:
+        raise LayerMismatch(
+            f"edition `{request.name}@{request.edition}` is kept as JPEG, which nothing {request.classification.name.lower()} may be: "
+            "remove it first, then add all of it under its classification"
+        )
     if edition and (edition.nearest, edition.lossless) != (request.nearest, request.lossless):
         raise LayerMismatch(
             f"edition `{request.name}@{request.edition}` was added with other `--nearest` or `--lossless`: give the same, or remove it first"

@@ -198,6 +198,13 @@ def test_an_edition_never_mixes_products_or_owners(add, three_sheets, write_rast
         add("DOM", *three_sheets, lossless=True)
 
 
+def test_imagery_that_is_classified_is_never_kept_as_jpeg(add, three_sheets):
+    secret = add("DOM", *three_sheets, name="secret", classification=Classification.SECRET)
+    assert secret.lossless and not add("DOM", *three_sheets, name="internal", classification=Classification.INTERNAL).lossless
+    with pytest.raises(LayerMismatch, match="is kept as JPEG, which nothing secret may be: remove it first"):
+        add("DOM", *three_sheets, name="internal", classification=Classification.SECRET)
+
+
 def test_adding_a_sheet_never_lowers_the_classification(add, memory, three_sheets):
     add("DOM", three_sheets[0], classification=Classification.SECRET)
     with pytest.raises(LayerMismatch, match="layer `layer` is secret, not public"):
