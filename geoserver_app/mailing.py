@@ -4,14 +4,12 @@ import smtplib
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from email.message import EmailMessage
 from email.utils import make_msgid
 
 from geoserver_app.contributions import ContributionBook, GivenNotice
 from geoserver_app.mail_server import MailServer
 from geoserver_app.messages import CHINESE, ENGLISH, sentence
-from geoserver_app.settings import Settings
 
 SECONDS = 30
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -37,23 +35,6 @@ def messages(notices: Iterable[GivenNotice], sender: str, link: str) -> Iterator
         text = [*(notice.told(CHINESE) for notice in theirs), "", *(notice.told(ENGLISH) for notice in theirs), "", link]
         message.set_content("\n".join(text) + "\n")
         yield message, tuple(theirs)
-
-
-def send_notices(settings: Settings, book: ContributionBook, at: datetime | None = None) -> tuple[str, ...]:
-    """The step of `geoshare tick`: gives every notice that is owed, and mails those that wait where a mail server is set. What was done, in sentences.
-
-    Raises
-    ------
-    MailUnavailable
-        The notices are given and wait; they can be sent later.
-    """
-    given, done = book.give_notices(at), []
-    if given:
-        done.append(f"{len(given)} notices given")
-    if settings.smtp_url and (sender := settings.smtp_sender or settings.contact_email):
-        sent = mail_notices(book, MailServer.parse(settings.smtp_url), sender, settings.public_base_url)
-        done += [f"{sent} notices sent"] if sent else []
-    return tuple(done)
 
 
 def _is_address(text: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from agreements.ledger import Check
 from geoserver_app.mail_server import MailServer
-from geoserver_app.mailing import MailUnavailable, mail_notices, send_notices
+from geoserver_app.mailing import MailUnavailable, mail_notices
 from geoserver_app.settings import Settings
 from tests.agreements.small_world import at
 from tests.app.reciprocity import DIKES, open_office
@@ -131,15 +131,3 @@ def test_a_returned_delivery_is_mailed_with_its_findings(office, box):
     (to_water,) = [text for text in box.mails if "liaison@water.test" in text]
     assert "base64" in to_water or "no vertical datum" in to_water
 
-
-def test_the_timer_gives_what_is_owed_and_mails_it_where_a_server_is_set(office, box):
-    office.now = at(2026, 6, 1)
-    settings = office.settings.replaced(smtp_url=box.address, contact_email="sharing@bureau.test")
-    assert send_notices(office.settings, office.book()) != () and box.mails == []
-    assert send_notices(settings, office.book())[-1].endswith("notices sent") and box.mails
-    assert send_notices(settings, office.book()) == ()
-    office.now = at(2026, 8, 1)
-    unreachable = settings.replaced(smtp_url="smtp://127.0.0.1:9")
-    with pytest.raises(MailUnavailable):
-        send_notices(unreachable, office.book())
-    assert office.book().notices(untaken=True), "given, and waiting to be sent"
