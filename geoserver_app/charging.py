@@ -22,8 +22,8 @@ from geoserver_app.metering.footprints import GroundArea, footprint_of_point, fo
 from geoserver_app.metering.ground import NOWHERE, Footprint
 from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.ledger import MeteringUnavailable
-from geoserver_app.metering.meter import Meter, account_of
-from geoserver_app.metering.terms import RATE, Amounts
+from geoserver_app.metering.meter import Meter, Reservation, account_of
+from geoserver_app.metering.terms import EXPORT, RATE, Amounts
 from layers.crs import ground_resolution
 from layers.model import Edition, View
 from tiles.area import ServedArea
@@ -216,6 +216,22 @@ class Turn:
         """Count what is about to leave; False where one account has no room for it, and nothing was counted."""
         return self._holds(bills, at)
 
+    SPENT = object()
+
+    def reserve(self, accounts: Sequence[Account], ground: BaseGeometry, at: datetime) -> Reservation | None | object:
+        """A place for an export of `ground` on all accounts that count exports: None where none does, SPENT where one has no room for it."""
+        accounts = [account for account in accounts if account.terms.export_km2 is not None]
+        if not accounts:
+            return None
+        if self._meter is None:
+            raise MeteringUnavailable("there is nothing to count quotas with")
+        found = self._meter.reserve_export(accounts, ground, at)
+        if isinstance(found, Reservation):
+            return found
+        self._spent.append(found)
+        self.exhausted |= {found.account.agreement_id}
+        return self.SPENT
+
     def _holds(self, bills: Sequence[Bill], at: datetime) -> bool:
         if not bills:
             return True
@@ -263,6 +279,8 @@ SECONDS_A_DAY = 86_400
 def _detail(spent: Spent) -> dict[str, str]:
     if spent.measure == RATE:
         return {"case": "rate", "most": f"{spent.most:.6g}", "moment": _spoken(spent.opens)}
+    if spent.measure == EXPORT:
+        return {"case": "export", "most": _amount(spent.most)}
     detail = {"most": _amount(spent.most), "measure": spent.measure, "window": spent.window}
     return detail | ({"case": "term"} if spent.opens is None else {"case": "window", "moment": _spoken(spent.opens)})
 

@@ -39,8 +39,9 @@ from geoserver_app.clock import now
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.identity import Caller, Presented, identify
 from geoserver_app.metering.book import Account, Bill
+from geoserver_app.metering.exports import polygons_of
 from geoserver_app.metering.headers import Headers
-from geoserver_app.metering.meter import Meter
+from geoserver_app.metering.meter import Meter, Reservation
 from layers.catalogue import Catalogue
 from layers.crs import scale_denominator
 from layers.errors import CatalogueUnavailable, RowsInvalid
@@ -178,6 +179,18 @@ class Served:
     headers: Headers
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """A download that may begin. `ground` (CRS84) is what it is counted on; `reservation` None where no quota counts exports; `pieces` are of the
+    decision that let it begin."""
+
+    permit: Permit
+    pieces: tuple[Piece, ...]
+    ground: BaseGeometry
+    reservation: Reservation | None
+    record_id: str
+
+
 class Gate:
     """Decides, records, and hands out permits."""
 
@@ -296,6 +309,35 @@ class Gate:
                 continue
             self.log.write(_event(standing, caller, asked, rulings, charged), at.timestamp())
             return Served(drawn, turn.headers)
+
+    def reserve(self, caller: Caller, asked: Asked, ground: BaseGeometry) -> Reserved:
+        """A download of `ground` (CRS84), counted on the exports of every agreement that lets any of it out, and recorded.
+
+        This lets it begin; each of its pictures is decided and counted anew by `serve`. What is granted of the ground is counted, no more.
+
+        Raises
+        ------
+        Refused, OverQuota, NotTrusted, DecisionLogUnavailable, MeteringUnavailable
+            As `serve`. OverQuota where exports under every agreement would come to more ground than it allows.
+        """
+        turn = Turn(self.meter)
+        while True:
+            standing, at = self.standing(), self.clock()
+            ruling = self.decide(standing, caller, asked, at, turn.exhausted)
+            permit, granted = None, None
+            if not ruling.is_denied:
+                permit = self.permit(caller, ruling)
+                granted = polygons_of(ground if permit.area is None else permit.area.cut(ground))
+                if granted.is_empty:
+                    ruling = replace(ruling, decision=replace(ruling.decision, effect=Effect.DENY, area=None, pieces=(), reasons=_outside(ruling.decision)))
+            turn.note([ruling.decision])
+            if ruling.is_denied:
+                raise refusal([(asked.layer, ruling.decision)], self.log.write(_event(standing, caller, [asked], [ruling]), at.timestamp()), turn, at)
+            reservation = turn.reserve([booking.account for booking in permit.bookings], granted, at)
+            if reservation is turn.SPENT:
+                continue
+            record_id = self.log.write(_event(standing, caller, [asked], [ruling]), at.timestamp())
+            return Reserved(permit=permit, pieces=ruling.decision.pieces, ground=granted, reservation=reservation, record_id=record_id)
 
     def decide(self, standing: Standing, caller: Caller, asked: Asked, at: datetime, exhausted: frozenset[str] = frozenset()) -> Ruling:
         """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say. `exhausted` names
@@ -500,6 +542,11 @@ def _as_scale(resolution: float | None) -> float | None:
 
 def _open(choose: Callable, values: Sequence[float | None]) -> float | None:
     return None if None in values or not values else choose(values)
+
+
+def _outside(decision: Decision) -> tuple[Reason, ...]:
+    """Of a decision that grants ground, but none of what was asked."""
+    return tuple(replace(reason, code="outside-area") for reason in decision.reasons if reason.code == "granted")
 
 
 def refusal(denials: Sequence[tuple[LayerName, Decision]], record_id: str, turn: Turn, at: datetime) -> Refused:

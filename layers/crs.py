@@ -121,6 +121,12 @@ def crs_name(crs: str) -> str:
 
 
 @lru_cache(maxsize=256)
+def wkt(crs: str) -> str:
+    """WKT 2 (OGC 18-010), axes in the order of the register, for files beside a picture."""
+    return to_pyproj(crs).to_wkt("WKT2_2019")
+
+
+@lru_cache(maxsize=256)
 def is_north_first(crs: str) -> bool:
     """Whether the EPSG register puts north (latitude, northing) first: the order of BBOX in WMS 1.3.0.
 

@@ -2,6 +2,7 @@
 
 import flask
 
+from agreements.model import Operation
 from geoserver_app.capabilities import EXTENSIONS, LayerEntry, describe, kvp, tile_format
 from geoserver_app.gate import Visible
 from geoserver_app.identity import Caller
@@ -75,5 +76,7 @@ def _addresses(entry: LayerEntry, caller: Caller) -> dict:
         link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.{extension}") for link in entry.tile_sets
     }
     addresses["tilejson"] = {link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}.json") for link in entry.tile_sets}
+    if Operation.DOWNLOAD in entry.operations:
+        addresses["download"] = kvp(caller.address(f"/download/{entry.name}.zip"))
     addresses["legend"] = {style.name: style.legend for style in entry.styles}
     return addresses

@@ -5,23 +5,21 @@ the one below. No permit, no pixels; a layer whose area the view doesn't touch i
 """
 
 import flask
-from PIL import Image
 
 from agreements.model import Operation
 from geoserver_app.capabilities import wms_capabilities
-from geoserver_app.charging import Tally, opaque_part
+from geoserver_app.charging import Tally
+from geoserver_app.drawing import drawn, style_of
 from geoserver_app.feature_info import find, place_of, render
 from geoserver_app.gate import Asked, Drawn
 from geoserver_app.identity import Caller
-from geoserver_app.messages import ENGLISH, sentence
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, served, service_entry
 from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.wiring import services
-from layers.model import STYLES, Bounds, LayerName, View
-from tiles.compose import composed, lay_over, shown
+from layers.model import LayerName
+from tiles.compose import lay_over
 from tiles.encode import encode
-from tiles.errors import RequestInvalid
 from tiles.legends import legend
 from tiles.permits import Permit
 from tiles.requests import (
@@ -30,7 +28,6 @@ from tiles.requests import (
     GetLegendGraphic,
     GetMap,
     GetTile,
-    expressible_bounds,
     pairs_of,
     parse_wms,
     parse_wmts_kvp,
@@ -100,69 +97,13 @@ def _draw(permits: list[Permit], request: GetMap) -> Drawn:
     styles = [style_of(permit, "STYLES") for permit in permits]
     symbol_scale = request.dpi / SCREEN_DPI if request.dpi > SCREEN_DPI else 1.0
     tallies: list[Tally | None] = []
-    pictures = (_drawn(permit, style, request.view, symbol_scale, tallies) for permit, style in zip(permits, styles, strict=True))
+    pictures = (drawn(permit, style, request.view, tallies, symbol_scale) for permit, style in zip(permits, styles, strict=True))
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))   # one at a time in memory
     data = encode(
         picture, request.media_type, transparent=request.transparent, background=request.background,
         lossless=any(p.edition.lossless for p in permits),
     )
     return Drawn(body=data, content_type=request.media_type, tallies=tuple(tallies))
-
-
-def _drawn(permit: Permit, style: str, view: View, symbol_scale: float, tallies: list[Tally | None]) -> Image.Image | None:
-    """One layer of the map, cut and marked; None where nothing of it may be seen, whatever there is. What it shows is added to `tallies`."""
-    placed = _expressible(view)
-    parts = shown(permit.parts, placed[0]) if placed is not None else []
-    if not parts:
-        tallies.append(None)
-        return None
-    inner, corner = placed
-    picture = composed(parts, inner, lambda variant: services().engine.map(permit.edition, style, inner, permit, symbol_scale, variant))
-    tallies.append(Tally(view=inner, opaque=opaque_part(picture)) if permit.bookings else None)
-    if inner == view:
-        return picture
-    whole = Image.new("RGBA", (view.width, view.height))
-    whole.paste(picture, corner)
-    return whole
-
-
-def _expressible(view: View) -> tuple[View, tuple[int, int]] | None:
-    """The whole pixels of `view` that lie where its CRS means something, and where they begin; None where there are none."""
-    world, bounds, (step_x, step_y) = expressible_bounds(view.crs), view.bounds, view.resolution
-    if bounds.intersection(world) == bounds:
-        return view, (0, 0)
-    first_col, last_col = _whole_pixels((world.left - bounds.left) / step_x, (world.right - bounds.left) / step_x, view.width)
-    first_row, last_row = _whole_pixels((bounds.top - world.top) / step_y, (bounds.top - world.bottom) / step_y, view.height)
-    if first_col >= last_col or first_row >= last_row:
-        return None
-    inner = Bounds(
-        max(bounds.left + first_col * step_x, world.left), max(bounds.top - last_row * step_y, world.bottom),
-        min(bounds.left + last_col * step_x, world.right), min(bounds.top - first_row * step_y, world.top),
-    )
-    return View(crs=view.crs, bounds=inner, width=last_col - first_col, height=last_row - first_row), (first_col, first_row)
-
-
-def _whole_pixels(start: float, end: float, count: int) -> tuple[int, int]:
-    """First, and one past the last, of `count` pixels that lie wholly between `start` and `end`; a hair's breadth is forgiven."""
-    hair = 1e-6
-    return max(-int(-(start - hair) // 1), 0), min(int((end + hair) // 1), count)
-
-
-def style_of(permit: Permit, locator: str) -> str:
-    """The style to draw in: the one that the gate settled on, checked.
-
-    Raises
-    ------
-    RequestInvalid
-        The product has no such style. Asked only after the gate, so it tells nothing of layers that are not shared.
-    """
-    edition, offered = permit.edition, STYLES[permit.edition.product]
-    style = permit.style or offered[0]
-    if style not in offered:
-        detail = {"layer": edition.layer, "style": style, "choices": ", ".join(offered)}
-        message = sentence("style-not-defined", detail, ENGLISH)
-        raise RequestInvalid("StyleNotDefined", locator, message, fault="style-not-defined", detail=detail)
-    return style
 
 
 # -- what is there, and how it is drawn

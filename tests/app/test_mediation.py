@@ -26,6 +26,7 @@ OPERATIONS = {
     "XYZ tile": "/tiles/{layer}/WebMercatorQuad/14/13596/6645.png",
     "TileJSON": "/tiles/{layer}.json",
     "TileJSON of a set": "/tiles/{layer}/tdt_c.json",
+    "Download": "/download/{layer}.zip?CRS=EPSG:4549&BBOX=380000,3540000,381000,3541000&RESOLUTION=10",
     "catalogue": "/api/v1/layers",
 }
 DESCRIBING = ("GetCapabilities", "capabilities", "catalogue")
