@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agreements.ledger import Check, Delivery, Entry
+from agreements.ledger import Audience, Check, Delivery, Entry
 from agreements.lifecycle import Role, state_at
 from agreements.model import Agreement, State
 from geoserver_app.api.agreements import versions_seen
@@ -13,7 +13,6 @@ from geoserver_app.api.faults import NothingThere
 from geoserver_app.api.operation import EVERYBODY, Answer, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Sent, Told
 from geoserver_app.clock import SHANGHAI
-from geoserver_app.contributions import ContributionBook
 
 RECEIVERS = frozenset({Role.ADMINISTRATOR, Role.DATA_MANAGER})
 
@@ -132,7 +131,7 @@ class CheckSent(Sent):
     "contributions.list", "GET /contributions", "各协议应回馈的数据", "What is owed under all agreements", roles=EVERYBODY, query=ContributionQuery, answer=Entries,
 )
 def list_contributions(visit: Visit, query: ContributionQuery) -> dict:
-    book = book_of(visit)
+    book = visit.services.book
     entries = [one for ledger in book.ledgers(book.agreements(visit.own_agency(query.agency))).values() for one in ledger]
     entries.sort(key=lambda one: (one.period.due, one.period.agreement_id, one.period.dataset))
     return {"items": [_entry(one) for one in entries if one.is_open or not query.open]}
@@ -143,7 +142,7 @@ def list_contributions(visit: Visit, query: ContributionQuery) -> dict:
 )
 def get_contributions(visit: Visit, agreement: str) -> dict:
     versions_seen(visit, agreement)
-    return {"items": [_entry(one) for one in book_of(visit).ledger(agreement)]}
+    return {"items": [_entry(one) for one in visit.services.book.ledger(agreement)]}
 
 
 @operation(
@@ -152,7 +151,7 @@ def get_contributions(visit: Visit, agreement: str) -> dict:
 )
 def receive(visit: Visit, agreement: str, body: DeliverySent) -> Answer:
     _check_gives(visit, agreement)
-    delivery = book_of(visit).receive(
+    delivery = visit.services.book.receive(
         agreement, body.dataset, by=body.by or visit.person.name, due=body.due, since=body.since, happened=body.happened, edition=body.edition,
         features=body.features, sha256=body.sha256, file_name=body.file_name, actor=visit.person.login,
     )
@@ -165,7 +164,7 @@ def receive(visit: Visit, agreement: str, body: DeliverySent) -> Answer:
 )
 def state_no_change(visit: Visit, agreement: str, body: StatementSent) -> Answer:
     _check_gives(visit, agreement)
-    delivery = book_of(visit).state_no_change(
+    delivery = visit.services.book.state_no_change(
         agreement, body.dataset, statement=body.statement, by=body.by or visit.person.name, due=body.due, since=body.since, actor=visit.person.login,
     )
     return Answer(content=_delivery(delivery), object_id=delivery.delivery_id)
@@ -176,12 +175,12 @@ def state_no_change(visit: Visit, agreement: str, body: StatementSent) -> Answer
     roles=RECEIVERS, body=HappeningSent, status=204, refusals=(409,),
 )
 def happen(visit: Visit, agreement: str, body: HappeningSent) -> None:
-    book_of(visit).happen(agreement, body.dataset, body.day, body.note, actor=visit.person.login)
+    visit.services.book.happen(agreement, body.dataset, body.day, body.note, actor=visit.person.login)
 
 
 @operation("deliveries.get", "GET /deliveries/{delivery}", "一次交付", "One delivery", roles=EVERYBODY, answer=DeliveryTold)
 def get_delivery(visit: Visit, delivery: str) -> DeliveryTold:
-    one = _delivery(book_of(visit).delivery(delivery))
+    one = _delivery(visit.services.book.delivery(delivery))
     versions_seen(visit, one.agreement, delivery)
     return one
 
@@ -191,7 +190,7 @@ def get_delivery(visit: Visit, delivery: str) -> DeliveryTold:
     body=CheckSent, answer=DeliveryTold, refusals=(409,),
 )
 def check(visit: Visit, delivery: str, body: CheckSent) -> DeliveryTold:
-    return _delivery(book_of(visit).check(delivery, Check(body.result), body.findings, visit.person.login))
+    return _delivery(visit.services.book.check(delivery, Check(body.result), body.findings, visit.person.login))
 
 
 @operation("notices.list", "GET /notices", "已发出的提醒", "Notices that were given", roles=EVERYBODY, query=NoticeQuery, answer=Notices)
@@ -199,7 +198,8 @@ def list_notices(visit: Visit, query: NoticeQuery) -> dict:
     own = visit.own_agency(None)
     if query.agreement is not None:
         versions_seen(visit, query.agreement)
-    return {"items": [one.as_json() for one in book_of(visit).notices(query.agreement) if own in (None, one.grantee)]}
+    given = visit.services.book.notices(query.agreement)
+    return {"items": [one.as_json() for one in given if own is None or (one.grantee == own and one.audience is Audience.LIAISON)]}
 
 
 @operation(
@@ -220,10 +220,6 @@ def _in_force(visit: Visit, versions: list[Agreement]) -> Agreement:
     """The version that counts now; the newest where none does."""
     active = [one for one in versions if state_at(one, visit.at) is State.ACTIVE and (one.replaced is None or visit.at < one.replaced)]
     return (active or versions)[-1]
-
-
-def book_of(visit: Visit) -> ContributionBook:
-    return ContributionBook(visit.services.database, visit.services.register, visit.services.log)
 
 
 def _check_gives(visit: Visit, agreement_id: str) -> None:

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from geoserver_app.agreement_text import registered_text
 from geoserver_app.api.agreements import version_seen, versions_seen
-from geoserver_app.api.contributions import book_of
 from geoserver_app.api.faults import FieldFault, InputFaulty
 from geoserver_app.api.operation import EVERYBODY, STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Sent
+from geoserver_app.api.tasks import tasks_of
 from geoserver_app.papers import html, pdf
 from geoserver_app.papers.blocks import Document
 from geoserver_app.review.archive import Archive, ReviewInvalid
@@ -93,7 +93,7 @@ def _archive(visit: Visit) -> Archive:
     services = visit.services
     return Archive(
         decisions=services.settings.decisions, config=services.settings.config, register=services.register, catalogue=services.catalogue,
-        book=book_of(visit), at=visit.at,
+        book=services.book, at=visit.at, tasks=tasks_of(visit),
     )
 
 

@@ -145,6 +145,7 @@ CASES = {
     "deliveries.get":         Case("401 200 200 200 200 200 404", arrange=once(a_delivery)),
     "deliveries.check":       Case("401 200 403 403 200 403 403", arrange=once(a_delivery), content=sends(result="pending")),
     "notices.list":           Case("401 200 200 200 200 200 200"),
+    "tasks.list":             Case("401 200 200 200 200 200 200"),
     "usage.get":              Case("401 200 200 200 200 200 404", arrange=an_agreement),
     "reviews.agreement":      Case("401 200 200 200 200 200 404", arrange=an_agreement, query="first=2026-01-01&last=2026-01-31"),
     "reviews.group":          Case("401 200 200 200 200 403 403", query="first=2026-01-01&last=2026-01-31"),
