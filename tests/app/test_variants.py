@@ -188,7 +188,7 @@ def test_agencies_whose_agreements_show_the_same_share_tiles_that_name_none_of_t
     path, _ = tile_address("dlg", 17)
     assert county.get(path, "filtered").status_code == 200
     cache = county.services.settings.cache
-    before = {one for one in cache.rglob("*.png")}
+    before = set(cache.rglob("*.png"))
     assert county.get(path, "also-filtered").status_code in (200, 403)
     assert county.get(path + "?style=unlabelled", "also-filtered").status_code == 200
     fresh = {one.relative_to(cache).parts[1] for one in set(cache.rglob("*.png")) - before}
