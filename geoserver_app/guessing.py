@@ -115,17 +115,13 @@ class Guesses:
         """
         at, columns = self.clock(), guesses_table.c
         with writing(self._engine) as connection:
-            subjects = self._subjects(connection, login, address, at)
-            locked = connection.execute(sa.select(columns.subject, columns.until).where(columns.subject.in_(subjects)).with_for_update())
-            waits = [from_database(row.until) - at for row in locked if row.until is not None]
-            if waits and max(waits) > timedelta(0):
-                raise TooManyGuesses(-(-max(waits) // timedelta(seconds=1)))
             connection.execute(sa.delete(guesses_table).where(columns.last < utc(at - FORGOTTEN_AFTER)))
-            for subject, free in subjects.items():
-                failures = connection.execute(_one_more(connection, subject, at)).scalar_one()
-                wait = delay_after(failures, free)
-                until = utc(at + wait) if wait else None
-                connection.execute(sa.update(guesses_table).where(columns.subject == subject).values(until=until))
+            for subject, free in self._subjects(connection, login, address, at).items():
+                counted = connection.execute(_one_more(connection, subject, at)).one()
+                if counted.until is not None and (left := from_database(counted.until) - at) > timedelta(0):
+                    raise TooManyGuesses(-(-left // timedelta(seconds=1)))          # and nothing of this transaction is kept
+                wait = delay_after(counted.failures, free)
+                connection.execute(sa.update(guesses_table).where(columns.subject == subject).values(until=utc(at + wait) if wait else None))
 
     def right(self, login: str, address: str) -> None:
         """The guess was right: it counts no more, those of the login before it neither. Those of the address stay: its other logins were guessed at."""
@@ -158,10 +154,10 @@ def _insert(connection: sa.Connection) -> Callable:
 
 
 def _one_more(connection: sa.Connection, subject: str, at: datetime) -> sa.Executable:
-    """One failure more of `subject`, in one statement; answers how many there are."""
+    """One failure more of `subject`, in one statement, which others wait for; answers how many there are, and until when it is locked."""
     insert = _insert(connection)(guesses_table).values(subject=subject, failures=1, last=utc(at), until=None)
     more = {"failures": guesses_table.c.failures + 1, "last": utc(at)}
-    return insert.on_conflict_do_update(index_elements=["subject"], set_=more).returning(guesses_table.c.failures)
+    return insert.on_conflict_do_update(index_elements=["subject"], set_=more).returning(guesses_table.c.failures, guesses_table.c.until)
 
 
 # Map keys

@@ -325,7 +325,8 @@ STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
 
 MAP_PATHS = ("/tiles/", "/wmts/1.0.0/")
 KEYED_PATHS = ("/ows", "/wms", "/wmts", "/api/v1/layers")
-"""Where keys are taken beside `MAP_PATHS`: what pages of other origins may ask for at all."""
+KEYED_FOLDERS = (*MAP_PATHS, "/download/")
+"""Where keys are taken: what pages of other origins may ask for at all."""
 
 
 class Lane:
@@ -365,7 +366,7 @@ class Lane:
 
     def _preflight(self, environ: dict) -> TileAnswer | None:
         """What a browser asks before a script of another origin may send a key; None, and so 405, where no key names that origin."""
-        if not environ["PATH_INFO"].startswith(MAP_PATHS) and environ["PATH_INFO"] not in KEYED_PATHS:
+        if not environ["PATH_INFO"].startswith(KEYED_FOLDERS) and environ["PATH_INFO"] not in KEYED_PATHS:
             return None
         gate = self.tiles.gate
         try:

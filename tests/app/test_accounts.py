@@ -1,6 +1,7 @@
 """People: passwords, sessions, tokens, roles, and how guessing is slowed down."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -65,14 +66,22 @@ class Clock:
         self.now += timedelta(**how_long)
 
 
-@pytest.fixture
-def engine(tmp_path):
+@pytest.fixture(params=("sqlite", "postgresql"))
+def engine(request, tmp_path):
+    """A migrated database; the same in PostgreSQL, where it is installed."""
     settings = Settings.at(tmp_path / "var")
+    if request.param == "postgresql":
+        settings = settings.replaced(database_url=request.getfixturevalue("postgresql_url"))
     migrate(settings)
     engine = connect(settings.database_url)
     SqlRegister(engine).add_agency(Agency(agency_id="water", name_zh="水利厅", name_en="Water"))
     yield engine
     engine.dispose()
+    if request.param == "postgresql":
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("DROP SCHEMA public CASCADE"))
+            connection.execute(sqlalchemy.text("CREATE SCHEMA public"))
+        engine.dispose()
 
 
 @pytest.fixture
@@ -389,6 +398,18 @@ def test_guesses_that_come_at_once_are_all_counted(accounts):
     assert begun == FREE_BY_LOGIN
 
 
+def test_many_workers_that_guess_at_the_same_moment_get_no_more_guesses_together(accounts):
+    def begin(_):
+        try:
+            accounts.guesses.begin("alice", ELSEWHERE)
+        except TooManyGuesses:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(begin, range(60))) == FREE_BY_LOGIN
+
+
 def test_what_is_kept_of_guesses_holds_no_address_and_no_login(accounts, engine):
     fails(accounts, 2, "nobody-knows-this-login")
     accounts.check_password("alice", PASSWORD, HOME)
@@ -434,6 +455,9 @@ def test_the_instance_s_secret_is_made_once_and_read_by_nobody_else(tmp_path):
 
 
 def everything_in(engine) -> str:
-    engine.dispose()
-    folder = Path(engine.url.database).parent
-    return "".join(path.read_bytes().decode("latin-1") for path in folder.glob("geoshare.sqlite*"))
+    if engine.dialect.name == "sqlite":
+        engine.dispose()
+        return "".join(path.read_bytes().decode("latin-1") for path in Path(engine.url.database).parent.glob("geoshare.sqlite*"))
+    with engine.connect() as connection:
+        tables = sqlalchemy.inspect(engine).get_table_names()
+        return str([connection.execute(sqlalchemy.text(f"SELECT * FROM {table}")).all() for table in tables])

@@ -1,10 +1,13 @@
 """Pages of other origins: what their scripts may read, by key, from Flask and from the lane alike."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import numpy as np
 import pytest
+
+from geoserver_app.routes import GOVERNED
 
 PAGE, OTHER_PAGE = "https://maps.example.gov", "https://other.example.gov"
 TILE = "/tiles/dom/WebMercatorQuad/14/13596/6645.png"
@@ -103,6 +106,13 @@ def test_nothing_that_people_sign_in_for_is_open_to_pages_elsewhere(county, path
     answer = ask_before(county, path)
     assert answer.status_code in (404, 405) and "Access-Control-Allow-Origin" not in answer.headers
     assert "Access-Control-Allow-Origin" not in county.get(path, Origin=PAGE).headers
+
+
+def test_whatever_takes_keys_may_be_asked_for_by_pages_elsewhere_and_nothing_else(county):
+    for rule in county.app.url_map.iter_rules():
+        path = re.sub(r"<[^>]+>", "x", rule.rule)
+        takes_keys = hasattr(county.app.view_functions[rule.endpoint], GOVERNED) and not rule.endpoint.startswith(("api.", "session."))
+        assert (ask_before(county, path).status_code == 204) == takes_keys, rule.rule
 
 
 def test_a_revoked_key_takes_its_origin_with_it(county):
