@@ -115,7 +115,7 @@ MOVES: dict[Action, Move] = {move.action: move for move in (
     _move(Action.ARCHIVE, [State.EXPIRED, State.TERMINATED], State.ARCHIVED, OFFICE),
     _move(Action.CERTIFY, COUNTING, None, OFFICE, needs_comment=True),
     _move(Action.WITHDRAW, IN_PREPARATION, State.ARCHIVED, OFFICE, needs_comment=True),
-    _move(Action.AMEND, COUNTING, None, OFFICE),
+    _move(Action.AMEND, COUNTING, None, (*OFFICE, Role.SYSTEM)),              # the clock drafts renewals; people submit them
 )}
 """Every move of a version that is registered. `draft` begins an agreement, by one of OFFICE; `amend` begins its next version."""
 
@@ -214,10 +214,11 @@ def check_move(case: Case, action: Action, actor: Actor, comment: str = "", deta
     return move.target or case.agreement.state
 
 
-def check_draft(actor: Actor) -> None:
-    """Raises MoveRefused unless `actor` may begin an agreement."""
-    if not actor.roles & frozenset(OFFICE):
-        raise _role_refusal(Action.DRAFT, frozenset(OFFICE))
+def check_draft(actor: Actor, action: Action = Action.DRAFT) -> None:
+    """Raises MoveRefused unless `actor` may begin an agreement, or with `amend` its next version."""
+    roles = MOVES[Action.AMEND].roles if action is Action.AMEND else frozenset(OFFICE)
+    if not actor.roles & roles:
+        raise _role_refusal(action, roles)
 
 
 def _refusal(move: Move, case: Case, actor: Actor) -> MoveRefused | None:

@@ -271,11 +271,11 @@ class RegisterRules(ABC):
             _tell_children(change, agreement, Action.IMPORT, actor)
 
     def add_draft(self, agreement: Agreement, document_text: str, actor: Actor) -> Event:
-        check_draft(actor)
         draft = replace(agreement, state=State.DRAFT)
         with self._changing() as change:
-            _check_parties(change, draft)
             known = change.books.versions(draft.agreement_id)
+            check_draft(actor, Action.AMEND if known else Action.DRAFT)
+            _check_parties(change, draft)
             if draft.version in known:
                 raise _other_content(draft)
             if known and draft.version != known[-1] + 1:

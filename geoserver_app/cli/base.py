@@ -80,13 +80,13 @@ def opened(settings: Settings):
     return SqlCatalogue(database), SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours))
 
 
-def noted(settings: Settings, operation: str, object_id: str) -> None:
-    """The record of what was done at the shell of this machine, where nobody is signed in."""
+def noted(settings: Settings, operation: str, object_id: str, actor: str = "operator") -> None:
+    """The record of what was done at the shell of this machine: by a person, or where nobody is signed in by its operator."""
     from geoserver_app.audit.store import anchored_log
     from geoserver_app.database import connect
 
     log = anchored_log(settings, connect(settings.database_url))
-    log.write({"event": "admin.acted", "operation": operation, "agency": None, "actor": "operator", "object": object_id, "outcome": "done"})
+    log.write({"event": "admin.acted", "operation": operation, "agency": None, "actor": actor, "object": object_id, "outcome": "done"})
     log.close()
 
 

@@ -120,7 +120,7 @@ TABLE = {
     (State.TERMINATED, Action.ARCHIVE): OFFICE,
     **{(state, Action.SUSPEND): {Role.ADMINISTRATOR, Role.APPROVER, Role.OPERATOR} for state in COUNTING},
     **{(state, Action.RESUME): {Role.ADMINISTRATOR, Role.OPERATOR} for state in COUNTING},
-    **{(state, Action.AMEND): OFFICE for state in COUNTING},
+    **{(state, Action.AMEND): OFFICE | {Role.SYSTEM} for state in COUNTING},
     **{(state, Action.CERTIFY): OFFICE for state in COUNTING},
 }
 """Who may do what from where, of an agreement that is no emergency: all the rest is refused."""
@@ -158,6 +158,13 @@ def test_only_the_office_begins_an_agreement():
         else:
             with pytest.raises(MoveRefused, match="is for administrator, data_manager"):
                 check_draft(actor)
+
+
+def test_the_clock_drafts_a_renewal_but_begins_nothing():
+    check_draft(SYSTEM, Action.AMEND)
+    for actor in (APPROVER, AUDITOR, MEMBER, OPERATOR):
+        with pytest.raises(MoveRefused, match="is for administrator, data_manager, system"):
+            check_draft(actor, Action.AMEND)
 
 
 @pytest.mark.parametrize("action", [action for action, move in MOVES.items() if move.needs_comment])

@@ -1,0 +1,94 @@
+"""What waits to be done in this instance: the life of agreements, contributions that are late, and whatever else adds itself to `SOURCES`."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from agreements.errors import DocumentInvalid, Fault
+from agreements.ledger import Entry, Standing
+from agreements.lifecycle import Role
+from agreements.model import BUREAU, Agreement
+from agreements.register import AgreementRegister
+from agreements.tasks import Desk, Task, in_order, open_tasks
+from agreements.workdays import WorkCalendar, read_calendar
+from geoserver_app.clock import end_of_day
+from geoserver_app.contributions import ContributionBook
+from layers.catalogue import Catalogue
+from layers.model import CatalogueSnapshot, LayerName
+
+HOLIDAYS = "holidays.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What tasks are read from."""
+
+    register: AgreementRegister
+    catalogue: Catalogue
+    book: ContributionBook
+    config: Path
+
+
+def waiting(office: Office, at: datetime) -> tuple[Task, ...]:
+    """Everything that waits, the most pressing first."""
+    return in_order(task for source in SOURCES for task in source(office, at))
+
+
+def calendar(config: Path) -> WorkCalendar:
+    """Working days by config/holidays.csv; without that table every weekday is one. Raises DocumentInvalid with every bad row."""
+    path = config / HOLIDAYS
+    return read_calendar(table_text(path), HOLIDAYS) if path.exists() else WorkCalendar()
+
+
+def table_text(path: Path) -> str:
+    """Raises DocumentInvalid where it is not UTF-8."""
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        fault = Fault(None, "table", f"byte {error.start + 1} is not UTF-8 text: save it as `CSV UTF-8`")
+        raise DocumentInvalid(path.name, (fault,)) from error
+
+
+def of_agreements(office: Office, at: datetime) -> Iterable[Task]:
+    known = office.catalogue.snapshot()
+    desk = Desk(at=at, calendar=calendar(office.config), is_published=lambda agreement: is_published(agreement, known))
+    return open_tasks(office.register.cases(), desk)
+
+
+def is_published(agreement: Agreement, known: CatalogueSnapshot) -> bool:
+    """Whether every layer that it names is in the catalogue, and something of every product."""
+    products = {layer.product.value for layer in known.layers.values() if layer.owner == agreement.grantor}
+    return all(
+        grant.products <= products and all(known.find(LayerName.parse(name)) is not None for name in grant.layers) for grant in agreement.grants
+    )
+
+
+def of_contributions(office: Office, _at: datetime) -> Iterable[Task]:
+    """What is due, late, or came back from its check: for the agency that owes it, and for who looks after it here."""
+    held = office.book.agreements()
+    for entries in office.book.ledgers(held).values():
+        yield from (_contribution(entry) for entry in entries if entry.standing in OWED)
+
+
+OWED: dict[Standing, tuple[str, str]] = {
+    Standing.DUE: ("已到汇交日期：请汇交或登记", "is due: hand it over, or note what came"),
+    Standing.OVERDUE: ("逾期未收到：请催交或登记", "is overdue: remind the agency, or note what came"),
+    Standing.RETURNED: ("检查未通过：请重新汇交", "was returned after its check: hand it over again"),
+}
+"""In Chinese and English: what is said of each."""
+
+
+def _contribution(entry: Entry) -> Task:
+    period, (zh, en) = entry.period, OWED[entry.standing]
+    return Task(
+        kind="contribution", agreement_id=period.agreement_id, version=period.version, due=end_of_day(period.last_day),
+        roles=frozenset({Role.DATA_MANAGER}), agencies=frozenset({period.grantee}) - {BUREAU},
+        zh=f"协议 `{period.agreement_id}` 应于 {period.due} 汇交的“{period.dataset}”{zh}",
+        en=f"`{period.dataset}`, owed under agreement `{period.agreement_id}` by {period.due}, {en}", detail={"dataset": period.dataset},
+    )
+
+
+Source = Callable[[Office, datetime], Iterable[Task]]
+
+SOURCES: tuple[Source, ...] = (of_agreements, of_contributions)
