@@ -6,7 +6,6 @@ every seal after it. What a chain can't show by itself - a tail cut off, a segme
 stood, kept in another place by a thread that no request waits for. Days are those of Asia/Shanghai. Never a key, never a raw client address.
 """
 
-import atexit
 import errno
 import hashlib
 import json
@@ -22,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Protocol
 
@@ -71,16 +71,23 @@ class DecisionLog:
 
     def __init__(self, folder: Path, anchors: Anchors | None = None, *, instance: str = "", anchor_seconds: float = ANCHOR_SECONDS):
         self.folder, self.instance, self.anchor_seconds = folder, instance, anchor_seconds
-        self._lock = threading.Lock()
+        self._anchors, self._descriptor = anchors, None
+        self._forget()
+        _logs.add(self)
+
+    def _forget(self) -> None:
+        """As a process begins: nothing is written yet. In one that was forked off, the segment goes on being written by the other."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+        self._lock, self._anchor_turn, self._wake = threading.Lock(), threading.Lock(), threading.Event()
         self._descriptor: int | None = None
         self._ends, self._floor = 0.0, 0.0                          # POSIX seconds: end of the segment's day; before it no other begins
         self._opened, self._lasts = 0.0, 0.0                        # monotonic seconds: when the segment began, and for how long it is
-        self._process, self._segment, self._seal, self._number = 0, "", FIRST_SEAL, 0
-        self._anchors, self._anchor_turn, self._wake = anchors, threading.Lock(), threading.Event()
+        self._segment, self._seal, self._number = "", FIRST_SEAL, 0
         self._is_whole = True                                       # whether the file is known to end with the line that we know of
         self._before: Head | None = None                            # end of the segment that this process wrote last
         self._ended: list[Head] = []                                # ends of segments, not anchored yet
-        self._anchored, self._failing = 0, None
+        self._anchored, self._failing, self._has_keeper = 0, None, False
 
     def write(self, event: dict, at: float | None = None) -> str:
         """Append `event`; returns its record id, which leads back to the line.
@@ -110,7 +117,7 @@ class DecisionLog:
         try:
             with self._lock:
                 moment = time.time() if at is None else at
-                if moment >= self._ends or self._process != os.getpid():
+                if moment >= self._ends:
                     self._begin(moment)
                 return self._append(members, moment)
         except OSError as error:
@@ -148,11 +155,11 @@ class DecisionLog:
     def _begin(self, moment: float) -> None:
         """A new segment with its header: who writes it, and what was known of the days and the segment before."""
         self._end()
-        self._ends, self._process = 0.0, os.getpid()
+        self._ends = 0.0
         moment = max(moment, self._floor)
         before = self._before
         header = {
-            "event": HEADER, "agency": None, "process": self._process, "host": socket.gethostname(), "instance": self.instance,
+            "event": HEADER, "agency": None, "process": os.getpid(), "host": socket.gethostname(), "instance": self.instance,
             "root": last_root(self.folder), "after": before and [before.segment, before.line, before.seal, before.is_closed],
         }
         self._descriptor = self._create(moment)
@@ -170,9 +177,7 @@ class DecisionLog:
 
     def _end(self) -> None:
         """Closes the segment this process was writing, if any."""
-        if self._process != os.getpid():                # that one goes on being written by the process we were forked from
-            self._before, self._ended, self._anchor_turn = None, [], threading.Lock()
-        elif self._descriptor is not None and self._number:
+        if self._descriptor is not None and self._number:
             self._before = Head(segment=self._segment, line=self._number, seal=self._seal, is_closed=self._is_whole)
             self._ended.append(self._before)
         if self._descriptor is not None:
@@ -182,7 +187,7 @@ class DecisionLog:
     def _create(self, moment: float) -> int:
         for later in range(100):                        # two that begin in one microsecond
             begun = datetime.fromtimestamp(moment + later * 1e-6, SHANGHAI)
-            self._segment = f"{begun:%Y%m%dT%H%M%S%f}-{self._process}"
+            self._segment = f"{begun:%Y%m%dT%H%M%S%f}-{os.getpid()}"
             path = segment_path(self.folder, self._segment)
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -200,7 +205,7 @@ class DecisionLog:
 
     def _anchor(self) -> None:
         with self._lock:
-            if self._anchors is None or self._process != os.getpid():
+            if self._anchors is None:
                 return
             if self._ends and time.monotonic() - self._opened > self._lasts + LATE_SECONDS:
                 self._end()
@@ -242,20 +247,34 @@ class DecisionLog:
             self._ends = 0.0
         self.anchor()
 
+    @staticmethod
+    def _close_last(one: "weakref.ref[DecisionLog]") -> None:
+        """When the process ends as it should: nothing can be cut off unseen from what it wrote last."""
+        if (decision_log := one()) is not None:
+            decision_log.close()
+
     def _keep_anchored(self) -> None:
         if self._anchors is None:
             return
         self._wake.set()
-        if (process := os.getpid()) not in _anchoring.get(self, ()):
-            _anchoring[self] = (process,)
+        if not self._has_keeper:
+            self._has_keeper = True
+            Finalize(self, DecisionLog._close_last, args=(weakref.ref(self),), exitpriority=0)      # a worker of the server runs no atexit
             threading.Thread(target=_anchor_forever, args=(weakref.ref(self), self._wake), name="anchors", daemon=True).start()
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Nothing was written: the segment goes on where it stands when there is room again."""
 
-_anchoring: "weakref.WeakKeyDictionary[DecisionLog, tuple[int]]" = weakref.WeakKeyDictionary()
-"""Logs with a thread that anchors them, and the process it runs in: threads don't survive a fork."""
+_logs: "weakref.WeakSet[DecisionLog]" = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for one in list(_logs):
+        one._forget()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _anchor_forever(one: "weakref.ref[DecisionLog]", wake: threading.Event) -> None:
@@ -266,13 +285,6 @@ def _anchor_forever(one: "weakref.ref[DecisionLog]", wake: threading.Event) -> N
         del decision_log
         wake.wait(pause)
         wake.clear()
-
-
-@atexit.register
-def _close_all() -> None:
-    for decision_log, processes in list(_anchoring.items()):
-        if os.getpid() in processes:
-            decision_log.close()
 
 
 # -- text
@@ -315,7 +327,10 @@ def _timestamp(moment: float) -> str:
     >>> _timestamp(1795564799.9999996), _timestamp(1795564799.25)
     ('2026-11-25T08:00:00.000000+08:00', '2026-11-25T07:59:59.250000+08:00')
     """
-    whole, micro = divmod(round(moment * 1_000_000), 1_000_000)
+    whole = int(moment)
+    micro = int((moment - whole) * 1_000_000 + 0.5)
+    if micro == 1_000_000:
+        whole, micro = whole + 1, 0
     return f"{_seconds(whole)}.{micro:06}+08:00"
 
 

@@ -132,7 +132,7 @@ class DayRoot:
         return root
 
 
-STATEMENT = "geoshare audit day 1\n{day}\nprevious {previous}\nagencies {agencies}\ncontents {contents}\n"
+STATEMENT = "geoshare-audit-day 1\n{day}\nprevious {previous}\nagencies {agencies}\ncontents {contents}\n"
 
 
 def _statement(day: str, previous: str, agencies: str, contents: str) -> str:

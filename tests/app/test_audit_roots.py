@@ -103,7 +103,7 @@ def test_the_digest_of_a_day_is_that_of_five_lines_that_anybody_can_write(sealed
     root = sealed[2]
     leaves = [hashlib.sha256(b"\0" + f"{one.agency} {one.rows} {one.root}".encode()).digest() for one in root.agencies]
     agencies = hashlib.sha256(b"\1" + hashlib.sha256(b"\1" + leaves[0] + leaves[1]).digest() + leaves[2]).hexdigest()
-    text = f"geoshare audit day 1\n2026-11-25\nprevious {sealed[1].digest}\nagencies {agencies}\ncontents {root.contents}\n"
+    text = f"geoshare-audit-day 1\n2026-11-25\nprevious {sealed[1].digest}\nagencies {agencies}\ncontents {root.contents}\n"
     assert hashlib.sha256(text.encode()).hexdigest() == root.digest
 
 
