@@ -12,7 +12,7 @@ from geoserver_app.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "bench").glob("*.md"))) if path.is_file()]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-COMMAND = re.compile(r"geoshare ([a-z]+)(?: ([a-z]+))?")
+COMMAND = re.compile(r"geoshare ([a-z]+)(?: ([a-z-]+))?")
 
 
 def headings(page: Path) -> set[str]:
