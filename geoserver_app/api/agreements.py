@@ -166,7 +166,7 @@ class Resumed(Told):
     query=AgreementQuery, answer=Page[AgreementTold],
 )
 def list_agreements(visit: Visit, query: AgreementQuery) -> dict:
-    newest = {one.agreement_id: one for one in _visible(visit, visit.services.register.list())}
+    newest = {one.agreement_id: one for one in visible(visit, visit.services.register.list())}
     agency = visit.own_agency(query.agency)
     told = [AgreementTold.of(one, visit.at) for one in newest.values() if agency in (None, one.grantor, one.grantee)]
     return paged([one for one in told if query.state in (None, one.state)], query, lambda one: one.agreement)
@@ -294,7 +294,7 @@ def resume(visit: Visit, agreement: str, body: ResumeSent) -> Resumed:
 
 # What is seen
 
-def _visible(visit: Visit, versions: Iterable[Agreement]) -> list[Agreement]:
+def visible(visit: Visit, versions: Iterable[Agreement]) -> list[Agreement]:
     """A member sees what his agency is a party of, once it is more than an intention."""
     if not visit.person.is_member:
         return list(versions)
@@ -306,7 +306,7 @@ def _visible(visit: Visit, versions: Iterable[Agreement]) -> list[Agreement]:
 
 def versions_seen(visit: Visit, agreement_id: str, object_id: str | None = None) -> list[Agreement]:
     """Those that the asker may see, in order, never none. Raises NothingThere, of `object_id` where that is what was asked for."""
-    found = _visible(visit, (one for one in visit.services.register.list() if one.agreement_id == agreement_id))
+    found = visible(visit, (one for one in visit.services.register.list() if one.agreement_id == agreement_id))
     if not found:
         raise NothingThere(object_id or agreement_id)
     return found

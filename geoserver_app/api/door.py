@@ -50,18 +50,43 @@ def _enter(operation: ApiOperation, places: Mapping[str, str]) -> flask.Response
         _check_not_forged(operation, signed_in)
         if operation.changes:
             services().log.check()
-        visit = Visit(
-            services=services(), signed_in=signed_in, language=language, address=address(), at=services().gate.clock(),
-            session_token=session_token(), if_match=flask.request.headers.get("If-Match"),
-        )
-        answer = operation.function(visit, **places, **_sent(operation))
-        answer = answer if isinstance(answer, Answer) else Answer(content=answer)
+        visit = visit_of(signed_in, language, if_match=flask.request.headers.get("If-Match"))
+        answer = _as_answer(operation.function(visit, **places, **_sent(operation)))
     except Exception as error:
         fault = as_fault(error, _object(places), language)
         _record(operation, signed_in, _object(places), fault)
         raise fault from error
     _record(operation, signed_in, answer.object_id or _object(places), None, answer.status or operation.status)
     return _rendered(operation, answer)
+
+
+def perform(name: str, visit: Visit, places: Mapping[str, str], **sent) -> Answer:
+    """What a page of ours asks to be done for `visit`, whose form it has checked: allowed, done and recorded like what the API is asked.
+
+    Raises what is refused, as the API tells it.
+    """
+    operation = OPERATIONS[name]
+    try:
+        _check_allowed(operation, visit.signed_in)
+        services().log.check()
+        answer = _as_answer(operation.function(visit, **places, **sent))
+    except Exception as error:
+        fault = as_fault(error, _object(places), visit.language)
+        _record(operation, visit.signed_in, _object(places), fault)
+        raise fault from error
+    _record(operation, visit.signed_in, answer.object_id or _object(places), None, answer.status or operation.status)
+    return answer
+
+
+def visit_of(signed_in: SignedIn | None, language: str, *, if_match: str | None = None) -> Visit:
+    return Visit(
+        services=services(), signed_in=signed_in, language=language, address=address(), at=services().gate.clock(), session_token=session_token(),
+        if_match=if_match,
+    )
+
+
+def _as_answer(content) -> Answer:
+    return content if isinstance(content, Answer) else Answer(content=content)
 
 
 # -- who asks

@@ -42,7 +42,7 @@ def list_tasks(visit: Visit, query: TaskQuery) -> dict:
     agency = visit.own_agency(query.agency)
     found = [
         one for one in tasks_of(visit)
-        if (agency is None or agency in one.agencies) and query.agreement in (None, one.agreement_id) and (not query.mine or _is_for(visit, one))
+        if (agency is None or agency in one.agencies) and query.agreement in (None, one.agreement_id) and (not query.mine or is_for(visit, one))
     ]
     return {"items": [_told(visit, one) for one in found]}
 
@@ -53,7 +53,8 @@ def tasks_of(visit: Visit) -> tuple[Task, ...]:
     return waiting(office, visit.at)
 
 
-def _is_for(visit: Visit, task: Task) -> bool:
+def is_for(visit: Visit, task: Task) -> bool:
+    """Whether the asker has the role for it."""
     return visit.person.agency in task.agencies if visit.person.is_member else bool(visit.person.roles & task.roles)
 
 

@@ -10,7 +10,7 @@ import flask
 from agreements.lifecycle import Role
 from geoserver_app.accounts import AccountInvalid, Person, SignedIn, SignInRefused
 from geoserver_app.api.door import as_fault
-from geoserver_app.api.faults import NotAllowed
+from geoserver_app.api.faults import NotAllowed, NothingThere
 from geoserver_app.errors import contact, told
 from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.messages import CHINESE, language_of
@@ -53,16 +53,16 @@ def current_person() -> Person | None:
 def page(operation: str, roles: frozenset[Role]) -> Callable:
     """Marks a view as a page of the console for people of `roles`: others are sent to /login, or refused.
 
-    A form that is posted to it is checked for its token. `operation` names it in the record, which is written before it is shown; the view
+    A form that is posted to it is checked for its token. `operation` names it in the record, which is written before anything is shown; the view
     is called with the SignedIn before its places.
     """
 
     def mark(view: Callable) -> Callable:
         @functools.wraps(view)
         def entered(**places):
-            found = signed_in()
+            found, about = signed_in(), "/".join(map(str, places.values()))[:200] or None
             if found is None or found.person.must_change:
-                _record(operation, found, "refused")
+                _record(operation, found, "refused", about)
                 onward = quote(flask.request.full_path.rstrip("?"), safe="/")
                 return flask.redirect(f"/password?next={onward}" if found else f"/login?next={onward}", 303)
             try:
@@ -71,11 +71,13 @@ def page(operation: str, roles: frozenset[Role]) -> Callable:
                 if flask.request.method == "POST":
                     check_origin()
                     check_form(found.csrf, flask.request.form.get(FORM_FIELD, ""))
-            except NotAllowed:
-                _record(operation, found, "refused")
+                response = as_page(flask.make_response(view(found, **places)))
+            except Exception as error:
+                _record(operation, found, "refused" if isinstance(error, NotAllowed | NothingThere) else "failed", about)
                 raise
-            _record(operation, found, "shown" if flask.request.method in ("GET", "HEAD") else "asked")
-            return as_page(flask.make_response(view(found, **places)))
+            done = "shown" if flask.request.method in ("GET", "HEAD") else "asked"
+            _record(operation, found, done if response.status_code < 400 else "invalid", about)
+            return response
 
         return governed(operation)(entered)
 
@@ -89,10 +91,10 @@ def as_page(response: flask.Response) -> flask.Response:
     return response
 
 
-def _record(operation: str, found: SignedIn | None, outcome: str, login: str | None = None) -> None:
+def _record(operation: str, found: SignedIn | None, outcome: str, about: str | None = None) -> None:
     services().log.write({
         "event": "admin.acted", "operation": operation, "agency": found.person.agency if found else None,
-        "actor": found.person.login if found else None, "proof": found.proof_id if found else None, "object": login, "outcome": outcome,
+        "actor": found.person.login if found else None, "proof": found.proof_id if found else None, "object": about, "outcome": outcome,
     })
 
 
