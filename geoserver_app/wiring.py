@@ -8,11 +8,15 @@ import sqlalchemy
 
 from agreements.register import AgreementRegister, SqlRegister
 from geoserver_app.accounts import Accounts
+from geoserver_app.audit.store import anchored_log
+from geoserver_app.contributions import ContributionBook
 from geoserver_app.database import connect
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.gate import Gate
 from geoserver_app.guessing import BadKeys, instance_secret
 from geoserver_app.lane import TileServer
+from geoserver_app.metering.files import FileLedgers
+from geoserver_app.metering.meter import Meter
 from geoserver_app.settings import Settings
 from layers.catalogue import Catalogue, SqlCatalogue
 from tiles.engine import Engine
@@ -27,27 +31,34 @@ class Services:
     engine: Engine
     log: DecisionLog
     gate: Gate
+    meter: Meter
     tiles: TileServer
     accounts: Accounts
     bad_keys: BadKeys
+
+    @property
+    def book(self) -> ContributionBook:
+        """What agencies gave back."""
+        return ContributionBook(self.database, self.register, self.log, self.gate.clock)
 
 
 def wire(settings: Settings) -> Services:
     """The real parts: one database, one store, one shared cache, one decision log."""
     database = connect(settings.database_url)
     catalogue, register = SqlCatalogue(database), SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours))
-    log = DecisionLog(settings.decisions)
-    engine = Engine(settings.store, settings.cache, settings.config)
+    log = anchored_log(settings, database)
+    engine, meter = Engine(settings.store, settings.cache, settings.config), Meter(FileLedgers(settings.metering))
     gate = Gate(
         register, catalogue, log, base_url=settings.public_base_url, names_written=engine.names_written, recheck=settings.recheck_seconds,
         trust=settings.trust_seconds, skew=settings.clock_skew_seconds, trusted_proxies=frozenset(settings.trusted_proxies.split()),
+        meter=meter,
     )
     secret = instance_secret(settings.data / "instance-secret")
     accounts = Accounts(
         database, secret, idle=timedelta(minutes=settings.session_idle_minutes), longest=timedelta(hours=settings.session_hours),
     )
     return Services(
-        settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,
+        settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
         tiles=TileServer(gate, engine, log), accounts=accounts, bad_keys=BadKeys(settings.data / "bad-keys", secret),
     )
 
