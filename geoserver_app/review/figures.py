@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from geoserver_app.audit.sql import connect, select
-from geoserver_app.review.questions import Scope, question_sql, with_scope
+from geoserver_app.review.questions import Scope, question_sql, quoted, with_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,20 @@ class Figures:
 
 
 @contextmanager
-def figures(folder: Path, scope: Scope) -> Iterator[Figures]:
+def figures(folder: Path, scope: Scope, grantees: Iterable[str] = ()) -> Iterator[Figures]:
     """The figures of `scope` over the decision record in `folder`.
 
     The rows it is about are read once, into tables that stand before the views under the same names: a printed question is answered by the views
-    as it is here by the tables.
+    as it is here by the tables. Of one agreement with its `grantees` they are what those asked, what counted on its quota, and acts of people.
     """
+    whose = ", ".join(quoted(one) for one in grantees)
+    is_narrow = bool(whose) and scope.agreement is not None
+    layers = f" WHERE agency IN ({whose}) OR list_contains(json_keys(charged), {quoted(scope.agreement)})" if is_narrow else ""
+    records = f" WHERE agency IN ({whose}) OR effect IS NULL" if is_narrow else ""
     connection = connect(folder, first=scope.first, last=scope.last)
     try:
-        connection.execute("CREATE TEMP TABLE audit_layers AS SELECT * FROM main.audit_layers")           # first: that view reads `audit`
-        connection.execute("CREATE TEMP TABLE audit AS SELECT * EXCLUDE (layers) FROM main.audit")
+        connection.execute(f"CREATE TEMP TABLE audit_layers AS SELECT * FROM main.audit_layers{layers}")       # first: that view reads `audit`
+        connection.execute(f"CREATE TEMP TABLE audit AS SELECT * EXCLUDE (layers) FROM main.audit{records}")
         yield Figures(connection, scope)
     finally:
         connection.close()
@@ -117,4 +121,4 @@ def _literal(value) -> str:
     if isinstance(value, int | float):
         return repr(value)
     text = value.isoformat() if isinstance(value, date) else str(value)
-    return "'" + text.replace("'", "''") + "'"
+    return quoted(text)

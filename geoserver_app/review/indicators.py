@@ -132,7 +132,8 @@ def evaluate(archive: Archive, first: date, last: date, agreement_id: str | None
         held = {agreement_id: archive.book.versions(agreement_id)}
         if not held[agreement_id]:
             raise ReviewInvalid("review-never-in-force", agreement=agreement_id)
-    with figures(archive.decisions, Scope(first=first, last=last, agreement=agreement_id)) as asking:
+    grantees = {one.grantee for one in held[agreement_id]} if agreement_id else ()
+    with figures(archive.decisions, Scope(first=first, last=last, agreement=agreement_id), grantees) as asking:
         return evaluated(archive, held, asking)
 
 

@@ -51,7 +51,7 @@ def agreement_pack(archive: Archive, agreement_id: str, first: date, last: date,
     versions = archive.book.versions(agreement_id)
     if not versions:
         raise ReviewInvalid("review-never-in-force", agreement=agreement_id)
-    with figures(archive.decisions, Scope(first=first, last=last, agreement=agreement_id)) as found:
+    with figures(archive.decisions, Scope(first=first, last=last, agreement=agreement_id), {one.grantee for one in versions}) as found:
         return _AgreementPack(archive, versions, found, language).document()
 
 
@@ -122,8 +122,8 @@ class _AgreementPack:
         self.matters += chapters.overdue_matters(paper, entries, self.archive.at)
 
     def emergency(self) -> None:
-        pair = {self.agreement.grantor, self.agreement.grantee}
-        between = [one for one in standing_now(self.archive) if {one.grantor, one.grantee} == pair]
+        pair = self.agreement.grantor, self.agreement.grantee
+        between = [one for one in standing_now(self.archive) if (one.grantor, one.grantee) == pair]
         self.matters += chapters.emergency(self.paper, between, self.archive, self.found)
         self.matters += chapters.expiring_matters(self.paper, [self.agreement], self.archive.at)
 
