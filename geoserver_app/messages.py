@@ -242,7 +242,7 @@ SENTENCES = MappingProxyType({
         "there is no `{id}`, or it is not yours to see",
     ),
     "input-faulty": ("内容有 {count} 处错误：见 errors", "{count} faults in what was sent: see `errors`"),
-    "in-conflict": ("{reason}", "{reason}"),
+    "in-conflict": ("不能办理：{reason}", "this can't be done: {reason}"),
     "changed-meanwhile": (
         "对象已被他人修改：请重新读取后再修改，并在 `If-Match` 中给出其 ETag",
         "somebody has changed it meanwhile: read it again, and send its ETag in `If-Match`",
