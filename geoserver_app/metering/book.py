@@ -182,7 +182,7 @@ class Book:
         terms, found = account.terms, []
         if terms.interval:
             micro = int(now * MICRO)
-            left = max(c.tokens(counts, terms, micro), 0)
+            left = c.tokens(counts, terms, micro)
             found.append(Usage(
                 name=RATE, measure=RATE, window="", limit=float(terms.burst), used=float(terms.burst - left), remaining=float(left),
                 resets_at=now + c.until_full(counts, terms, micro) / MICRO,

@@ -37,6 +37,9 @@ NUMBERS = CHECK + 1
 BLOCK = 8 * NUMBERS
 """Bytes of all of them, little-endian."""
 
+SKEW = 5_000_000
+"""Microseconds by which clocks of workers may differ."""
+
 Counts = MutableSequence[int]
 
 
@@ -111,12 +114,13 @@ def used(counts: Counts, added: Added) -> int:
 
 def tokens(counts: Counts, terms: Terms, now: int) -> int:
     """How many the bucket would give at once."""
-    return (terms.burst * terms.interval - until_full(counts, terms, now)) // terms.interval
+    return max((terms.burst * terms.interval - until_full(counts, terms, now)) // terms.interval, 0)
 
 
 def until_full(counts: Counts, terms: Terms, now: int) -> int:
-    """Microseconds; never more than an empty bucket needs, so that a clock that was ahead for a while locks nobody out."""
-    return min(max(counts[FULL] - now, 0), terms.burst * terms.interval)
+    """Microseconds. An empty bucket says most: where it is far more, a clock was ahead for a while, and the bucket is taken to hold one token."""
+    behind, most = max(counts[FULL] - now, 0), terms.burst * terms.interval
+    return behind if behind <= most + SKEW else most - terms.interval
 
 
 # Changes

@@ -50,12 +50,15 @@ class FileLedger:
         if not self._turn.acquire(timeout=PATIENCE):
             raise MeteringUnavailable(f"the counters of agreement `{self._agreement_id}` are busy")
         try:
-            if time.monotonic() - self._looked > LOOK_AGAIN:
+            is_due = time.monotonic() - self._looked > LOOK_AGAIN
+            if is_due:
                 self._look()
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._wait()
+            if is_due:
+                self._verify()
         except OSError as error:
             self._turn.release()
             raise self._unavailable(error) from error
@@ -124,7 +127,6 @@ class FileLedger:
             except FileNotFoundError:
                 raise self._ledgers.vanished(self._agreement_id) from None
             if os.path.samestat(found, os.fstat(self._descriptor)) and found.st_size == SIZE:
-                self._verify()
                 return
             self._close()
         self._descriptor = self._ledgers.open(self._agreement_id)
@@ -135,20 +137,17 @@ class FileLedger:
         self._which = whole[:8].cast("q")
         self._bodies = [whole[start:start + BLOCK - 8] for start in (8, 8 + BLOCK)]
         self._blocks = [whole[start:start + BLOCK].cast("q") for start in (8, 8 + BLOCK)]
-        self._verify()
 
     def _verify(self) -> None:
-        """That the block that counts is as it was written."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        """That the block that counts is as it was written; with the lock held, which is let go where it is not."""
         try:
             which = self._which[0]
             if which not in (0, 1):
                 raise CountsDamaged("not as it was written")
             verify(self._blocks[which], self._bodies[which], self._agreement_id)
         except CountsDamaged as error:
-            raise self._damaged(str(error)) from error
-        finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            raise self._damaged(str(error)) from error
         self._looked = time.monotonic()
 
     def _close(self) -> None:

@@ -29,7 +29,7 @@ def rate_limit(account: Account, counts: Counts, now: float, windows: Windows) -
     items = []
     if terms.interval:
         behind = c.until_full(counts, terms, int(now * MICRO))
-        items.append(f'"{RATE}";r={terms.burst - -(-behind // terms.interval)};t={-(-behind // MICRO)};pk={partition}')
+        items.append(f'"{RATE}";r={max(terms.burst - -(-behind // terms.interval), 0)};t={-(-behind // MICRO)};pk={partition}')
     for one in terms.added:
         left = one.most - c.used(counts, one)
         if one.measure == PIXELS:
