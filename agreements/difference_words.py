@@ -29,18 +29,18 @@ def sentences(found: Difference, language: str) -> tuple[Line, ...]:
         lines += _of_layers(one, say)
     lines += [_of_amount(change, say) for change in found.amounts]
     if found.texts:
-        lines.append(Line(Turn.CHANGED, say["texts"].format(_listed([say["fields"].get(name, name) for name in found.texts], say))))
+        lines.append(Line(Turn.CHANGED, say["texts"].format(listed([say["fields"].get(name, name) for name in found.texts], say))))
     return tuple(lines) or (Line(Turn.CHANGED, say["nothing"]),)
 
 
 # Layers
 
 def _of_layers(one: LayerDifference, say: dict) -> Iterator[Line]:
-    layers = _listed([f"`{name}`" for name in one.layers], say)
+    layers = listed([f"`{name}`" for name in one.layers], say)
     if one.turn is not Turn.CHANGED:
-        operations = _listed([each.operation.value for each in one.operations], say)
+        operations = listed([each.operation.value for each in one.operations], say)
         ground = one.gained if one.turn is Turn.GAINED else one.lost
-        yield Line(one.turn, say[f"layer {one.turn}"].format(layers=layers, km2=_km2(ground.km2), operations=operations))
+        yield Line(one.turn, say[f"layer {one.turn}"].format(layers=layers, km2=km2_in_words(ground.km2), operations=operations))
         return
     said = [*_of_ground(one, layers, say), *_of_values(one, layers, say), *(_of_obligation(each, layers, say) for each in one.obligations)]
     yield from said or _of_combinations(one, layers, say)
@@ -49,43 +49,43 @@ def _of_layers(one: LayerDifference, say: dict) -> Iterator[Line]:
 def _of_ground(one: LayerDifference, layers: str, say: dict) -> Iterator[Line]:
     for turn, ground, sheets in ((Turn.GAINED, one.gained, one.sheets_gained), (Turn.LOST, one.lost, one.sheets_lost)):
         if ground:
-            named = say["sheets"].format(_listed(sheets, say)) if sheets else ""
-            yield Line(turn, say[f"ground {turn}"].format(layers=layers, km2=_km2(ground.km2), sheets=named))
+            named = say["sheets"].format(listed(sheets, say)) if sheets else ""
+            yield Line(turn, say[f"ground {turn}"].format(layers=layers, km2=km2_in_words(ground.km2), sheets=named))
 
 
 def _of_values(one: LayerDifference, layers: str, say: dict) -> Iterator[Line]:
     def alike(value: ValueGround) -> tuple:
-        return value.dimension, value.turn, _km2(value.ground.km2)
+        return value.dimension, value.turn, km2_in_words(value.ground.km2)
 
     for (dimension, turn, km2), values in groupby(one.values, key=alike):
-        words = _listed([_value(value.value, dimension, say) for value in values], say)
+        words = listed([value_in_words(value.value, dimension, say) for value in values], say)
         yield Line(turn, say[f"value {turn}"].format(layers=layers, dimension=say["dimensions"][dimension], words=words, km2=km2))
 
 
 def _of_obligation(one: Obligation, layers: str, say: dict) -> Line:
     before, after = (
-        say[f"{one.name} none"] if words is None else say[one.name].format(_listed(words, say)) for words in (one.before, one.after)
+        say[f"{one.name} none"] if words is None else say[one.name].format(listed(words, say)) for words in (one.before, one.after)
     )
-    return Line(one.turn, say["obligation"].format(layers=layers, before=before, after=after, km2=_km2(one.ground.km2)))
+    return Line(one.turn, say["obligation"].format(layers=layers, before=before, after=after, km2=km2_in_words(one.ground.km2)))
 
 
 def _of_combinations(one: LayerDifference, layers: str, say: dict) -> Iterator[Line]:
     """What shows in no single dimension: attributes that can no longer be asked together, a style at some scales alone."""
     turned = [(turn, ground, change) for change in one.changes for turn, ground in ((Turn.GAINED, change.gained), (Turn.LOST, change.lost)) if ground]
     for turn, ground, change in turned[:MOST_COMBINATIONS]:
-        yield Line(turn, say[f"combination {turn}"].format(layers=layers, case=case_in_words(change, say), km2=_km2(ground.km2)))
+        yield Line(turn, say[f"combination {turn}"].format(layers=layers, case=case_in_words(change, say), km2=km2_in_words(ground.km2)))
     if len(turned) > MOST_COMBINATIONS:
         yield Line(Turn.CHANGED, say["combinations more"].format(layers=layers, number=len(turned) - MOST_COMBINATIONS))
 
 
 def case_in_words(change: Change, say: dict) -> str:
     """Which requests a change is about, by every field that matters."""
-    parts = [_listed(sorted(change.operations), say)]
+    parts = [listed(sorted(change.operations), say)]
     parts += [_spans(spans, dimension, say) for dimension, spans in (("at", change.at), ("scale", change.scales)) if spans != (Span(None, None),)]
     for name, dimension in CHOICES.items():
         choice: Choice = getattr(change, name)
         if not choice.is_any:
-            words = _listed([_name(value, dimension, say) for value in sorted(choice.values, key=_order)], say)
+            words = listed([_name(value, dimension, say) for value in sorted(choice.values, key=_order)], say)
             parts.append(say["all but" if choice.is_all_but else "with"].format(dimension=say["dimensions"][dimension], words=words))
     return say["comma"].join(parts)
 
@@ -101,12 +101,12 @@ def _order(value) -> tuple:
 
 def _name(value, dimension: str, say: dict) -> str:
     if not isinstance(value, frozenset):
-        return _value(value, dimension, say)
+        return value_in_words(value, dimension, say)
     if not value:
         return say["elsewhere" if dimension == "network" else "no attribute"]
     if dimension == "network":
         return f"`{max(value, key=_prefix)}`"
-    return "+".join(_value(name, dimension, say) for name in sorted(value))
+    return "+".join(value_in_words(name, dimension, say) for name in sorted(value))
 
 
 def _prefix(block: str) -> int:
@@ -114,10 +114,10 @@ def _prefix(block: str) -> int:
 
 
 def _spans(spans: Sequence[Span], dimension: str, say: dict) -> str:
-    return _listed([_value(span, dimension, say) for span in spans], say)
+    return listed([value_in_words(span, dimension, say) for span in spans], say)
 
 
-def _value(value: str | Span, dimension: str, say: dict) -> str:
+def value_in_words(value: str | Span, dimension: str, say: dict) -> str:
     if isinstance(value, Span):
         return _span(value, _last_day if dimension == "at" else _scale, _first_day if dimension == "at" else _scale, say)
     if value == OTHER:
@@ -148,9 +148,9 @@ def _last_day(moment: datetime) -> str:
     return (local.date() - timedelta(days=1)).isoformat() if local.time() == time() else _first_day(moment)
 
 
-def _km2(value: float) -> str:
+def km2_in_words(value: float) -> str:
     """
-    >>> [_km2(value) for value in (0.0004, 3.14159, 123.45, 104_857.6)]
+    >>> [km2_in_words(value) for value in (0.0004, 3.14159, 123.45, 104_857.6)]
     ['0.0004', '3.14', '123.5', '104,858']
     """
     if value < 0.01:
@@ -158,7 +158,7 @@ def _km2(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.1f}" if value < 10_000 else f"{value:,.0f}"
 
 
-def _listed(words: Iterable[str], say: dict) -> str:
+def listed(words: Iterable[str], say: dict) -> str:
     words = list(words)
     shown = say["and"].join(words[:MOST_NAMES])
     return shown + (say["more"].format(len(words) - MOST_NAMES) if len(words) > MOST_NAMES else "")
