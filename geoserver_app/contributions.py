@@ -32,7 +32,7 @@ from agreements.ledger import (
     periods,
 )
 from agreements.lifecycle import Action, Role
-from agreements.model import Agreement
+from agreements.model import BUREAU, Agreement
 from agreements.record import Contact, Contribution, OnOverdue
 from agreements.register import AgreementRegister
 from agreements.standing import is_beginning
@@ -416,7 +416,7 @@ def contribution_tasks(entries: Iterable[Entry], at: datetime) -> tuple[Task, ..
         if entry.standing in (Standing.RECEIVED, Standing.IN_CHECK):
             found.append(_task("contribution-check", entry, None, OFFICE))
         elif entry.is_open and today >= period.due - timedelta(days=TELL_AHEAD):
-            found.append(_task("contribution-due", entry, due, OFFICE, frozenset({period.grantee})))
+            found.append(_task("contribution-due", entry, due, OFFICE, frozenset({period.grantee}) - {BUREAU}))
         is_proposed = period.contribution.on_overdue is OnOverdue.REDUCE_QUOTA
         if entry.overdue_since and is_proposed and today >= period.last_day + timedelta(days=STAGES[-1].days):
             found.append(_task("contribution-quota", entry, None, OFFICE | {Role.APPROVER}))

@@ -6,14 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from agreements.errors import DocumentInvalid, Fault
-from agreements.ledger import Entry, Standing
-from agreements.lifecycle import Role
-from agreements.model import BUREAU, Agreement
+from agreements.model import Agreement
 from agreements.register import AgreementRegister
 from agreements.tasks import Desk, Task, in_order, open_tasks
 from agreements.workdays import WorkCalendar, read_calendar
-from geoserver_app.clock import end_of_day
-from geoserver_app.contributions import ContributionBook
+from geoserver_app.contributions import ContributionBook, contribution_tasks
 from layers.catalogue import Catalogue
 from layers.model import CatalogueSnapshot, LayerName
 
@@ -64,29 +61,9 @@ def is_published(agreement: Agreement, known: CatalogueSnapshot) -> bool:
     )
 
 
-def of_contributions(office: Office, _at: datetime) -> Iterable[Task]:
-    """What is due, late, or came back from its check: for the agency that owes it, and for who looks after it here."""
-    held = office.book.agreements()
-    for entries in office.book.ledgers(held).values():
-        yield from (_contribution(entry) for entry in entries if entry.standing in OWED)
-
-
-OWED: dict[Standing, tuple[str, str]] = {
-    Standing.DUE: ("已到汇交日期：请汇交或登记", "is due: hand it over, or note what came"),
-    Standing.OVERDUE: ("逾期未收到：请催交或登记", "is overdue: remind the agency, or note what came"),
-    Standing.RETURNED: ("检查未通过：请重新汇交", "was returned after its check: hand it over again"),
-}
-"""In Chinese and English: what is said of each."""
-
-
-def _contribution(entry: Entry) -> Task:
-    period, (zh, en) = entry.period, OWED[entry.standing]
-    return Task(
-        kind="contribution", agreement_id=period.agreement_id, version=period.version, due=end_of_day(period.last_day),
-        roles=frozenset({Role.DATA_MANAGER}), agencies=frozenset({period.grantee}) - {BUREAU},
-        zh=f"协议 `{period.agreement_id}` 应于 {period.due} 汇交的“{period.dataset}”{zh}",
-        en=f"`{period.dataset}`, owed under agreement `{period.agreement_id}` by {period.due}, {en}", detail={"dataset": period.dataset},
-    )
+def of_contributions(office: Office, at: datetime) -> Iterable[Task]:
+    for entries in office.book.ledgers(office.book.agreements(), at).values():
+        yield from contribution_tasks(entries, at)
 
 
 Source = Callable[[Office, datetime], Iterable[Task]]

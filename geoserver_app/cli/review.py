@@ -93,10 +93,15 @@ def _archive(settings: Settings):
     from geoserver_app.clock import now
     from geoserver_app.review.archive import Archive, ReviewInvalid
     from geoserver_app.review.indicators import IndicatorsInvalid
+    from geoserver_app.tasks import Office, waiting
 
     catalogue, register = opened(settings)
+    book, at = open_book(settings), now()
+    office = Office(register=register, catalogue=catalogue, book=book, config=settings.config)
     try:
-        yield Archive(decisions=settings.decisions, config=settings.config, register=register, catalogue=catalogue, book=open_book(settings), at=now())
+        yield Archive(
+            decisions=settings.decisions, config=settings.config, register=register, catalogue=catalogue, book=book, at=at, tasks=waiting(office, at),
+        )
     except (ReviewInvalid, IndicatorsInvalid, QueryInvalid) as error:
         raise InputInvalid(str(error)) from error
 

@@ -10,7 +10,7 @@ import pytest
 from agreements.errors import AgreementNotDefined, RegisterUnavailable
 from agreements.ledger import Audience, Check, Standing
 from agreements.record import OnOverdue
-from geoserver_app.contributions import ContributionInvalid, file_facts
+from geoserver_app.contributions import ContributionInvalid, contribution_tasks, file_facts
 from geoserver_app.database import connect
 from geoserver_app.decision_log import HEADER, DecisionLog, DecisionLogUnavailable
 from tests.agreements.small_world import at
@@ -162,6 +162,25 @@ def test_a_smaller_quota_is_at_most_proposed_and_nothing_that_decides_has_change
     assert proposals and {(n.proposal, n.agreement_id, n.stage) for n in proposals} == {(OnOverdue.REDUCE_QUOTA, "AG-W", 30)}
     assert "额度不变" in proposals[0].told("zh") and "quota stays" in proposals[0].told("en")
     assert (office.register.epoch(), office.register.snapshot()) == before
+
+
+def test_what_is_to_be_delivered_checked_and_decided_is_a_task_for_whom_it_is(office):
+    office.now, book = at(2026, 3, 23), office.book()
+    assert contribution_tasks(book.ledger("AG-W"), office.now) == ()
+    office.now = at(2026, 3, 24)
+    (due,) = contribution_tasks(book.ledger("AG-W"), office.now)
+    assert (due.kind, due.agencies, due.due) == ("contribution-due", frozenset({"water"}), at(2026, 4, 1))
+    book.receive("AG-W", "dikes", by="water")
+    (check,) = contribution_tasks(book.ledger("AG-W"), office.now)
+    assert check.kind == "contribution-check" and not check.agencies
+    office.now = at(2026, 4, 5)
+    book.check(check_of(book), Check.RETURNED, "no datum")
+    assert [task.kind for task in contribution_tasks(book.ledger("AG-W"), office.now)] == ["contribution-due"]
+    assert {task.kind for task in contribution_tasks(book.ledger("AG-W"), at(2026, 4, 30))} == {"contribution-due", "contribution-quota"}
+
+
+def check_of(book) -> str:
+    return next(entry.deliveries[-1].delivery_id for entry in book.ledger("AG-W") if entry.deliveries)
 
 
 def _give(address: str, folder, barrier, answers) -> None:
