@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from shapely.geometry.base import BaseGeometry
 
+from agreements.difference import amendment, difference
+from agreements.difference_words import Line, sentences
 from agreements.history import Event
 from agreements.ledger import Entry
 from agreements.lifecycle import Action, is_unratified, state_at
@@ -18,12 +20,13 @@ from geoserver_app.papers.blocks import Seal, Seals
 from geoserver_app.review.archive import Archive, end_day, ends_soon, is_within, term_of
 from geoserver_app.review.charts import DARK, HATCHED, Series, bars, columns, number
 from geoserver_app.review.figures import Counted, Figures, values
-from geoserver_app.review.granted import outlines_of
+from geoserver_app.review.granted import layer_facts, outlines_of
 from geoserver_app.review.ground import MOST_TOUCHED, Grid, HeatWords, draw, grid_over, places_of
 from geoserver_app.review.paper import Paper
 from geoserver_app.review.questions import QUESTIONS, Scope
 from geoserver_app.review.words import CODES, SPANS, STANDINGS, coded
 from layers.catalogue import Catalogue
+from layers.crs import geodesic_km2
 from layers.sheets import encode
 
 DAILY = 200
@@ -212,14 +215,25 @@ def incidents(paper: Paper, events: Iterable[Event], acts: Counted, *, with_agre
         paper.counted(acts)
 
 
-def amendments(paper: Paper, versions: Sequence[Agreement], events: Sequence[Event], scope: Scope) -> None:
-    """Versions that came into force in the period, after the first."""
-    begun = versions_begun(versions, events, scope)
-    if not begun:
-        paper.say(paper.word("none-amended"))
-        return
-    rows = [(one.agreement_id, one.version, one.term.start and one.term.start.date(), one.title) for one in begun]
-    paper.table(("agreement", "version", "since", "title"), rows)
+def amendments(paper: Paper, versions: Sequence[Agreement], archive: Archive, scope: Scope) -> bool:
+    """Versions that came into force in the period, after the first, each with what it gives and takes away; whether there were any."""
+    begun = versions_begun(versions, archive.register.history(versions[-1].agreement_id), scope)
+    for one in begun:
+        paper.fields([
+            ("agreement", one.agreement_id), ("title", one.title), ("version", one.version), ("since", one.term.start and one.term.start.date()),
+        ])
+        before = max((other for other in versions if other.version < one.version), key=lambda other: other.version)
+        paper.table(("turn", "change"), [(paper.word(line.turn.value), line.text) for line in _changes(before, one, archive, paper.language)])
+    return bool(begun)
+
+
+def _changes(before: Agreement, after: Agreement, archive: Archive, language: str) -> tuple[Line, ...]:
+    """What requests could see before and can after: not what the texts say."""
+    above = [one for one in archive.register.snapshot().agreements.get(after.grantee, ()) if one.grantee != after.grantee]
+    found = difference(
+        *amendment(before, after, above), grantee=after.grantee, km2=geodesic_km2, layers=layer_facts(archive.catalogue.snapshot()),
+    )
+    return sentences(found, language)
 
 
 BEGINNING = {Action.ACTIVATE, Action.ACTIVATE_EMERGENCY, Action.IMPORT}

@@ -106,7 +106,8 @@ class _AgreementPack:
 
     def amendments(self) -> None:
         self.paper.chapter("amendments")
-        chapters.amendments(self.paper, self.versions, self.events, self.found.scope)
+        if not chapters.amendments(self.paper, self.versions, self.archive, self.found.scope):
+            self.paper.say(self.paper.word("none-amended"))
 
     def contributions(self) -> None:
         paper, scope = self.paper, self.found.scope
@@ -182,13 +183,8 @@ class _GroupPack:
 
     def amendments(self) -> None:
         self.paper.chapter("amendments")
-        is_any = False
-        for agreement_id, versions in self.held.items():
-            events = self.archive.register.history(agreement_id)
-            if chapters.versions_begun(versions, events, self.found.scope):
-                is_any = True
-                chapters.amendments(self.paper, versions, events, self.found.scope)
-        if not is_any:
+        told = [chapters.amendments(self.paper, versions, self.archive, self.found.scope) for versions in self.held.values()]
+        if not any(told):
             self.paper.say(self.paper.word("none-amended"))
 
     def contributions(self) -> None:

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from geoserver_app.cli import main
 from geoserver_app.decision_log import HEADER
 from tests.app.reciprocity import open_office
+from tests.app.reviewed import printed
 
 
 class Shell:
@@ -101,6 +102,15 @@ def test_papers_are_written_as_the_name_of_the_file_says_and_put_in_the_record(s
     assert {(event["operation"], event["object"]) for event in shell.events() if event["operation"].startswith("review.")} == {
         ("review.pack", "AG-W"), ("review.group", "2026-04-01/2026-06-30"),
     }
+
+
+def test_a_printed_question_is_answered_at_the_shell_as_it_stands(shell, tmp_path):
+    page = tmp_path / "pack.html"
+    shell.done("review", "pack", "AG-W", "--from", "2026-04-01", "--to", "2026-06-30", "--out", str(page))
+    questions = [block.text for block in printed(page.read_text("utf-8")) if block.kind == "pre"]
+    assert json.loads(shell.done("audit", "sql", questions[0], "--json"))[0]["requests"] == 0
+    for question in questions[1:6]:
+        shell.done("audit", "sql", question)
 
 
 def test_indicators_are_told_for_every_agreement_and_written_as_a_paper(shell, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from agreements.errors import AgreementNotDefined
 from agreements.ledger import Check
 from agreements.lifecycle import Action, Actor, Role
-from agreements.model import Agency, State, Term
+from agreements.model import Agency, Operation, State, Term
 from agreements.reasons import REASON_CODES
 from agreements.tasks import Task
 from geoserver_app.audit.sql import connect, select
@@ -266,6 +266,19 @@ def test_an_emergency_grant_is_flagged_and_comes_on_the_agenda_until_it_is_ratif
     office.traffic.register.move("AG-E-1", 1, Action.RATIFY, Actor(login="anna", roles=frozenset({Role.APPROVER})))
     assert "补办审批" not in html.render(agreement_pack(office.archive, WATER, FIRST, LAST))
     assert "AG-E-1" in html.render(group_pack(office.archive, FIRST, LAST))
+
+
+def test_an_amendment_is_told_by_what_can_be_seen_after_it_and_could_not_before(tmp_path):
+    office = reviewed(tmp_path)
+    first = office.traffic.agreements[WATER]
+    office.traffic.now = at(2026, 6, 1)
+    grants = tuple(replace(one, operations=one.operations - {Operation.GET_FEATURE_INFO}) if one.clause == "4.1" else one for one in first.grants)
+    second = replace(first, version=2, term=replace(first.term, start=at(2026, 6, 1)), grants=grants)
+    office.traffic.register.register(second, "second")
+    for page in (html.render(agreement_pack(office.archive, WATER, FIRST, LAST)), html.render(group_pack(office.archive, FIRST, LAST))):
+        changes = next(block for block in printed(page) if block.rows and block.rows[0] == ["增减", "变更内容"])
+        assert any(turn == "减少" and "GetFeatureInfo" in text and "dom" in text for turn, text in changes.rows[1:]), changes.rows
+    assert "统计期间内协议没有变更" in html.render(agreement_pack(office.archive, WATER, date(2026, 7, 1), LAST))
 
 
 def test_open_tasks_stand_in_the_pack_of_their_agreement_alone(half_year):
