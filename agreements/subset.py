@@ -40,6 +40,7 @@ from agreements.terms import (
     version_term,
 )
 
+
 class GapCode(StrEnum):
     """What a child grants that its parent does not. Those of terms are spelled as the reasons of a refusal."""
 

@@ -306,19 +306,19 @@ ATTRIBUTES = [frozenset(), frozenset({"a"}), frozenset({"b"}), frozenset({"a", "
 def test_what_is_proven_shows_nothing_more_and_what_is_not_shows_more_somewhere():
     """Random pairs: where nothing is told, no question of thousands shows the child anything that its parent does not show its own grantee."""
     chance, proven, refused, shown = random.Random(4490), 0, 0, 0
-    for _ in range(250):
+    for _ in range(160):
         above = parent(*(earnest_grant(n, random_grant(chance)) for n in range(chance.randint(1, 3))))
         below = child(*(narrower(chance, chance.choice(above.grants)) for _ in range(chance.randint(1, 2))))
         is_proven = not gaps(below, [above], layers=FACTS)
         more = 0
-        for asked in chance.sample(list(questions(chance, FACTS, "x", ATTRIBUTES)), 60):
+        for asked in chance.sample(list(questions(chance, FACTS, "x", ATTRIBUTES)), 50):
             own, theirs = decide(asked, [alone(below, "x")]), decide(asked, [alone(above, "x")])
             more += shows_more(own, theirs)
             shown += bool(own.pieces)
             if is_proven:
                 assert not more, (asked, below.grants, above.grants)
         proven, refused = proven + is_proven, refused + (not is_proven and more > 0)
-    assert proven > 60 and refused > 25 and shown > 500
+    assert proven > 40 and refused > 15 and shown > 300
 
 
 def test_exact_gaps_are_found_where_a_question_shows_more():
