@@ -68,14 +68,15 @@ class AlreadyRegistered(AgreementsError):
 
 
 class MoveRefused(AgreementsError):
-    """`code` is for machines; `sentence` says it in "zh" or "en"."""
+    """`code` is for machines; `sentence` says it in "zh" or "en". A detail may itself be told in each: `{"zh": ..., "en": ...}`."""
 
     def __init__(self, code: str, **detail):
         self.code, self.detail = code, detail
         super().__init__(self.sentence(ENGLISH))
 
     def sentence(self, language: str) -> str:
-        return REFUSALS[self.code][language].format(**self.detail)
+        spoken = {name: value[language] if isinstance(value, dict) else value for name, value in self.detail.items()}
+        return REFUSALS[self.code][language].format(**spoken)
 
 
 class OverlayDenied(AgreementsError):

@@ -6,11 +6,12 @@ stored as it was compiled when the agreement was registered, so that a boundary 
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from agreements.cells import LayerFacts
 from agreements.history import Event, Subject, broken_seals
 from agreements.lifecycle import COUNTING, EMERGENCY, OPERATOR, Action, Actor, Case
 from agreements.model import Agency, Agreement, Area, Key, RegisterSnapshot, Suspension
@@ -131,8 +132,10 @@ class AgreementRegister(Protocol):
 class InMemoryRegister(RegisterRules):
     """The register of one process: for tests, and for trying things out."""
 
-    def __init__(self, clock: Callable[[], datetime] = now, emergency: timedelta = EMERGENCY):
-        super().__init__(clock, emergency)
+    def __init__(
+        self, clock: Callable[[], datetime] = now, emergency: timedelta = EMERGENCY, layers: Callable[[], Iterable[LayerFacts]] = tuple,
+    ):
+        super().__init__(clock, emergency, layers)
         self._lock, self._held, self._kept = threading.RLock(), Books(), _Shelf(clock)
 
     def epoch(self) -> int:
@@ -161,7 +164,7 @@ class InMemoryRegister(RegisterRules):
 
 def rehearsal_of(register: RegisterRules) -> InMemoryRegister:
     """A copy in which changes can be tried: none of them reaches the register itself. (Its history is left behind.)"""
-    copy = InMemoryRegister()
+    copy = InMemoryRegister(layers=register._layers)
     with register._looking() as (books, shelf):
         copy._held = books.copy()
         versions = [(about, held.agreement) for about, held in books.held.items() if isinstance(held, HeldVersion)]

@@ -9,7 +9,7 @@ import ipaddress
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from agreements.canonical import canonical_digest
+from agreements.cells import LayerFacts
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, KeyNotDefined, MoveRefused, RegisterUnavailable
 from agreements.history import Event, Subject, sealed
 from agreements.lifecycle import (
@@ -30,7 +31,10 @@ from agreements.lifecycle import (
     state_at,
 )
 from agreements.model import BUREAU, Agency, Agreement, Area, Key, RegisterSnapshot, State, Suspension
+from agreements.reasons import CHINESE, ENGLISH
 from agreements.standing import ADDED, ISSUED, REVOKED, Books, Held, HeldKey, HeldSuspension, HeldVersion, books_as_of, subject_of
+from agreements.subset import gaps
+from agreements.subset_words import sentence
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -42,6 +46,9 @@ ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:.
 
 SKEW = timedelta(seconds=2)
 """The clock of a machine may be so far behind that of the last change, and no farther: what it wrote would seem to be older."""
+
+MOST_GAPS = 10
+"""That a refusal tells."""
 
 ENDING_ALL = frozenset({Action.ACTIVATE, Action.ACTIVATE_EMERGENCY, Action.EXPIRE, Action.TERMINATE})
 """Moves that agreements under this one feel."""
@@ -138,8 +145,8 @@ def _moment_after(books: Books, now: datetime) -> datetime:
 class RegisterRules(ABC):
     """The contract of `agreements.register.AgreementRegister`, but for where things are kept."""
 
-    def __init__(self, clock: Callable[[], datetime] | None, emergency: timedelta):
-        self._clock, self._emergency = clock, emergency
+    def __init__(self, clock: Callable[[], datetime] | None, emergency: timedelta, layers: Callable[[], Iterable[LayerFacts]]):
+        self._clock, self._emergency, self._layers = clock, emergency, layers
 
     # -- where things are kept
 
@@ -266,7 +273,7 @@ class RegisterRules(ABC):
                     f"number an amendment {known[-1] + 1}, not {agreement.version}"
                 )
             _check_nothing_open(change, agreement)
-            _check_parent(change, agreement)
+            self._check_parent(change, agreement)
             self._add(change, Action.IMPORT, agreement, document_text, actor)
             _tell_children(change, agreement, Action.IMPORT, actor)
 
@@ -312,7 +319,7 @@ class RegisterRules(ABC):
             state = check_move(self._case(change, held), action, actor, comment, detail)
             moved = replace(held, agreement=replace(held.agreement, state=state))
             if action in (Action.ACTIVATE, Action.ACTIVATE_EMERGENCY):
-                _check_parent(change, moved.agreement)
+                self._check_parent(change, moved.agreement)
             event = change.put_version(action, actor, moved, comment=comment, detail=detail)
             if action in ENDING_ALL:
                 _tell_children(change, moved.agreement, action, actor)
@@ -327,6 +334,24 @@ class RegisterRules(ABC):
             at=change.at, emergency=self._emergency,
             is_successor=any(one.version < version and change.has_begun(one) and not one.is_emergency for one in versions),
         )
+
+    def _check_parent(self, change: Change, agreement: Agreement) -> None:
+        """Raises MoveRefused unless the agreement above, where there is one, is in force, is the grantor's, and grants all that this one does."""
+        if agreement.parent is None:
+            return
+        above = [
+            one for one in change.standing(agreement.parent)
+            if change.has_begun(one) and state_at(one, change.at) in (State.ACTIVE, State.SUSPENDED)
+            and (one.replaced is None or change.at < one.replaced)
+        ]
+        if not above or agreement.parent == agreement.agreement_id:
+            raise MoveRefused("parent-missing", parent=agreement.parent)
+        for one in above:
+            if one.grantee != agreement.grantor:
+                raise MoveRefused("parent-other-party", parent=agreement.parent, grantee=one.grantee, grantor=agreement.grantor)
+        if found := gaps(agreement, above, layers=self._layers()):
+            told = {language: "; ".join(sentence(gap, language) for gap in found[:MOST_GAPS]) for language in (CHINESE, ENGLISH)}
+            raise MoveRefused("not-a-subset", parent=agreement.parent, gaps=told)
 
     def suspend(
         self, agreement_id: str, reason: str, layers: frozenset[str] | None = None, until: datetime | None = None, area: Area | None = None,
@@ -399,21 +424,6 @@ def _check_not_in_preparation(change: Change, agreement: Agreement) -> None:
     held = change.version(agreement.agreement_id, agreement.version).agreement
     if held.state in IN_PREPARATION and agreement.state not in IN_PREPARATION:
         raise MoveRefused("in-preparation", version=held.version, state=held.state.value)
-
-
-def _check_parent(change: Change, agreement: Agreement) -> None:
-    """Raises MoveRefused unless the agreement above, where there is one, is in force, is the grantor's, and grants all that this one does."""
-    if agreement.parent is None:
-        return
-    above = [
-        one for one in change.standing(agreement.parent)
-        if change.has_begun(one) and state_at(one, change.at) in (State.ACTIVE, State.SUSPENDED)
-        and (one.replaced is None or change.at < one.replaced)
-    ]
-    if not above or agreement.parent == agreement.agreement_id:
-        raise MoveRefused("parent-missing", parent=agreement.parent)
-    if above[-1].grantee != agreement.grantor:
-        raise MoveRefused("parent-other-party", parent=agreement.parent, grantee=above[-1].grantee, grantor=agreement.grantor)
 
 
 def _tell_children(change: Change, above: Agreement, done: str, actor: Actor) -> None:

@@ -5,7 +5,7 @@ digest in its last event, and each area against its own, whenever they are read.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Lock
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from agreements.areas import to_wkb
+from agreements.cells import LayerFacts
 from agreements.errors import AlreadyRegistered, RegisterUnavailable
 from agreements.history import EVENT_FIELDS, Event, Subject, broken_seals
 from agreements.lifecycle import EMERGENCY
@@ -124,11 +125,14 @@ class _Altered(ValueError):
 class SqlRegister(RegisterRules):
     """SQLite (WAL) or PostgreSQL, behind an engine that somebody else made and migrated.
 
-    Without a `clock` of the caller's it goes by that of the database server, or of this machine where there is no server.
+    `layers` tells those of the catalogue when an agreement is held against the one above it. Without a `clock` of the caller's the register goes by that of the database server, or of this machine where there is no server.
     """
 
-    def __init__(self, engine: sa.Engine, clock: Callable[[], datetime] | None = None, emergency: timedelta = EMERGENCY):
-        super().__init__(clock, emergency)
+    def __init__(
+        self, engine: sa.Engine, clock: Callable[[], datetime] | None = None, emergency: timedelta = EMERGENCY,
+        layers: Callable[[], Iterable[LayerFacts]] = tuple,
+    ):
+        super().__init__(clock, emergency, layers)
         self._engine, self._lock = engine, Lock()
         self._read = Books()                                       # never altered: replaced by books that know more
         self._shapes: dict[str, shapely.Geometry] = {}

@@ -15,6 +15,7 @@ from geoserver_app.decision_log import DecisionLog
 from geoserver_app.gate import Gate
 from geoserver_app.guessing import BadKeys, instance_secret
 from geoserver_app.lane import TileServer
+from geoserver_app.layer_facts import layer_facts
 from geoserver_app.metering.files import FileLedgers
 from geoserver_app.metering.meter import Meter
 from geoserver_app.settings import Settings
@@ -45,7 +46,8 @@ class Services:
 def wire(settings: Settings) -> Services:
     """The real parts: one database, one store, one shared cache, one decision log."""
     database = connect(settings.database_url)
-    catalogue, register = SqlCatalogue(database), SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours))
+    catalogue = SqlCatalogue(database)
+    register = SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours), layers=lambda: layer_facts(catalogue))
     log = anchored_log(settings, database)
     engine, meter = Engine(settings.store, settings.cache, settings.config), Meter(FileLedgers(settings.metering))
     gate = Gate(

@@ -73,11 +73,13 @@ def opened(settings: Settings):
     """Catalogue and register over a database of the newest shape."""
     from agreements.register import SqlRegister
     from geoserver_app.database import connect, migrate
+    from geoserver_app.layer_facts import layer_facts
     from layers.catalogue import SqlCatalogue
 
     migrate(settings)
     database = connect(settings.database_url)
-    return SqlCatalogue(database), SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours))
+    catalogue = SqlCatalogue(database)
+    return catalogue, SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours), layers=lambda: layer_facts(catalogue))
 
 
 def noted(settings: Settings, operation: str, object_id: str, actor: str = "operator") -> None:

@@ -14,6 +14,7 @@ from agreements.errors import AgreementNotDefined, AlreadyRegistered, MoveRefuse
 from agreements.history import FIRST_SEAL, broken_seals, sealed
 from agreements.lifecycle import SYSTEM, Action, Actor, Role, Signature
 from agreements.model import BUREAU, Agency, Effect, State, Term
+from agreements.record import Record, UseLimits
 from agreements.register import InMemoryRegister, SqlRegister, metadata, rehearsal_of
 
 WATER = Agency(agency_id="water", name_zh="省水利厅", name_en="Department of Water Resources")
@@ -272,17 +273,20 @@ def test_the_hours_of_an_emergency_are_a_setting(clock):
 
 # Agreements under agreements
 
+LENT = Record(use=UseLimits(third_party=True))
+"""The grantee may pass it on."""
+
 CHILD = agreement(grant(area=WEST), agreement_id="AG-1-A", grantor="water", grantee="contractor", parent="AG-1")
 
 
 def test_an_agreement_passes_on_only_what_its_grantor_holds_now(register):
     with pytest.raises(MoveRefused, match="the agreement above, `AG-1`, is not in force"):
         register.register(CHILD, "child")
-    register.add_draft(agreement(grant(area=BOTH)), "text", DORA)
+    register.add_draft(agreement(grant(area=BOTH), record=LENT), "text", DORA)
     with pytest.raises(MoveRefused, match="is not in force"):
         register.register(CHILD, "child")
     register.move("AG-1", 1, Action.WITHDRAW, DORA, comment="again")
-    put_in_force(register, agreement(grant(area=BOTH), version=2))
+    put_in_force(register, agreement(grant(area=BOTH), version=2, record=LENT))
     with pytest.raises(MoveRefused, match="is granted to `water`, so `police` can't pass anything on"):
         register.register(replace(CHILD, grantor="police"), "child")
     put_in_force(register, CHILD)
@@ -294,14 +298,34 @@ def test_an_agreement_passes_on_only_what_its_grantor_holds_now(register):
         register.register(replace(CHILD, agreement_id="AG-1-C", grantee="police"), "child")
 
 
+@pytest.mark.parametrize("beyond, told", [
+    ({"grants": (grant(area=BOTH),)}, "clause 3.1"),
+    ({"grants": (grant(layers=frozenset({"dem"})),)}, "clause 3.1 grants `dem`"),
+    ({"term": Term(start=at(2026, 1, 1), end=at(2030, 1, 1))}, "counts when the agreement above does not"),
+    ({"grantee": "police"}, None),
+])
+def test_an_agreement_that_passes_on_more_than_the_one_above_is_not_put_in_force(register, beyond, told):
+    put_in_force(register, agreement(grant(area=WEST), record=LENT))
+    child = replace(CHILD, **beyond)
+    if told is None:
+        put_in_force(register, child)
+        return
+    with pytest.raises(MoveRefused, match=told) as refused:
+        put_in_force(register, child)
+    assert "其授予内容超出上级协议" in refused.value.sentence("zh")
+    assert states(register)["AG-1-A", 1] is State.SIGNED and effect(register, "contractor", layer="dem") is Effect.DENY
+    with pytest.raises(MoveRefused, match=told):
+        register.register(replace(child, agreement_id="AG-1-Z"), "child")
+
+
 def test_the_history_of_a_child_tells_what_became_of_the_agreement_above(register):
-    put_in_force(register, agreement(grant(area=BOTH)))
-    put_in_force(register, CHILD)
+    put_in_force(register, agreement(grant(area=BOTH), record=LENT))
+    put_in_force(register, replace(CHILD, record=LENT))
     grandchild = agreement(agreement_id="AG-1-A-1", grantor="contractor", grantee="police", parent="AG-1-A")
     put_in_force(register, grandchild)
     register.suspend("AG-1", reason="flood")
     register.resume("AG-1")
-    put_in_force(register, agreement(grant(area=EAST), version=2))
+    put_in_force(register, agreement(grant(area=EAST), version=2, record=LENT))
     told = [event.detail["done"] for event in register.history("AG-1-A-1") if event.action == Action.PARENT_CHANGED]
     assert told == ["suspend", "resume", "activate"]
     assert effect(register, "contractor") is effect(register, "police") is Effect.DENY
