@@ -205,6 +205,11 @@ def cross_origin_headers(caller: Caller, origin: str) -> dict[str, str]:
     return headers
 
 
+def may_revalidate(caller: Caller, origin: str) -> bool:
+    """Whether "not modified" may be answered: to a page elsewhere that the key does not name it would say that it may read on what it has."""
+    return not origin or origin in caller.origins
+
+
 EXPOSED = "Content-Language, ETag, RateLimit, RateLimit-Policy, Retry-After"
 
 PREFLIGHT_HEADERS = {

@@ -20,7 +20,16 @@ from agreements.model import Decision, Effect, Operation
 from geoserver_app.charging import ONE_REQUEST, SOME_PICTURE, Tally, Turn, opaque_part
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
 from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event, layer_event, refusal
-from geoserver_app.identity import Caller, Unidentified, client_address, cross_origin_headers, preflight, presented_key, strip_path_key
+from geoserver_app.identity import (
+    Caller,
+    Unidentified,
+    client_address,
+    cross_origin_headers,
+    may_revalidate,
+    preflight,
+    presented_key,
+    strip_path_key,
+)
 from geoserver_app.metering.book import Bill
 from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.ledger import MeteringUnavailable
@@ -358,9 +367,10 @@ class Lane:
             if tile is None:
                 return None
             caller = self.tiles.gate.identify(presented_key(environ), client_address(environ, self.tiles.gate.trusted_proxies))
-            sends_body = environ["REQUEST_METHOD"] != "HEAD"
-            answer = self.tiles.answer(caller, tile, environ.get("HTTP_IF_NONE_MATCH", ""), render=False, sends_body=sends_body)
-            return answer and _shared(answer, cross_origin_headers(caller, environ.get("HTTP_ORIGIN", "")))
+            sends_body, origin = environ["REQUEST_METHOD"] != "HEAD", environ.get("HTTP_ORIGIN", "")
+            known = environ.get("HTTP_IF_NONE_MATCH", "") if may_revalidate(caller, origin) else ""
+            answer = self.tiles.answer(caller, tile, known, render=False, sends_body=sends_body)
+            return answer and _shared(answer, cross_origin_headers(caller, origin))
         except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, MeteringUnavailable, RenderFailed):
             return None                                     # Flask meets the same fault and puts it into words
 

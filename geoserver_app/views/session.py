@@ -159,15 +159,15 @@ def password():
 def logout():
     found = signed_in()
     try:
+        check_origin()                              # also without a cookie, since the answer makes the browser forget it
         if found is not None:
-            check_origin()
             check_form(found.csrf, flask.request.form.get(FORM_FIELD, ""))
             services().accounts.end_session(session_token())
     except NotAllowed:
         _record("session.close", found, "refused")
         raise
     _record("session.close", found, "done")
-    return _go_on("/login", "")
+    return _go_on("/login", "" if found else None)
 
 
 def _go_on(place: str, session: str | None = None) -> flask.Response:

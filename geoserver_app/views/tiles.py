@@ -5,7 +5,7 @@ import flask
 from agreements.model import Operation
 from geoserver_app.capabilities import tile_json, wmts_capabilities
 from geoserver_app.gate import Asked
-from geoserver_app.identity import Caller
+from geoserver_app.identity import Caller, may_revalidate
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, limits, raw_query, service_entry
 from geoserver_app.wiring import services
@@ -20,8 +20,9 @@ DEFAULT_MATRIX_SET = "WebMercatorQuad"
 
 def answer_tile(caller: Caller, tile: GetTile) -> flask.Response:
     """The tile as the fast lane answers it: the same decision, clip, headers and record."""
-    is_read = flask.request.method != "HEAD"
-    answer = services().tiles.answer(caller, tile, flask.request.headers.get("If-None-Match", ""), sends_body=is_read)
+    is_read, headers = flask.request.method != "HEAD", flask.request.headers
+    known = headers.get("If-None-Match", "") if may_revalidate(caller, headers.get("Origin", "")) else ""
+    answer = services().tiles.answer(caller, tile, known, sends_body=is_read)
     return flask.Response(answer.body, status=answer.status, headers=answer.headers)
 
 

@@ -254,6 +254,13 @@ def test_signing_out_by_the_form_takes_its_token(office):
     assert visitor.ask("GET /session").status_code == 401
 
 
+@pytest.mark.parametrize("headers", ({"Origin": "https://evil.test"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {}))
+def test_another_site_does_not_make_a_browser_forget_its_session(office, headers):
+    """The cookie does not come with such a request; an answer that ends it would all the same."""
+    answer = office.house.client().post("/logout", headers=headers)
+    assert answer.status_code == (403 if headers else 303) and "Set-Cookie" not in answer.headers
+
+
 def test_a_first_sign_in_leads_to_the_form_for_another_password_and_then_on(office):
     office.person("newcomer", "auditor", must_change=True)
     client = office.house.client()
