@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from shapely.geometry.base import BaseGeometry
 
-from agreements.difference import amendment, difference
+from agreements.difference import amendment
 from agreements.difference_words import Line, sentences
 from agreements.history import Event
 from agreements.ledger import Entry
@@ -16,11 +16,12 @@ from agreements.quota import Measure, Quota
 from agreements.record import OnOverdue
 from agreements.tasks import Task
 from geoserver_app.clock import SHANGHAI
+from geoserver_app.layer_facts import layer_facts
 from geoserver_app.papers.blocks import Seal, Seals
 from geoserver_app.review.archive import Archive, end_day, ends_soon, is_within, term_of
 from geoserver_app.review.charts import DARK, HATCHED, Series, bars, columns, number
 from geoserver_app.review.figures import Counted, Figures, values
-from geoserver_app.review.granted import layer_facts, outlines_of
+from geoserver_app.review.granted import outlines_of
 from geoserver_app.review.ground import MOST_TOUCHED, Grid, HeatWords, draw, grid_over, places_of
 from geoserver_app.review.paper import Paper
 from geoserver_app.review.questions import QUESTIONS, Scope
@@ -230,9 +231,7 @@ def amendments(paper: Paper, versions: Sequence[Agreement], archive: Archive, sc
 def _changes(before: Agreement, after: Agreement, archive: Archive, language: str) -> tuple[Line, ...]:
     """What requests could see before and can after: not what the texts say."""
     above = [one for one in archive.register.snapshot().agreements.get(after.grantee, ()) if one.grantee != after.grantee]
-    found = difference(
-        *amendment(before, after, above), grantee=after.grantee, km2=geodesic_km2, layers=layer_facts(archive.catalogue.snapshot()),
-    )
+    found = amendment(before, after, above, km2=geodesic_km2, layers=layer_facts(archive.catalogue))
     return sentences(found, language)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from agreements.cells import LayerFacts
 from agreements.model import LATEST, Agreement, Grant
 from layers.catalogue import Catalogue
 from layers.errors import DivisionNotDefined
@@ -68,14 +67,3 @@ def outlines_of(catalogue: Catalogue, ground_seen: BaseGeometry) -> list[tuple[s
         if len(best) < len(outlines) <= MOST_OUTLINES:
             best = outlines
     return best
-
-
-def layer_facts(held: CatalogueSnapshot) -> tuple[LayerFacts, ...]:
-    """All that decisions depend on of every edition there is."""
-    return tuple(
-        LayerFacts(
-            name=layer.name, edition=edition.name, owner=layer.owner, product=layer.product.value, is_latest=position == 0,
-            classification=int(layer.classification), extent=edition.extent,
-        )
-        for layer in held.layers.values() for position, edition in enumerate(layer.editions)
-    )
