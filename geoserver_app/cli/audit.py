@@ -46,6 +46,7 @@ def seal(settings: Settings, until):
     exit code is 1.
     """
     from geoserver_app.audit.sealing import DayNotOver, seal_days
+    from geoserver_app.audit.sql import columns_of
     from geoserver_app.audit.verify import processors
     from geoserver_app.clock import now
 
@@ -60,6 +61,7 @@ def seal(settings: Settings, until):
         click.echo(f"{root.day}  {root.digest}  {counted(root.rows, 'row')} under {counted(len(root.agencies), 'agency root')}")
         for finding in root.findings:
             tell(finding, style="red")
+        columns_of(settings.decisions, root.day)                    # made now, so that nobody waits for them
     if not sealed:
         tell("nothing to seal: every day that is over is sealed")
     if any(root.findings for root in sealed):
