@@ -34,7 +34,7 @@ DOCUMENT = Text(media_types=("application/yaml", JSON))
 StateName = Literal["draft", "submitted", "approved", "signed", "active", "suspended", "expired", "terminated", "archived"]
 MoveName = Literal[
     "submit", "conformity-check", "request-changes", "approve", "refuse", "sign", "activate", "activate-emergency", "ratify", "expire", "terminate",
-    "archive", "withdraw",
+    "archive", "withdraw", "certify-destruction",
 ]
 Layer = Annotated[str, Field(max_length=200, examples=["dom@2011"])]
 
@@ -140,6 +140,7 @@ class MoveSent(Sent):
     action: MoveName
     comment: Annotated[str, Field(max_length=2000)] = ""
     signature: SignatureSent | None = None
+    of: Annotated[str, Field(max_length=200, description="Of `certify-destruction`: the contractor whose certificate it is; the agency's own unless given.")] = ""
 
 
 class SuspensionSent(Sent):
@@ -230,7 +231,7 @@ def get_schema(visit: Visit) -> Mapping:
     answer=Checked, largest=LARGE,
 )
 def check_document(visit: Visit, body: str) -> Checked:
-    return _checked(visit, _read(visit, body), body)
+    return _checked(visit, read_agreement(visit, body), body)
 
 
 @operation(
@@ -238,7 +239,7 @@ def check_document(visit: Visit, body: str) -> Checked:
     answer=Checked, status=201, largest=LARGE, refusals=(409,),
 )
 def draft_agreement(visit: Visit, body: str) -> Answer:
-    one = _read(visit, body)
+    one = read_agreement(visit, body)
     event = visit.services.register.add_draft(one, body, visit.actor)
     return Answer(content=_checked(visit, one, body), object_id=f"{one.agreement_id}/{one.version}", etag=event.document_hash)
 
@@ -251,7 +252,7 @@ def edit_draft(visit: Visit, agreement: str, version: str, body: str) -> Answer:
     held, _ = version_seen(visit, agreement, version)
     if visit.if_match is None:
         raise ApiFault("changed-meanwhile", 428)
-    one = _read(visit, body)
+    one = read_agreement(visit, body)
     if (one.agreement_id, one.version) != (held.agreement_id, held.version):
         raise MoveRefused("other-agreement", said=f"{one.agreement_id} version {one.version}", held=f"{held.agreement_id} version {held.version}")
     event = visit.services.register.replace_draft(one, body, visit.actor, replacing=visit.if_match.strip('"'))
@@ -264,7 +265,7 @@ def edit_draft(visit: Visit, agreement: str, version: str, body: str) -> Answer:
 )
 def move_version(visit: Visit, agreement: str, version: str, body: MoveSent) -> Moved:
     one, _ = version_seen(visit, agreement, version)
-    detail = body.signature.model_dump() if body.signature else None
+    detail = body.signature.model_dump() if body.signature else {"of": body.of} if body.action == Action.CERTIFY else None
     event = visit.services.register.move(one.agreement_id, one.version, body.action, visit.actor, comment=body.comment, detail=detail)
     return Moved(event=_event(event, visit), state=state_at(version_seen(visit, agreement, version)[0], visit.at).value)
 
@@ -355,7 +356,7 @@ def _event(event: Event, visit: Visit) -> EventTold:
 
 # What is read of what was sent
 
-def _read(visit: Visit, text: str) -> Agreement:
+def read_agreement(visit: Visit, text: str) -> Agreement:
     """Raises DocumentInvalid, InputFaulty for a party that is not registered."""
     one = read_document(text, "document", CatalogueGazetteer(visit.services.catalogue))
     known = {agency.agency_id for agency in visit.services.register.agencies()} | {BUREAU}

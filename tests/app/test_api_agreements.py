@@ -234,3 +234,46 @@ def test_the_bureau_s_own_number_may_hold_a_slash_and_chinese(office, manager):
 
 def test_the_schema_of_documents_is_given(office):
     assert office.visitor("member").ask("GET /agreement-schema").json["$schema"].startswith("https://json-schema.org/")
+
+
+# What changes
+
+def test_an_amendment_is_told_by_what_it_gives_and_takes_away(office):
+    house = office.house
+    house.raster("dom", np.full((3, 400, 400), 90, dtype=np.uint8), 379_000, 3_542_000, 10.0)
+    west, east = (clause_over(left) for left in (118.72, 118.74))
+    places = office.active(grants=[west])
+    office.drafted(agreement=places["agreement"], version=2, grants=[east | {"operations": ["GetMap", "GetTile"]}])
+    told = office.visitor("approver").ask(f"GET /agreements/{places['agreement']}/difference?lang=zh&shapes=true").json
+    assert (told["before"], told["after"], told["is_nothing"]) == (1, 2, False)
+    assert told["gained_km2"] > 0 and told["gained_km2"] == pytest.approx(told["lost_km2"], rel=0.2) and told["unchanged_km2"] > 0
+    assert {line["turn"] for line in told["lines"]} >= {"gained", "lost"} and any("\u4e00" <= c <= "\u9fff" for c in told["lines"][0]["sentence"])
+    (layer,) = told["layers"]
+    assert layer["layers"][0].startswith("dom") and "GetTile" in layer["operations"] and layer["sheets_touched"]
+    assert told["gained"]["type"] in ("Polygon", "MultiPolygon")
+    picture = office.visitor("approver").ask(f"GET /agreements/{places['agreement']}/difference?form=svg")
+    assert picture.content_type == "image/svg+xml" and picture.text.startswith("<svg") and "<script" not in picture.text
+    member = office.visitor("member")
+    assert member.ask(f"GET /agreements/{places['agreement']}/difference?after=2").status_code == 404, "an amendment that is being written"
+    assert member.ask(f"GET /agreements/{places['agreement']}/difference").json["before"] is None
+
+
+def clause_over(left: float) -> dict:
+    ring = [[left, 31.95], [left + 0.02, 31.95], [left + 0.02, 31.97], [left, 31.97], [left, 31.95]]
+    wide = [[118.725, 31.975], [118.75, 31.975], [118.75, 31.98], [118.725, 31.98], [118.725, 31.975]]
+    area = [{"geojson": {"type": "Polygon", "coordinates": [one]}} for one in (ring, wide)]
+    return {"clause": "3.1", "layers": ["dom"], "operations": ["GetMap"], "area": area}
+
+
+def test_a_document_is_compared_with_the_agreement_as_it_is_before_anything_is_registered(office):
+    places = office.active()
+    same = office.document(agreement=places["agreement"], version=2)
+    approver = office.visitor("approver")
+    told = approver.ask("POST /agreement-differences", json=same).json
+    assert (told["before"], told["after"], told["layers"]) == (1, 2, [])
+    more = same | {"grants": [*same["grants"], {"clause": "3.2", "layers": ["dem"], "operations": ["GetMap"], "area": {"geojson": SQUARE}}]}
+    told = approver.ask("POST /agreement-differences", json=more).json
+    assert [one["layers"] for one in told["layers"]] == [["dem"]] and told["gained_km2"] > 0
+    assert approver.ask(f"GET /agreements/{places['agreement']}").json["versions"] == [1]
+    fresh = approver.ask("POST /agreement-differences", json=office.document()).json
+    assert fresh["before"] is None and fresh["gained_km2"] > 0

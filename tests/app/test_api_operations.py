@@ -127,6 +127,8 @@ CASES = {
     "agreements.suspend":     Case("401 201 201 403 403 403 403", arrange=an_agreement, content=sends(reason="checked")),
     "agreements.resume":      Case("401 200 403 403 403 403 403", arrange=an_agreement, content=sends()),
     "agreements.text":        Case("401 200 200 200 200 200 404", arrange=active),
+    "agreements.difference":  Case("401 200 200 200 200 200 404", arrange=an_agreement),
+    "agreements.compare":     Case("401 422 422 422 422 403 403", content=sends(agreement="x")),
     "areas.compile":          Case("401 200 200 200 200 403 403", content=sends(area={"geojson": SQUARE})),
     "divisions.list":         Case("401 200 200 200 200 403 403"),
     "divisions.get":          Case("401 200 200 200 200 403 403", arrange=once(a_division)),
