@@ -4,6 +4,7 @@ import glob
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -65,7 +66,7 @@ def postgresql() -> Iterator[str]:
         _wait_for(url)
         yield url
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)                        # without waiting for whoever is still connected
         process.wait(20)
         shutil.rmtree(folder)
 
