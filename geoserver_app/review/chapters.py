@@ -39,7 +39,8 @@ MANY_REFUSALS = 10
 ESCALATED = 30
 """Days after which a late contribution is for the coordination group."""
 
-MOST_MATTERS = 25
+MOST_MATTERS = 8
+"""Of one chapter, on the agenda."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ def incidents(paper: Paper, events: Iterable[Event], acts: Counted, *, with_agre
     told_of = sorted((event for event in events if event.action in INCIDENTS), key=lambda event: event.number)
     if told_of:
         heads = ("number", "at", "event", "object", "comment") if with_agreement else ("number", "at", "event", "comment")
-        rows = [(event.number, event.at, event.action, *((event.subject,) if with_agreement else ()), event.comment) for event in told_of]
+        rows = [(event.number, event.at, event.action, *((event.agreement_id or event.subject,) if with_agreement else ()), event.comment) for event in told_of]
         paper.table(heads, rows)
     else:
         paper.say(paper.word("none-happened"))
@@ -305,15 +306,19 @@ def expiring_matters(paper: Paper, agreements: Iterable[Agreement], at: datetime
 
 
 def tasks(paper: Paper, open_tasks: Sequence[Task], at: datetime) -> list[Matter]:
-    """What waits to be done; what is late comes on the agenda, but for contributions, which are there already."""
+    """What waits to be done, but for deliveries, which have a chapter of their own; what is late comes on the agenda."""
     paper.chapter("tasks")
+    open_tasks = [one for one in open_tasks if one.kind != "contribution-due"]
     if not open_tasks:
         paper.say(paper.word("none-open"))
         return []
     rows = [(one.told(paper.language), one.due and (one.due - timedelta(microseconds=1)).astimezone(SHANGHAI).date(), one.is_overdue(at)) for one in open_tasks]
     paper.table(("task", "deadline", "is_late"), rows)
-    return [Matter(one.told(paper.language), "tasks") for one in open_tasks if one.is_overdue(at) and not one.kind.startswith("contribution")]
+    return [Matter(one.told(paper.language), "tasks") for one in open_tasks if one.is_overdue(at) and one.kind != "ratify"]
 
+
+PRESSING = ("emergency", "tasks", "basics", "contributions", "refusals")
+"""Chapters, in the order in which what they bring is taken up."""
 
 ROOM = ("\u3000" * 14 + "\n\n", "\u3000" * 6, "\u3000" * 6)
 """Cells to write in: columns are as wide as what stands in them."""
@@ -323,7 +328,13 @@ def agenda(paper: Paper, matters: Sequence[Matter]) -> None:
     """A page of its own, with room to write."""
     paper.new_page()
     paper.chapter("agenda")
-    listed = [Matter(paper.word("matter-last"), ""), *matters[:MOST_MATTERS], Matter(paper.word("matter-next"), "")]
+    listed = [Matter(paper.word("matter-last"), "")]
+    for chapter in PRESSING:
+        brought = [one for one in matters if one.chapter == chapter]
+        listed += brought[:MOST_MATTERS]
+        if (more := len(brought) - MOST_MATTERS) > 0:
+            listed.append(Matter(paper.word("matter-more", number=more, chapter=paper.word(chapter)), chapter))
+    listed.append(Matter(paper.word("matter-next"), ""))
     rows = [(position, one.text, paper.word(one.chapter) if one.chapter else "", *ROOM) for position, one in enumerate(listed, 1)]
     paper.table(("number", "matter", "basis", "decision", "responsible", "deadline"), rows)
 

@@ -236,7 +236,7 @@ def indicators_paper(archive: Archive, year: int, language: str = CHINESE) -> Do
     found = evaluate(archive, *days_of(year, archive.at))
     paper, names = Paper(language), names_of(archive, language)
     paper.chapter("how-counted")
-    paper.fields([("period", period_of(paper, found.scope)), ("made", archive.at), ("agreement", len(found.agreements))])
+    paper.fields([("period", period_of(paper, found.scope)), ("made", archive.at), ("agreement-count", len(found.agreements))])
     paper.say(paper.word("counted-note"))
     paper.say(paper.word("score-note"))
     paper.chapter("ranking")

@@ -149,7 +149,7 @@ class _GroupPack:
         paper, found = self.paper, self.found
         paper.chapter("how-counted")
         paper.fields([
-            ("period", period_of(paper, found.scope)), ("made", self.archive.at), ("agreement", len(self.held)), ("epoch", self.archive.register.epoch()),
+            ("period", period_of(paper, found.scope)), ("made", self.archive.at), ("agreement-count", len(self.held)), ("epoch", self.archive.register.epoch()),
         ])
         paper.say(paper.word("counted-note"))
         chapters.usage(paper, found, is_whole=False)

@@ -34,6 +34,7 @@ WORDS = MappingProxyType({
     "how-counted": ("取数说明", "How it was counted"),
     # fields
     "agreement": ("协议编号", "Agreement"),
+    "agreement-count": ("协议数", "Agreements"),
     "title": ("协议名称", "Title"),
     "parties": ("协议双方", "Parties"),
     "grantor": ("提供方", "Grantor"),
@@ -208,7 +209,7 @@ WORDS = MappingProxyType({
     "matter-emergency": ("应急授权 {agreement}：补办审批", "Emergency grant {agreement}: approve it afterwards"),
     "matter-last": ("上次会议决定的落实情况", "What became of the last decisions"),
     "matter-next": ("下次会议时间与需求", "Next meeting, and what is needed"),
-    "matter-task": ("待办：{task}", "Task: {task}"),
+    "matter-more": ("其余 {number} 项见“{chapter}”", "{number} more: see `{chapter}`"),
     "signed-by": ("与会人：", "Present:"),
     "signed-on": ("日期：", "Date:"),
     "seal": ("盖章", "Seal"),
@@ -262,6 +263,16 @@ MEASURES = MappingProxyType({
     "bytes": ("数据量（字节）", "bytes"), "km2": ("地面面积（平方公里）", "km2 of ground"),
 })
 
+EVENTS = MappingProxyType({
+    "suspend": ("暂停", "suspended"), "resume": ("恢复", "resumed"), "expire": ("到期", "expired"), "terminate": ("终止", "terminated"),
+    "activate-emergency": ("应急启用", "put in force in an emergency"), "ratify": ("追认", "ratified"),
+    "parent-changed": ("上级协议变动", "the agreement above changed"), "withdraw": ("撤回", "withdrawn"), "refuse": ("不予批准", "not approved"),
+    "revoke-key": ("停用密钥", "key revoked"), "contribution.received": ("收到回馈", "contribution received"),
+    "contribution.no-change": ("说明无变化", "no change stated"), "contribution.checked": ("回馈质检", "contribution checked"),
+    "contribution.happened": ("回馈事件", "event noted"), "contribution.notice": ("回馈通知", "notice given"), "admin.acted": ("管理操作", "act of the office"),
+})
+"""What is told of in the history of the register and in the audit."""
+
 SPANS = MappingProxyType({"day": ("每日", "a day"), "month": ("每月", "a month"), "term": ("有效期内", "in the term")})
 
 
@@ -276,7 +287,7 @@ def coded(value: str, table: MappingProxyType, language: str) -> str:
     return table[value][LANGUAGES.index(language)] if value in table else value
 
 
-TABLES = {"code": CODES, "effect": EFFECTS, "standing": STANDINGS, "state": STATES, "measure": MEASURES, "span": SPANS}
+TABLES = {"code": CODES, "effect": EFFECTS, "standing": STANDINGS, "state": STATES, "measure": MEASURES, "span": SPANS, "event": EVENTS}
 """By column: what its values are in words."""
 
 
@@ -292,7 +303,9 @@ def told(value: object, column: str, language: str) -> str:
         return value.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, date):
         return value.isoformat()
+    if column == "agreement" and value == "*":
+        return "合计" if language == "zh" else "all"
     if column in TABLES:
         words = coded(str(value), TABLES[column], language)
-        return f"{words} {value}" if column == "code" else words
+        return f"{words} {value}" if column == "code" and words.replace(" ", "-") != value else words
     return str(value)
