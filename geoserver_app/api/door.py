@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 import flask
 from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException
 
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, DocumentInvalid, KeyNotDefined, MoveRefused
 from geoserver_app.accounts import AccountInvalid, AccountsError, PersonNotDefined, Proof, SignedIn, SignInRefused, TokenNotDefined
@@ -17,6 +18,7 @@ from geoserver_app.api.operation import JSON, Answer, ApiOperation, Text, Visit
 from geoserver_app.api.reading import read_body, read_query
 from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.contributions import ContributionInvalid
+from geoserver_app.errors import UNAVAILABLE
 from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.routes import governed
@@ -199,7 +201,7 @@ def _record(operation: ApiOperation, signed_in: SignedIn | None, object_id: str 
     if fault is None:
         outcome = "done"
     else:
-        status = fault.status if isinstance(fault, ApiFault) else 429 if isinstance(fault, TooManyGuesses) else getattr(fault, "code", None) or 500
+        status = _status(fault)
         outcome = OUTCOMES.get(status, "invalid" if status < 500 else "failed")
     event = {
         "event": "admin.acted", "operation": operation.name, "agency": signed_in.person.agency if signed_in else None,
@@ -207,6 +209,19 @@ def _record(operation: ApiOperation, signed_in: SignedIn | None, object_id: str 
         "object": object_id, "outcome": outcome, "status": status,
     }
     services().log.write(event | ({"code": fault.slug} if isinstance(fault, ApiFault) else {}))
+
+
+def _status(fault: Exception) -> int:
+    match fault:
+        case ApiFault():
+            return fault.status
+        case TooManyGuesses():
+            return 429
+        case HTTPException():
+            return fault.code or 500
+        case _ if isinstance(fault, UNAVAILABLE):
+            return 503
+    return 500
 
 
 def _object(places: Mapping[str, str]) -> str | None:
