@@ -77,7 +77,7 @@ class Contribution:
     geometry: str = ""                       # point, line, polygon, table
     join_key: str = ""
     no_change_statement: bool = True         # whether "nothing has changed" is an answer
-    on_overdue: OnOverdue = OnOverdue.REMIND
+    on_overdue: OnOverdue = OnOverdue.ESCALATE
     free: bool = True
     note: str = ""
 

@@ -67,7 +67,7 @@ RICH = Agreement(
         principle="互利", delivery=("字典",), renewal=Renewal(mode=RenewalMode.AUTO, period="P3Y", notice_days=30),
         contributions=(Contribution(
             dataset="水闸", cadence="P1Y", first_due=date(2026, 11, 30), grace_days=10, channel=Channel.UPLOAD, format="GPKG", spec="GB", geometry="point",
-            join_key="ID", no_change_statement=False, on_overdue=OnOverdue.ESCALATE, free=False, note="另报",
+            join_key="ID", no_change_statement=False, on_overdue=OnOverdue.REDUCE_QUOTA, free=False, note="另报",
         ),),
         use=UseLimits(
             purposes=("planning",), unit_scope=UnitScope.NAMED, sub_units=("站",), third_party=True, internet=True, onward="无", derived="双方",
