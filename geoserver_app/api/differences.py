@@ -1,12 +1,10 @@
 """What a version of an agreement, or a document that is not registered yet, lets an agency see more and less than the version before it."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from shapely.geometry.base import BaseGeometry
 
-from agreements.difference import Difference, Ground, LayerDifference, amendment
+from agreements.difference import Ground, LayerDifference
 from agreements.difference_words import sentences
 from agreements.model import Agreement
 from geoserver_app.api.agreements import DOCUMENT, read_agreement, version_seen, versions_seen
@@ -14,10 +12,7 @@ from geoserver_app.api.areas import geojson
 from geoserver_app.api.operation import EVERYBODY, JSON, LARGE, STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Sent, Told
 from geoserver_app.area_picture import picture
-from geoserver_app.layer_facts import layer_facts
-from layers.crs import geodesic_km2
-from layers.errors import SheetNumberInvalid
-from layers.sheets import sheet_frame, sheets_touching
+from geoserver_app.comparing import compare
 
 Turn = Literal["gained", "lost", "changed"]
 
@@ -105,7 +100,7 @@ def compare_document(visit: Visit, body: str, query: Form) -> Answer:
 
 
 def _answer(visit: Visit, before: Agreement | None, after: Agreement, query: Form) -> Answer:
-    found = _difference(visit, before, after)
+    found = compare(visit.services.register, visit.services.catalogue, before, after)
     name = f"{after.agreement_id}/{after.version}"
     if query.form == "svg":
         return Answer(content=picture(found.gained, found.lost, found.unchanged, language=visit.language), media_type="image/svg+xml", object_id=name)
@@ -121,22 +116,6 @@ def _answer(visit: Visit, before: Agreement | None, after: Agreement, query: For
         gained=geojson(found.gained.geometry) if query.shapes else None, lost=geojson(found.lost.geometry) if query.shapes else None,
     )
     return Answer(content=told, object_id=name)
-
-
-def _difference(visit: Visit, before: Agreement | None, after: Agreement) -> Difference:
-    register = visit.services.register
-    above = [one for one in register.snapshot().agreements.get(after.grantee, ()) if one.grantee != after.grantee]
-    return amendment(
-        before, after, above, km2=geodesic_km2, layers=layer_facts(visit.services.catalogue), frame=sheet_frame, touching=_touching,
-    )
-
-
-def _touching(ground: BaseGeometry) -> Sequence[str]:
-    """None where there are too many to be of use, or the standard numbers none there."""
-    try:
-        return sheets_touching(ground, most=5_000)
-    except SheetNumberInvalid:
-        return ()
 
 
 def _layers(one: LayerDifference) -> LayersTold:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from agreements.difference import Turn
 from agreements.lifecycle import Action, Actor, Signature
 from agreements.register import SqlRegister
 from geoserver_app.cli.acting import acting, as_option, stdin_option
 from geoserver_app.cli.agreements import agreement, warn_of
-from geoserver_app.cli.base import FAILED, counted, json_option, noted, opened, table, tell
+from geoserver_app.cli.base import FAILED, InputInvalid, counted, json_option, noted, opened, table, tell
 from geoserver_app.settings import Settings
 
 which = click.argument("agreement_id")
@@ -187,6 +188,43 @@ def agreement_history(settings: Settings, agreement_id, as_json):
         for one in register.history(agreement_id)
     ]
     table(["event", "at", "version", "action", "by", "state", "comment", "detail"], rows, as_json)
+
+
+@agreement.command("diff")
+@which
+@click.option("--from", "before", type=click.IntRange(1), help="Version; the one before unless given.")
+@click.option("--to", "after", type=click.IntRange(1), help="Version; the newest unless given.")
+@click.option("--document", "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A document that is not registered, instead of --to.")
+@click.option("--language", type=click.Choice(["zh", "en"]), default="en", show_default=True)
+@json_option
+@click.pass_obj
+def agreement_diff(settings: Settings, agreement_id, before, after, path, language, as_json):
+    """What a version, or a document, lets the agency see more (+) and less (-) than the version before it: not what the texts say."""
+    from agreements.difference_words import sentences
+    from geoserver_app.comparing import compare
+
+    catalogue, register = opened(settings)
+    versions = [one for one in register.list() if one.agreement_id == agreement_id]
+    new = _read(catalogue, path)[0] if path else register.case(agreement_id, after).agreement
+    if new.agreement_id != agreement_id:
+        raise InputInvalid(f"`{path.name}` is of agreement `{new.agreement_id}`, not of `{agreement_id}`")
+    earlier = [one for one in versions if one.version < new.version] or ([] if path is None else versions)
+    old = register.case(agreement_id, before).agreement if before else next(reversed(earlier), None)
+    found = compare(register, catalogue, old, new)
+    lines = sentences(found, language)
+    if as_json:
+        told = {
+            "agreement": agreement_id, "from": old and old.version, "to": new.version, "gained_km2": found.gained.km2, "lost_km2": found.lost.km2,
+            "unchanged_km2": found.unchanged.km2, "lines": [{"turn": line.turn.value, "sentence": line.text} for line in lines],
+        }
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    for line in lines:
+        click.echo(f"{SIGNS[line.turn]} {line.text}")
+    tell(f"ground: {found.gained.km2:.3f} km2 gained, {found.lost.km2:.3f} km2 lost, {found.unchanged.km2:.3f} km2 as before")
+
+
+SIGNS = {Turn.GAINED: "+", Turn.LOST: "-", Turn.CHANGED: "~"}
 
 
 @agreement.command("verify-history")

@@ -117,6 +117,22 @@ def test_a_draft_can_be_edited_and_sent_back(bureau):
     assert "now draft" in bureau.did("anna", "request-changes", "AG-1", "--reason", "clause 3")
 
 
+def test_an_amendment_is_told_by_what_it_gives_and_takes(bureau):
+    half = {"type": "Polygon", "coordinates": [[[118.70, 32.00], [118.75, 32.00], [118.75, 32.10], [118.70, 32.10], [118.70, 32.00]]]}
+    bureau.puts_in_force(bureau.document("water"))
+    clause = {"clause": "3.1", "layers": ["dem"], "operations": ["GetMap", "GetTile"], "area": {"geojson": half}, "scale": {"finest": 5000}}
+    path = bureau.document("amended", version=2, grants=[clause])
+    before = json.loads(bureau.done("agreement", "diff", "AG-1", "--document", path, "--json"))
+    assert (before["from"], before["to"], before["gained_km2"]) == (1, 2, 0)
+    assert any(line["turn"] == "gained" and "GetTile" in line["sentence"] for line in before["lines"])
+    assert before["lost_km2"] == pytest.approx(52.5, rel=0.02)                                   # the other half of the square
+    bureau.did("dora", "draft", path)
+    assert json.loads(bureau.done("agreement", "diff", "AG-1", "--json")) == before
+    told = bureau.types("agreement", "diff", "AG-1")
+    assert {line[0] for line in told.stdout.splitlines()} == {"+", "-"} and "km2 lost" in told.stderr
+    assert bureau.types("agreement", "diff", "AG-2", "--document", path).exit_code == 3
+
+
 def test_an_emergency_is_put_in_force_by_one_and_ratified_by_another(bureau):
     end = (now() + timedelta(hours=20)).strftime("%Y-%m-%dT%H:%M")
     bureau.did("otis", "draft", bureau.document("water", emergency=True, term={"from": "2020-01-01", "until": end}))
