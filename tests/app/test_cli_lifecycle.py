@@ -163,6 +163,16 @@ def test_an_edit_by_hand_is_told_and_everything_else_ends_with_a_sentence(bureau
     assert refused.exit_code == 1 and "see `geoshare agreement verify-history`" in refused.output
 
 
+def test_what_passes_on_is_registered_after_what_it_stands_under_whatever_the_files_are_called(bureau):
+    bureau.done("agency", "add", "contractor", "--name-zh", "承包单位", "--name-en", "Contractor")
+    child = bureau.document("a-child", agreement="AG-1-A", parent="AG-1", parties={"grantor": "water", "grantee": "contractor"})
+    parent = bureau.document("b-parent", use={"third_party": True})
+    refused = bureau.types("agreement", "register", child)
+    assert refused.exit_code == 3 and "the agreement above, `AG-1`, is not in force" in refused.output
+    told = bureau.done("agreement", "register", child, parent).splitlines()
+    assert [line.split()[0] for line in told] == ["AG-1", "AG-1-A"]
+
+
 # The round
 
 def test_a_round_notes_what_expired_drafts_renewals_and_finds_nothing_left_to_do(bureau):
