@@ -334,7 +334,7 @@ class ContributionBook:
 
     def _note(self, connection: sa.Connection, happening: Happening, actor: str) -> None:
         values = {"agreement_id": happening.agreement_id, "dataset": happening.dataset, "day": happening.day, "note": happening.note}
-        if connection.execute(_insert(connection, happenings_table).values(values).on_conflict_do_nothing()).rowcount:
+        if _is_new(connection, happenings_table, values):
             self._record("contribution.happened", happening.agreement_id, actor, dataset=happening.dataset, day=happening.day)
 
     def _give(self, connection: sa.Connection, notice: GivenNotice) -> bool:
@@ -344,7 +344,7 @@ class ContributionBook:
             "findings": notice.findings, "coordination_group": notice.group, "proposal": notice.proposal.value if notice.proposal else "",
             "contacts": [[one.name, one.duty, one.phone, one.email] for one in notice.contacts], "is_overtaken": notice.is_overtaken, "taken": None,
         }
-        if not connection.execute(_insert(connection, notices_table).values(values).on_conflict_do_nothing()).rowcount:
+        if not _is_new(connection, notices_table, values):
             return False
         self._record(
             "contribution.notice", notice.agreement_id, "", dataset=notice.dataset, due=notice.due, stage=notice.stage,
@@ -490,8 +490,11 @@ def file_facts(path: Path) -> dict:
 
 # Rows
 
-def _insert(connection: sa.Connection, table: sa.Table):
-    return (postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert)(table)
+def _is_new(connection: sa.Connection, table: sa.Table, values: dict) -> bool:
+    """Inserts a row unless there is one of its name, also one that somebody else is just inserting; whether it did. (What came back tells it: not
+    every driver counts rows.)"""
+    insert = (postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert)(table)
+    return connection.execute(insert.values(values).on_conflict_do_nothing().returning(table.c.agreement_id)).first() is not None
 
 
 def _is(notice: GivenNotice) -> sa.ColumnElement[bool]:

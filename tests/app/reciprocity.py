@@ -51,8 +51,8 @@ class Office:
         return one
 
 
-def open_office(folder) -> Office:
-    settings = Settings.at(folder / "var")
+def open_office(folder, **settings) -> Office:
+    settings = Settings.at(folder / "var", **settings)
     migrate(settings)
     office = Office(settings, connect(settings.database_url))
     for name in ("water", "transport"):

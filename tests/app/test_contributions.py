@@ -3,13 +3,14 @@
 import json
 import multiprocessing
 import threading
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from agreements.errors import AgreementNotDefined, RegisterUnavailable
 from agreements.ledger import Audience, Check, Standing
 from agreements.record import OnOverdue
+from geoserver_app.clock import SHANGHAI
 from geoserver_app.contributions import ContributionInvalid, contribution_tasks, file_facts
 from geoserver_app.database import connect
 from geoserver_app.decision_log import HEADER, DecisionLog, DecisionLogUnavailable
@@ -203,6 +204,30 @@ def test_two_processes_that_give_notices_at_once_give_each_of_them_once(office):
         one.join(30)
     assert len(given) == len(set(given)) > 4
     assert len([e for e in events(office) if e["event"] == "contribution.notice"]) == len(office.book().notices())
+
+
+def test_a_database_server_gives_each_notice_once_as_well(tmp_path, postgresql_url):
+    """Its register goes by its own clock, so that what is owed begins today."""
+    office, given, ready = open_office(tmp_path, database_url=postgresql_url), [], threading.Barrier(4)
+    office.now = datetime.now(SHANGHAI) + timedelta(days=200)
+
+    def give():
+        book = office.book()
+        ready.wait(60)
+        given.extend(notice.as_json()["id"] for notice in book.give_notices())
+
+    threads = [threading.Thread(target=give) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    assert len(given) == len(set(given)) > 4
+    book = office.book()
+    waiting = book.notices(untaken=True)
+    assert len(book.take(waiting)) == len(waiting) and book.take(waiting) == () == book.notices(untaken=True)
+    entered = book.receive("AG-T", "roads", by="transport", features=7)
+    assert book.check(entered.delivery_id, Check.PASSED).checked == office.now and book.delivery(entered.delivery_id).received == office.now
+    office.database.dispose()
 
 
 def test_notices_are_taken_once_by_however_many_mailers(office):
