@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from shapely.geometry.base import BaseGeometry
 
-from agreements.model import Agreement, Decision, Operation, OverlayRequest, Piece, Reason, State
+from agreements.model import Agreement, Decision, Effect, Operation, OverlayRequest, Piece, Reason, State
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.metering.book import Account, Bill, Seen, Spent
 from geoserver_app.metering.footprints import GroundArea, footprint_of_point, footprint_of_view
@@ -100,13 +100,24 @@ def opaque_part(picture: Image.Image) -> np.ndarray | None:
     return None if alpha.all() else alpha > 0
 
 
-def touches(booking: Booking, view: View | None, point: tuple[float, float] | None = None) -> bool:
-    """Whether a picture of `view`, or what is told of a point (CRS84), has anything to do with what is booked."""
-    if booking.area is None:
+def touches(area: ServedArea | None, view: View | None, point: tuple[float, float] | None = None) -> bool:
+    """Whether a picture of `view`, or what is told of a point (CRS84), has anything to do with an area."""
+    if area is None:
         return True
     if point is not None:
-        return booking.area.has_point(*point)
-    return view is not None and booking.area.mask(replace(view, width=1, height=1)) is not False
+        return area.has_point(*point)
+    return view is not None and area.mask(replace(view, width=1, height=1)) is not False
+
+
+def nothing_of(decision: Decision) -> Decision:
+    """A decision that grants ground elsewhere, as the denial that it is for what was asked."""
+    reasons = tuple(reason for reason in decision.reasons if reason.code != "granted")
+    return replace(decision, effect=Effect.DENY, area=None, pieces=(), reasons=reasons)
+
+
+def is_spent(decision: Decision) -> bool:
+    """Whether an agreement would have counted but for its quota, or for that of the one above it."""
+    return any(reason.code in (OVER_QUOTA, PASSES_ON) for reason in decision.reasons)
 
 
 def bills(
@@ -122,7 +133,7 @@ def bills(
     for permit, tally in zip(permits, tallies, strict=True):
         layer = {}
         for booking in permit.bookings if tally is not None else ():
-            if not touches(booking, tally.view, tally.point):
+            if not touches(booking.area, tally.view, tally.point):
                 continue
             name, is_first = booking.account.agreement_id, booking.account.agreement_id not in found
             amounts = (0, tally.pixels(booking.area), tally.features, content if is_first else 0)
@@ -192,9 +203,10 @@ class Turn:
     def __init__(self, meter: Meter | None):
         self._meter = meter
         self.exhausted: frozenset[str] = frozenset()
-        self.headers: Headers = []
+        self.headers: Headers = []          # what remains, of agreements that let nothing out too: it says why a part is missing
         self.admitted: set[str] = set()
         self._spent: list[Spent] = []
+        self._of_the_spent: Headers = []
         self._chains: dict[str, set[str]] = {}
 
     def note(self, decisions: Iterable[Decision]) -> None:
@@ -237,10 +249,14 @@ class Turn:
             return True
         if self._meter is None:
             raise MeteringUnavailable("there is nothing to count quotas with")
-        spent, self.headers = self._meter.charge(bills, at.timestamp())
+        spent, headers = self._meter.charge(bills, at.timestamp())
+        self.headers = [*self._of_the_spent, *headers]
+        if not spent:
+            return True
+        self._of_the_spent = self.headers
         self._spent += spent
         self.exhausted |= {one.account.agreement_id for one in spent}
-        return not spent
+        return False
 
     # -- what is told where a quota does not hold
 
@@ -264,7 +280,7 @@ class Turn:
         return tuple(self._in_words(reason) for reason in reasons)
 
     def _in_words(self, reason: Reason) -> Reason:
-        if reason.code == "parent-not-granting" and self._chains.get(reason.agreement_id, set()) & self.exhausted:
+        if reason.code == PASSES_ON and self._chains.get(reason.agreement_id, set()) & self.exhausted:
             return replace(reason, code=OVER_QUOTA, detail={"case": "above"})
         mine = [one for one in self._spent if one.account.agreement_id == reason.agreement_id]
         if reason.code != OVER_QUOTA or not mine:
@@ -272,7 +288,7 @@ class Turn:
         return replace(reason, detail=_detail(max(mine, key=lambda one: float("inf") if one.opens is None else one.opens)))
 
 
-OVER_QUOTA = "over-quota"
+OVER_QUOTA, PASSES_ON = "over-quota", "parent-not-granting"
 SECONDS_A_DAY = 86_400
 
 

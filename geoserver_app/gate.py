@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from agreements.decision import decide, union_of
+from agreements.decision import NO_AGREEMENT, decide, union_of
 from agreements.errors import RegisterUnavailable
 from agreements.model import (
     GRANTABLE,
@@ -291,7 +291,7 @@ class Gate:
         turn = Turn(self.meter)
         while True:
             standing, at = self.standing(), self.clock()
-            rulings = [self.decide(standing, caller, one, at, turn.exhausted) for one in asked]
+            rulings = [self._left(one, self.decide(standing, caller, one, at, turn.exhausted), turn) for one in asked]
             denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
             if denials:
                 raise refusal(denials, self.log.write(_event(standing, caller, asked, rulings), at.timestamp()), turn, at)
@@ -309,6 +309,14 @@ class Gate:
                 continue
             self.log.write(_event(standing, caller, asked, rulings, charged), at.timestamp())
             return Served(drawn, turn.headers)
+
+    def _left(self, asked: Asked, ruling: Ruling, turn: Turn) -> Ruling:
+        """The ruling, or a denial where the agreements that are not exhausted grant nothing of the place that is asked: not a picture of nothing."""
+        if not turn.exhausted or ruling.is_denied or not asked.is_counted or not charging.is_spent(ruling.decision):
+            return ruling
+        if charging.touches(self._areas.served(ruling.decision.area), asked.view, asked.point):
+            return ruling
+        return replace(ruling, decision=charging.nothing_of(ruling.decision))
 
     def reserve(self, caller: Caller, asked: Asked, ground: BaseGeometry) -> Reserved:
         """A download of `ground` (CRS84), counted on the exports of every agreement that lets any of it out, and recorded.
@@ -512,9 +520,7 @@ class _Areas:
         return value
 
 
-UNKNOWN = Decision(
-    effect=Effect.DENY, area=None, pieces=(), reasons=(Reason(agreement_id=None, version=None, clause=None, code="no-agreement"),),
-)
+UNKNOWN = Decision(effect=Effect.DENY, area=None, pieces=(), reasons=(NO_AGREEMENT,))
 """For a layer that does not exist: what an agency without any agreement on an existing one is told."""
 
 
@@ -572,7 +578,7 @@ def _least(asked: Sequence[Asked], permits: Sequence[Permit]) -> list[Bill]:
         least = SOME_FEATURES if one.operation is Operation.GET_FEATURE_INFO else SOME_PICTURE
         for booking in permit.bookings:
             account = booking.account
-            if account.agreement_id not in bills and charging.touches(booking, one.view, one.point):
+            if account.agreement_id not in bills and charging.touches(booking.area, one.view, one.point):
                 bills[account.agreement_id] = Bill(account, ONE_REQUEST, at_least=least, token=True)
     return list(bills.values())
 
@@ -602,11 +608,16 @@ def asker_event(caller: Caller) -> dict:
 
 
 def layer_event(asked: Asked, ruling: Ruling) -> dict:
-    """One layer of a decision: all that it takes to decide again years later, and what was decided. Nothing is written of what has no value."""
-    edition, decision, request = ruling.edition, ruling.decision, ruling.request
+    """One layer of a decision: all that it takes to decide again years later, and what was decided. Nothing is written of what has no value.
+
+    An agency may have its own rows: of a layer that no agreement names to it they hold what they hold of one that does not exist.
+    """
+    edition, decision, request, style = ruling.edition, ruling.decision, ruling.request, ruling.style
+    if all(reason.code == NO_AGREEMENT.code for reason in decision.reasons):
+        edition, request, style = None, None, None
     event = {
         "layer": asked.layer.layer, "edition": edition.name if edition else asked.layer.edition, "generation": edition and edition.generation,
-        "operation": str(asked.operation), "style": ruling.style, "format": asked.format,
+        "operation": str(asked.operation), "style": style, "format": asked.format,
     }
     if request is not None:
         event |= {

@@ -17,7 +17,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
-from geoserver_app.charging import ONE_REQUEST, SOME_PICTURE, Tally, Turn, opaque_part
+from geoserver_app.charging import ONE_REQUEST, SOME_PICTURE, Tally, Turn, is_spent, nothing_of, opaque_part
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
 from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event, layer_event, refusal
 from geoserver_app.identity import (
@@ -33,6 +33,7 @@ from geoserver_app.identity import (
 from geoserver_app.metering.book import Bill
 from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.ledger import MeteringUnavailable
+from geoserver_app.metering.terms import NOTHING
 from layers.crs import ground_resolution
 from layers.model import Edition
 from tiles.area import TileClass
@@ -151,6 +152,10 @@ class TileServer:
                     continue
                 body = self._body(rule, tile, True)
             if body is _blank_tile(tile.media_type):
+                if turn.exhausted and is_spent(rule.decision):
+                    if not render:
+                        return None
+                    raise self._left_without(standing, caller, tile, now, turn)
                 self._record(rule, caller, tile, now)
                 return _answer(body, tile.media_type, if_none_match)
             is_sent = sends_body and not _matches(body, if_none_match)
@@ -159,16 +164,22 @@ class TileServer:
                 self._record(rule, caller, tile, now, _charged(bills))
                 return _answer(body, tile.media_type, if_none_match, turn.headers)
 
+    def _left_without(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, turn: Turn) -> Refused:
+        """Of a tile of which the agreements that are not exhausted grant nothing: recorded as the denial that it is."""
+        rule = self._compile(standing, caller, tile, now, turn.exhausted, nothing_of)
+        return refusal([(tile.layer, rule.decision)], self._record(rule, caller, tile, now), turn, now)
+
     def _bill(self, rule: TileRule, tile: GetTile, body: _Body, booking: Booking, turn: Turn, is_sent: bool) -> Bill:
         account = booking.account
         is_new = account.agreement_id not in turn.admitted
+        least = SOME_PICTURE if is_new else NOTHING
         if not is_sent:
-            return Bill(account, (int(is_new), 0, 0, 0), SOME_PICTURE, is_new)
+            return Bill(account, (int(is_new), 0, 0, 0), least, is_new)
         seen = ()
         if account.terms.ground:
             place = (tile.tms.id, tile.z, tile.row, tile.col)
             seen = (self.gate.grounds.seen(booking, rule.edition, place, rule.resolution, lambda: tile.view),)
-        return Bill(account, (int(is_new), self._pixels(rule, tile, body, booking), 0, len(body.data)), SOME_PICTURE, is_new, seen)
+        return Bill(account, (int(is_new), self._pixels(rule, tile, body, booking), 0, len(body.data)), least, is_new, seen)
 
     def _pixels(self, rule: TileRule, tile: GetTile, body: _Body, booking: Booking) -> int:
         """Pixels of the tile that show something of what is booked; remembered, since it takes decoding."""
@@ -195,11 +206,15 @@ class TileServer:
             standing.tile_rules[key] = rule
         return rule
 
-    def _compile(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, exhausted: frozenset[str]) -> TileRule:
+    def _compile(
+        self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, exhausted: frozenset[str], seen_as: Callable[[Decision], Decision] | None = None,
+    ) -> TileRule:
         asked = Asked(
             layer=tile.layer, operation=Operation.GET_TILE, view=tile.view, style=tile.style, format=tile.media_type, crs=tile.tms.crs,
         )
         ruling = self.gate.decide(standing, caller, asked, now, exhausted)
+        if seen_as is not None:
+            ruling = replace(ruling, decision=seen_as(ruling.decision))
         edition, decision = ruling.edition, ruling.decision
         permit = None if ruling.is_denied else self.gate.permit(caller, ruling)
         event = {

@@ -1,9 +1,9 @@
 """Which cells of the ground a picture shows.
 
 A picture counts as the squares nearest to it: its edges are rounded to edges of squares, but never to nothing, so that a strip between two
-rows of centres counts as a row, and a picture within one cell as that cell. Squares are cells of 5 m, or as many of them as come nearest
-below four pixels: what is not told finer need not be counted finer. Of a picture on the edge of what is granted those squares count whose centre lies
-inside; where it shows something of the area but no centre, one cell does.
+rows of centres counts as a row, and a picture within one cell as that cell. Squares are cells of 5 m, or as many of them as come nearest to a
+pixel: what is not told finer need not be counted finer. Of a picture on the edge of what is granted those squares count whose centre lies inside;
+where it shows something of the area but no centre, one cell does.
 """
 
 import math
@@ -101,8 +101,9 @@ class _Placed:
 
 
 def _unit(view: View) -> int:
-    cells = 4 * ground_resolution(view) / CELL
-    return 1 if cells < 2 else min(1 << int(math.log2(cells)), LARGEST_SQUARE)
+    """Cells along a square: the power of 2 that comes nearest to a pixel."""
+    cells = ground_resolution(view) / CELL
+    return 1 if cells < 1 else min(1 << round(math.log2(cells)), LARGEST_SQUARE)
 
 
 def _nearest(low: float, high: float, unit: int, most: int) -> tuple[int, int]:

@@ -24,7 +24,8 @@ from geoserver_app.metering.windows import Windows, windows_at
 
 
 class Charged(NamedTuple):
-    """`spent` is empty where everything was counted, else nothing was. `headers` tell the caller what remains of his own agreements."""
+    """`spent` is empty where everything was counted, else nothing was. `headers` tell the caller what remains of his own agreements: of all that
+    were counted on, else of those that are spent."""
 
     spent: Sequence[Spent]
     headers: Headers
@@ -167,7 +168,8 @@ def _settle(books: Sequence[tuple[Book, Bill]], now: float, windows: Windows) ->
         spent += against
         done.append((book, bill, counts, steps))
     if spent:
-        done = [(book, bill, book.read(windows), steps) for book, bill, _, steps in done]
+        names = {one.account.agreement_id for one in spent}
+        done = [(book, bill, book.read(windows), steps) for book, bill, _, steps in done if bill.account.agreement_id in names]
     else:
         for book, bill, counts, steps in done:
             book.settle(counts, bill.account.terms, steps, windows)
