@@ -126,6 +126,17 @@ def test_head_is_decided_like_get_and_sends_no_body(county, name):
         assert (head.status_code, head.data) == (got.status_code, b"")
 
 
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if not any(word in name for word in DESCRIBING)])
+def test_the_record_of_an_unshared_layer_holds_what_that_of_an_unknown_one_holds(county, name):
+    """An agency may have its own rows of the record."""
+    lines = []
+    for layer in ("secret-dom", "absent-dom"):
+        before = len(records(county))
+        county.get(OPERATIONS[name].format(layer=layer), "nobody")
+        lines.append([{k: v for k, v in event.items() if k not in ("id", "at", "seal")} for event in records(county)[before:]])
+    assert json.dumps(lines[0]).replace("secret-dom", "absent-dom") == json.dumps(lines[1])
+
+
 @pytest.mark.parametrize("override", ("X-HTTP-Method-Override", "X-Forwarded-Host", "X-Original-URL", "X-Rewrite-URL"))
 def test_headers_that_rewrite_requests_change_nothing(county, override):
     answer = county.get(OPERATIONS["WMS GetMap"].format(layer="secret-dom"), "nobody", **{override: "evil.test"})
