@@ -47,6 +47,7 @@ class Action(StrEnum):
     ARCHIVE = "archive"
     WITHDRAW = "withdraw"
     CERTIFY = "certify-destruction"          # a certificate of destruction came in
+    KEEP_BOUNDARY = "boundary-kept"          # a division was bounded anew, and the old boundary stays: `KEPT` says which
     IMPORT = "import"                        # in force already when it came here
     PARENT_CHANGED = "parent-changed"        # a note: the agreement above it was amended, suspended, resumed or ended
 
@@ -114,10 +115,15 @@ MOVES: dict[Action, Move] = {move.action: move for move in (
     _move(Action.TERMINATE, [State.ACTIVE, State.SUSPENDED], State.TERMINATED, [Role.ADMINISTRATOR], needs_comment=True),
     _move(Action.ARCHIVE, [State.EXPIRED, State.TERMINATED], State.ARCHIVED, OFFICE),
     _move(Action.CERTIFY, COUNTING, None, OFFICE, needs_comment=True),
+    _move(Action.KEEP_BOUNDARY, [State.ACTIVE, State.SUSPENDED], None, [Role.ADMINISTRATOR], needs_comment=True),
     _move(Action.WITHDRAW, IN_PREPARATION, State.ARCHIVED, OFFICE, needs_comment=True),
     _move(Action.AMEND, COUNTING, None, (*OFFICE, Role.SYSTEM)),              # the clock drafts renewals; people submit them
 )}
 """Every move of a version that is registered. `draft` begins an agreement, by one of OFFICE; `amend` begins its next version."""
+
+
+KEPT = ("division", "vintage", "instead_of")
+"""In the detail of `boundary-kept`: code, the vintage that is kept, and the one it is kept instead of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +213,8 @@ def check_move(case: Case, action: Action, actor: Actor, comment: str = "", deta
         refusal = MoveRefused("comment-missing", action=action)
     if refusal is None and action is Action.SIGN:
         refusal = _signature_refusal(case, actor, detail or {})
+    if refusal is None and action is Action.KEEP_BOUNDARY and not all(isinstance((detail or {}).get(name), str) for name in KEPT):
+        refusal = MoveRefused("boundary-not-named")
     if refusal is not None:
         raise refusal
     if action is Action.SIGN and len({*signatures(case.history), detail["party"]}) < 2:

@@ -83,6 +83,10 @@ REFUSALS: dict[str, dict[str, str]] = {
         ENGLISH: "somebody else has changed the draft meanwhile: look at it again, then make your change to it",
         CHINESE: "草案已被他人修改：请重新查看后再修改",
     },
+    "boundary-not-named": {
+        ENGLISH: "whose boundary is kept is not said: give `division`, `vintage` and the vintage it is kept `instead_of`",
+        CHINESE: "未说明维持哪条界线：请给出 `division`、`vintage` 及被替代的 `instead_of`",
+    },
     "not-a-draft": {
         ENGLISH: "version {version} is {state}, and only a draft can be edited: ask for changes, or draft an amendment",
         CHINESE: "第 {version} 版状态为 {state}，只有草案可以修改：请退回修改或起草修订版本",

@@ -10,6 +10,7 @@ from agreements.model import Agreement
 from agreements.register import AgreementRegister
 from agreements.tasks import Desk, Task, in_order, open_tasks
 from agreements.workdays import WorkCalendar, read_calendar
+from geoserver_app.boundaries import boundary_tasks
 from geoserver_app.contributions import ContributionBook, contribution_tasks
 from layers.catalogue import Catalogue
 from layers.model import CatalogueSnapshot, LayerName
@@ -66,6 +67,10 @@ def of_contributions(office: Office, at: datetime) -> Iterable[Task]:
         yield from contribution_tasks(entries, at)
 
 
+def of_boundaries(office: Office, at: datetime) -> Iterable[Task]:
+    return boundary_tasks(office.catalogue, office.register, at)
+
+
 Source = Callable[[Office, datetime], Iterable[Task]]
 
-SOURCES: tuple[Source, ...] = (of_agreements, of_contributions)
+SOURCES: tuple[Source, ...] = (of_agreements, of_contributions, of_boundaries)

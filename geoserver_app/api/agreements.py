@@ -25,7 +25,7 @@ from geoserver_app.registering import CatalogueGazetteer, missing_layers
 from layers.model import CatalogueSnapshot, LayerName
 
 OFFICE = frozenset({Role.ADMINISTRATOR, Role.DATA_MANAGER})
-DONE_BY_MOVES = frozenset(MOVES) - {Action.EDIT, Action.AMEND, Action.SUSPEND, Action.RESUME}
+DONE_BY_MOVES = frozenset(MOVES) - {Action.EDIT, Action.AMEND, Action.SUSPEND, Action.RESUME, Action.KEEP_BOUNDARY}
 """What else is done to a version has an operation of its own."""
 
 MOVERS = frozenset().union(*(MOVES[action].roles for action in DONE_BY_MOVES)) & PEOPLES_ROLES

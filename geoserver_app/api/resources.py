@@ -1,8 +1,22 @@
 """All operations of the API: importing a resource declares its own. The order is that of the OpenAPI document."""
 
-from geoserver_app.api import agencies, agreements, areas, audit, contributions, differences, explanations, keys, papers, people, session, tasks
+from geoserver_app.api import (
+    agencies,
+    agreements,
+    areas,
+    audit,
+    boundaries,
+    contributions,
+    differences,
+    explanations,
+    keys,
+    papers,
+    people,
+    session,
+    tasks,
+)
 from geoserver_app.api.operation import OPERATIONS
 
-RESOURCES = (session, people, agencies, keys, agreements, differences, areas, explanations, audit, contributions, tasks, papers)
+RESOURCES = (session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, tasks, papers)
 
 __all__ = ["OPERATIONS", "RESOURCES"]

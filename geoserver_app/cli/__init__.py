@@ -9,6 +9,7 @@ from geoserver_app.cli.agencies import agency, key
 from geoserver_app.cli.agreements import agreement
 from geoserver_app.cli.audit import audit
 from geoserver_app.cli.base import Group
+from geoserver_app.cli.boundaries import division_changes  # noqa: F401  (its commands add themselves to `division`)
 from geoserver_app.cli.contributions import contribution, notices
 from geoserver_app.cli.documents import agreement_text  # noqa: F401  (its commands add themselves to `agreement`)
 from geoserver_app.cli.explaining import explain

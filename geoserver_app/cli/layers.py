@@ -140,9 +140,10 @@ def division_import(settings: Settings, vintage, code_field, name_field, crs, pa
 
 
 @division.command("list")
+@click.option("--vintage", help="Only those of one vintage; without it, each at its latest.")
 @json_option
 @click.pass_obj
-def division_list(settings: Settings, as_json):
-    """Every division at its latest vintage."""
+def division_list(settings: Settings, vintage, as_json):
+    """Every division at its latest vintage, or those of one vintage."""
     catalogue, _ = opened(settings)
-    table(["code", "name", "level", "vintage"], [list(each) for each in catalogue.divisions()], as_json)
+    table(["code", "name", "level", "vintage"], [list(each) for each in catalogue.divisions(vintage)], as_json)

@@ -14,6 +14,7 @@ from agreements.history import Event
 from agreements.lifecycle import (
     COUNTING,
     IN_PREPARATION,
+    KEPT,
     MOVES,
     OPERATOR,
     SYSTEM,
@@ -122,6 +123,7 @@ TABLE = {
     **{(state, Action.RESUME): {Role.ADMINISTRATOR, Role.OPERATOR} for state in COUNTING},
     **{(state, Action.AMEND): OFFICE | {Role.SYSTEM} for state in COUNTING},
     **{(state, Action.CERTIFY): OFFICE for state in COUNTING},
+    **{(state, Action.KEEP_BOUNDARY): {Role.ADMINISTRATOR} for state in (State.ACTIVE, State.SUSPENDED)},
 }
 """Who may do what from where, of an agreement that is no emergency: all the rest is refused."""
 
@@ -172,8 +174,9 @@ def test_what_takes_away_or_sends_back_needs_a_reason(action):
     state = next(iter(MOVES[action].sources & {State.DRAFT, State.SUBMITTED, State.ACTIVE}))
     one = case(state, is_emergency=True, term=SOON)
     actor = person("x", *MOVES[action].roles)
-    assert refused(one, action, actor, comment="  ") == "comment-missing"
-    moved(one, action, actor)
+    detail = dict.fromkeys(KEPT, "2024") if action is Action.KEEP_BOUNDARY else {}
+    assert refused(one, action, actor, comment="  ", **detail) == "comment-missing"
+    moved(one, action, actor, **detail)
 
 
 # Two persons

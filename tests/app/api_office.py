@@ -77,6 +77,11 @@ class Office:
     def acts(self) -> list[dict]:
         return [one for one in self.records() if one["event"] == "admin.acted"]
 
+    def next(self) -> int:
+        """Another number each time."""
+        self._number = getattr(self, "_number", 0) + 1
+        return self._number
+
     def document(self, agreement: str = "", version: int = 1, **changes) -> dict:
         """An agreement of the bureau with water, as a document; a new id unless one is given."""
         self.numbered = getattr(self, "numbered", 0) + 1

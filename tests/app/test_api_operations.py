@@ -66,6 +66,17 @@ def a_division(office: Office) -> dict:
     return {"code": "320104"}
 
 
+def a_boundary(office: Office) -> dict:
+    """Of a division that an agreement names, and that is bounded otherwise now."""
+    code, square = f"3299{office.next():02}", shapely.geometry.shape(SQUARE)
+    catalogue = office.house.services.catalogue
+    catalogue.put_divisions([Division(vintage="2011", code=code, name="旧界", level="county", geometry=square)])
+    places = office.active(grants=[{"clause": "3.1", "layers": ["dom"], "operations": ["GetMap"], "area": {"divisions": [code]}}])
+    half = shapely.box(118.70, 32.00, 118.75, 32.10)
+    catalogue.put_divisions([Division(vintage="2026", code=code, name="新界", level="county", geometry=half)])
+    return {"agreement": places["agreement"], "code": code}
+
+
 def a_record(office: Office) -> dict:
     """Of a map that water asked for and did not get."""
     office.house.look_again()
@@ -132,6 +143,9 @@ CASES = {
     "areas.compile":          Case("401 200 200 200 200 403 403", content=sends(area={"geojson": SQUARE})),
     "divisions.list":         Case("401 200 200 200 200 403 403"),
     "divisions.get":          Case("401 200 200 200 200 403 403", arrange=once(a_division)),
+    "boundaries.list":        Case("401 200 200 200 200 403 403"),
+    "boundaries.get":         Case("401 200 200 200 200 403 403", arrange=once(a_boundary)),
+    "boundaries.keep":        Case("401 200 403 403 403 403 403", arrange=a_boundary, content=sends(comment="as it is")),
     "explanations.now":       Case("401 200 200 200 200 200 404", query="agency=water&layer=dom"),
     "explanations.record":    Case("401 200 200 200 200 200 404", arrange=once(a_record)),
     "audit.records":          Case("401 200 403 200 403 200 200"),
