@@ -15,6 +15,7 @@ CONTENT_SECURITY_POLICY = (
 
 def create_app(settings: Settings, services=None) -> flask.Flask:
     """The whole application on one screen. A test may hand in services of its own."""
+    from geoserver_app import console
     from geoserver_app.api import door, openapi
     from geoserver_app.errors import register_errors
     from geoserver_app.lane import Lane
@@ -29,6 +30,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     for view in (home, health, catalogue, ows, tiles, downloads, session, openapi):
         app.register_blueprint(view.bp)
     app.register_blueprint(door.blueprint())
+    app.register_blueprint(console.bp)
     register_errors(app)
     app.after_request(_harden)
     app.wsgi_app = Lane(app.wsgi_app, app.extensions["geoshare"].tiles)

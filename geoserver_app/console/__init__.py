@@ -1,0 +1,20 @@
+"""The console: pages where people of the bureau, and members of agencies for what is theirs, look at agreements and move them through their life."""
+
+from geoserver_app.console import (
+    agreement_pages,
+    contribution_pages,
+    difference_pages,
+    editor_pages,
+    map_pages,
+    overview,
+    preview_pages,
+    register_pages,
+)
+from geoserver_app.console.frame import bp
+
+PAGES = (
+    overview, register_pages, agreement_pages, difference_pages, editor_pages, preview_pages, map_pages, contribution_pages,
+)
+"""Importing a module declares its pages."""
+
+__all__ = ["PAGES", "bp"]
