@@ -28,7 +28,7 @@ OTIS = Actor(login="otis", roles=frozenset({Role.ADMINISTRATOR}))
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory) -> Reviewed:
-    """Half a year of traffic; the water department delivers in time; the police's amendment is answered after a week with a holiday in it."""
+    """Six weeks of traffic; the water department delivers in time; the police's amendment is answered after a week with a holiday in it."""
     office = reviewed(tmp_path_factory.mktemp("indicators"))
     traffic, book = office.traffic, office.book
     traffic.now = at(2026, 6, 30, 9)
@@ -42,7 +42,7 @@ def office(tmp_path_factory) -> Reviewed:
     traffic.now = at(2026, 5, 6, 9)
     traffic.register.move(police.agreement_id, 2, Action.CHECK, CARL)
     traffic.register.move(police.agreement_id, 2, Action.APPROVE, ANNA)
-    traffic.write(3000, seed=2)
+    traffic.write(3000, since=at(2026, 8, 1), until=at(2026, 9, 15), seed=2)
     return office
 
 

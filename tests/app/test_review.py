@@ -180,7 +180,7 @@ def test_a_refusal_with_reasons_of_two_grantors_is_told_to_each_with_its_own_alo
     other = replace(office.traffic.agreements[WATER], agreement_id="AG-CITY-1", grantor="city-a", title="甲市给水利")
     office.traffic.register.register(other, "city to water")
     office.traffic.gate._standing = None
-    office.traffic.write(400, seed=3)
+    office.traffic.write(400, since=at(2026, 5, 4), until=at(2026, 5, 12), seed=3)
     both = [r for r in office.records() if any({reason[0] for reason in layer["reasons"]} >= {WATER, "AG-CITY-1"} for layer in layers_of(r))]
     assert both, "some refusals name both"
     page = html.render(agreement_pack(office.archive, WATER, FIRST, LAST))
