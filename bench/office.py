@@ -22,8 +22,11 @@ from geoserver_app import create_app
 from geoserver_app.accounts import Accounts
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.gate import Asked, Gate
+from geoserver_app.guessing import BadKeys
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.lane import TileServer
+from geoserver_app.metering.files import FileLedgers
+from geoserver_app.metering.meter import Meter
 from geoserver_app.settings import Settings
 from geoserver_app.wiring import Services
 from layers.catalogue import InMemoryCatalogue
@@ -48,9 +51,10 @@ class Office:
         self.agreement = _agreement()
         register.register(self.agreement, "")
         log, engine = DecisionLog(settings.decisions), Engine(settings.store, settings.cache, settings.config)
-        gate = Gate(register, catalogue, log, base_url=settings.public_base_url, names_written=lambda edition, style: frozenset())
+        meter = Meter(FileLedgers(settings.metering))
+        gate = Gate(register, catalogue, log, base_url=settings.public_base_url, names_written=lambda edition, style: frozenset(), meter=meter)
         self.services = Services(
-            settings=settings, database=None, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate,
+            settings=settings, database=None, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
             tiles=TileServer(gate, engine, log), accounts=Accounts(None, b""), bad_keys=BadKeys(settings.data / "bad-keys", b""),
         )
         self.app: flask.Flask = create_app(settings, self.services)
