@@ -17,6 +17,7 @@ from geoserver_app.cli.housekeeping import tasks, tick, workday
 from geoserver_app.cli.layers import division, layer
 from geoserver_app.cli.lifecycle import agreement_draft  # noqa: F401  (its commands add themselves to `agreement`)
 from geoserver_app.cli.people import person
+from geoserver_app.cli.quota import quota
 from geoserver_app.cli.review import review
 from geoserver_app.cli.samples import agreement_samples  # noqa: F401  (adds itself to `agreement`)
 from geoserver_app.cli.serving import demo, serve
@@ -31,5 +32,5 @@ def main(context):
     context.obj = load_settings()
 
 
-for command in (serve, demo, layer, division, agency, key, person, agreement, explain, audit, contribution, notices, review, tasks, tick, workday):
+for command in (serve, demo, layer, division, agency, key, person, agreement, explain, audit, contribution, notices, quota, review, tasks, tick, workday):
     main.add_command(command)

@@ -15,13 +15,15 @@ from agreements.errors import AgreementsError, RegisterUnavailable
 from geoserver_app.accounts import AccountsUnavailable
 from geoserver_app.database import DatabaseUnavailable
 from geoserver_app.decision_log import DecisionLogUnavailable
+from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.settings import PortInUse, Settings, SettingsInvalid
 from layers.errors import CatalogueUnavailable, EditionOutpaced, IngestBusy, LayersError
 from layers.model import LayerName
 
 FAILED, DENIED, INVALID = 1, 2, 3
 FAILURES = (
-    CatalogueUnavailable, RegisterUnavailable, DatabaseUnavailable, AccountsUnavailable, DecisionLogUnavailable, EditionOutpaced, IngestBusy, PortInUse,
+    CatalogueUnavailable, RegisterUnavailable, DatabaseUnavailable, AccountsUnavailable, DecisionLogUnavailable, EditionOutpaced, IngestBusy,
+    MeteringUnavailable, PortInUse,
 )
 """Nothing is wrong with what was typed."""
 
@@ -82,13 +84,13 @@ def opened(settings: Settings):
     return catalogue, SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours), layers=lambda: layer_facts(catalogue))
 
 
-def noted(settings: Settings, operation: str, object_id: str, actor: str = "operator") -> None:
-    """The record of what was done at the shell of this machine: by a person, or where nobody is signed in by its operator."""
+def noted(settings: Settings, operation: str, object_id: str, actor: str = "operator", **more: str) -> None:
+    """The record of what was done at the shell of this machine: by a person, or where nobody is signed in by its operator. `more` is written as it is."""
     from geoserver_app.audit.store import anchored_log
     from geoserver_app.database import connect
 
     log = anchored_log(settings, connect(settings.database_url))
-    log.write({"event": "admin.acted", "operation": operation, "agency": None, "actor": actor, "object": object_id, "outcome": "done"})
+    log.write({"event": "admin.acted", "operation": operation, "agency": None, "actor": actor, "object": object_id, "outcome": "done", **more})
     log.close()
 
 

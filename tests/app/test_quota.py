@@ -1,6 +1,7 @@
 """Quotas in the service: what counts, what an answer tells of it, and what happens when there is no more."""
 
 import io
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,12 +9,14 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 import shapely
+from click.testing import CliRunner
 from PIL import Image
 from served import fetch, serving
 
 from agreements.model import GRANTABLE, Agreement, Operation, ResolutionWindow
 from agreements.quota import Limit, Measure, Quota, Rate, Window
 from agreements.record import Record, UseLimits
+from geoserver_app.cli import main
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.decision_log import read_segment
 from geoserver_app.metering.counts import BLOCK
@@ -504,3 +507,36 @@ def test_a_grant_of_finer_pixels_is_counted_by_the_pixels_that_are_asked(party):
     one = party(EVERYTHING, resolution=ResolutionWindow(finest=1.0), operations=GRANTABLE - {Operation.DOWNLOAD})
     one.get(tile(11, ROW // 8, COL // 8))                     # 65 m a pixel
     assert one.used()["km2-day-20m"] == 0 and one.used()["requests-day"] == 1
+
+
+# -- at the shell
+
+def typed(one: Party, *words: str):
+    settings = one.house.services.settings
+    return CliRunner().invoke(main, ["quota", *words], env={"GEOSHARE_DATA": str(settings.data), "COLUMNS": "200"})
+
+
+def test_an_administrator_sees_how_a_quota_stands(party):
+    one = party(replace(limits(requests_day=10, bytes_month=1e6), rate=Rate(per_second=20)))
+    sent = len(one.get(tile()).data)
+    rows = {row["limit"]: row for row in json.loads(typed(one, "show", one.agreement.agreement_id, "--json").stdout)}
+    assert (rows["requests-day"]["used"], rows["requests-day"]["of"], rows["requests-day"]["remaining"]) == (1, 10, 9)
+    assert rows["bytes-month"]["used"] == sent and rows["requests-day"]["begins anew"].endswith("00:00:00+08:00")
+    assert set(rows) == {"rate", "requests-day", "bytes-month"}
+    free = party(None)
+    assert "has no quota" in typed(free, "show", free.agreement.agreement_id).output
+    assert typed(one, "show", "AG-ABSENT").exit_code == 3
+
+
+def test_an_administrator_may_begin_damaged_counts_anew_and_it_is_on_record(party, monkeypatch):
+    monkeypatch.setattr("geoserver_app.metering.files.LOOK_AGAIN", 0.0)
+    one = party(limits(requests_term=1))
+    assert [one.get(tile()).status_code for _ in range(2)] == [200, 429]
+    (one.house.services.meter.ledgers.folder_of(one.agreement.agreement_id) / "counts").unlink()
+    assert one.get(tile()).status_code == 503
+    assert typed(one, "show", one.agreement.agreement_id).exit_code == 1
+    assert typed(one, "restart", one.agreement.agreement_id, "--reason", " ").exit_code == 3
+    assert typed(one, "restart", one.agreement.agreement_id, "--reason", "disk was changed").exit_code == 0
+    assert [one.get(tile()).status_code for _ in range(2)] == [200, 429]
+    (event,) = [event for event in records(one.house) if event.get("object") == one.agreement.agreement_id and event.get("operation") == "quota.restart"]
+    assert event["reason"] == "disk was changed"
