@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from agreements.model import FOLLOWS_FROM, LATEST, Agreement, Grant, OverlayRequest, Reason, State
+from agreements.model import FOLLOWS_FROM, LATEST, Agreement, Grant, OverlayRequest, Piece, Reason, State
 from agreements.reasons import REASON_CODES, sentence
 
-__all__ = ("REASON_CODES", "TERMS", "covers_layer", "first_unmet_term", "is_whole", "names_layer", "reason_for", "sentence")
+__all__ = ("REASON_CODES", "TERMS", "covers_layer", "first_unmet_term", "is_whole", "names_layer", "reason_for", "sentence", "would_allow")
 
 
 def first_unmet_term(agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
@@ -185,6 +185,12 @@ TERMS: tuple[Callable[[Agreement, Grant, OverlayRequest], str | None], ...] = (
     operation_term, scale_term, resolution_term, format_term, crs_term, style_term, attributes_term, kind_term, quota_term,
 )
 """In the order in which they are told: what is wrong with the agreement before what is wrong with the request."""
+
+
+def would_allow(piece: Piece, request: OverlayRequest) -> bool:
+    """Whether all grants behind a piece of what is described would allow `request` too: the same question of the same layer at the same moment,
+    for another operation, style or attributes. So one decision tells all that an agency may do with a layer."""
+    return all(term(None, grant, request) is None for grant in piece.grants for term in (operation_term, style_term, attributes_term))
 
 
 def _among(asked: str | None, granted: frozenset[str] | None) -> bool:

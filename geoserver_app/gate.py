@@ -33,6 +33,7 @@ from agreements.model import (
     RegisterSnapshot,
 )
 from agreements.register import AgreementRegister
+from agreements.terms import would_allow
 from geoserver_app import charging
 from geoserver_app.charging import METERED, ONE_REQUEST, SOME_FEATURES, SOME_PICTURE, GroundAreas, Tally, Turn
 from geoserver_app.clock import now
@@ -450,27 +451,21 @@ class Gate:
         extent = self._areas.extent(permit.area, edition)
         if extent.is_empty:
             return None
-        name = LayerName(layer.name, edition.name)
-        operations = frozenset(
-            op for op in (*GRANTABLE, Operation.GET_LEGEND_GRAPHIC)
-            if not self.decide(standing, caller, Asked(layer=name, operation=op), at).is_denied
-        )
+        operations = frozenset(op for op in (*GRANTABLE, Operation.GET_LEGEND_GRAPHIC) if _is_open(ruling, operation=op))
         chains = [piece.grants for piece in ruling.decision.pieces]
         windows = [_window(chain) for chain in chains]
         return Visible(
             layer=layer, edition=edition, permit=permit, extent=extent, operations=operations,
-            styles=self._styles(standing, caller, layer, name, operations, at), formats=_all_of(chains, "formats"), crs=_all_of(chains, "crs"),
+            styles=self._styles(layer, ruling, operations), formats=_all_of(chains, "formats"), crs=_all_of(chains, "crs"),
             finest=_open(min, [finest for finest, _ in windows]), coarsest=_open(max, [coarsest for _, coarsest in windows]),
         )
 
-    def _styles(
-        self, standing: Standing, caller: Caller, layer: Layer, name: LayerName, operations: frozenset[Operation], at: datetime,
-    ) -> frozenset[str] | None:
+    def _styles(self, layer: Layer, ruling: Ruling, operations: frozenset[Operation]) -> frozenset[str] | None:
         """Those in which the caller may have a picture; None where he may have it in all, or may have no picture."""
         drawing = PICTURES & operations
         granted = frozenset(
             style for style in STYLES[layer.product]
-            if any(not self.decide(standing, caller, Asked(layer=name, operation=op, style=style), at).is_denied for op in drawing)
+            if any(_is_open(ruling, operation=op, style=style, attributes=self.names_written(ruling.edition, style)) for op in drawing)
         )
         return None if not drawing or len(granted) == len(STYLES[layer.product]) else granted
 
@@ -567,6 +562,12 @@ def _ruling(edition: Edition, style: str | None, request: OverlayRequest, agreem
     decision = decide(request, agreements)
     accounts = charging.accounts_of(decision, request, agreements) if request.operation in METERED else ()
     return Ruling(edition, style, decision, request, accounts)
+
+
+def _is_open(ruling: Ruling, **others) -> bool:
+    """Whether who may have the layer described to him may do that with it as well; its owner may do anything."""
+    pieces = ruling.decision.pieces
+    return not pieces or any(would_allow(piece, asked) for asked in [replace(ruling.request, **others)] for piece in pieces)
 
 
 def _least(asked: Sequence[Asked], permits: Sequence[Permit]) -> list[Bill]:

@@ -13,7 +13,7 @@ from worlds import FEW, agreements, children, grants, parents, requests, seen, s
 from agreements.areas import area_of
 from agreements.decision import _Geometries, decide
 from agreements.model import BUREAU, Area, Effect, Mark, Operation, ScaleWindow, State, Term
-from agreements.terms import sentence
+from agreements.terms import sentence, would_allow
 
 EVERYWHERE = area_of({"everywhere": True}, None)
 
@@ -426,3 +426,19 @@ def test_geometries_are_forgotten_when_their_vertices_are_too_many():
     assert len(made) == 6 and memory.vertices <= 500
     memory.kept("a", make)
     assert len(made) == 7
+
+
+# What may be done with a layer that is described
+
+@FEW
+@given(
+    asked=requests, held=st.lists(agreements, min_size=1, max_size=4), below=st.lists(children, max_size=2),
+    operation=st.sampled_from([Operation.GET_MAP, Operation.GET_TILE, Operation.GET_LEGEND_GRAPHIC, Operation.DOWNLOAD]),
+    style=st.sampled_from([None, "hillshade", "slope"]), names=st.sampled_from([frozenset(), frozenset({"a"}), frozenset({"b"})]),
+)
+def test_one_decision_of_the_description_tells_what_a_decision_for_each_operation_would(asked, held, below, operation, style, names):
+    asked = replace(asked, extent=None, scale_denominator=None, attributes=frozenset(), style=None)
+    described = decide(replace(asked, operation=Operation.DESCRIBE_LAYER), [*held, *below])
+    further = replace(asked, operation=operation, style=style, attributes=names)
+    in_full = decide(further, [*held, *below]).effect is not Effect.DENY
+    assert any(would_allow(piece, further) for piece in described.pieces) == in_full
