@@ -22,8 +22,7 @@ class Tone:
     is_hatched: bool = False
 
 
-DARK, MIDDLE, HATCHED = Tone("#2f5d86"), Tone("#a8c4dd"), Tone("#ffffff", is_hatched=True)
-TONES = (DARK, MIDDLE, HATCHED)
+DARK, HATCHED = Tone("#2f5d86"), Tone("#ffffff", is_hatched=True)
 
 HATCH = (
     '<defs><pattern id="hatch" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -53,10 +52,10 @@ def bars(rows: Iterable[tuple[str, float]], *, unit: str = "", title: str = "") 
     return _svg(max(20 * len(rows), 20), parts, title)
 
 
-def columns(labels: Sequence[str], series: Sequence[Series], *, height: int = 150, title: str = "", limit: float | None = None) -> str:
-    """Columns over time, the series stacked; with `limit`, a line across where it lies."""
+def columns(labels: Sequence[str], series: Sequence[Series], *, height: int = 150, title: str = "") -> str:
+    """Columns over time, the series stacked."""
     totals = [sum(one.values[position] for one in series) for position in range(len(labels))]
-    scale = _Scale(max([*totals, limit or 0], default=0), height)
+    scale = _Scale(max(totals, default=0), height)
     left = max(text_width(number(tick), 10) for tick in scale.ticks) + 12
     step = (WIDTH - left - 6) / max(len(labels), 1)
     wide = max(min(step * 0.78, 34), 0.8)
@@ -69,25 +68,6 @@ def columns(labels: Sequence[str], series: Sequence[Series], *, height: int = 15
             if tall:
                 parts.append(_mark(x, y, wide, tall, one.tone))
     parts += _dates(labels, left, step, scale.bottom)
-    if limit is not None:
-        parts.append(_dashed(left, WIDTH - 6, scale.y(limit)))
-    return _svg(scale.bottom + 22, parts, title)
-
-
-def lines(labels: Sequence[str], series: Sequence[Series], *, height: int = 130, title: str = "", limit: float | None = None) -> str:
-    """Lines over time; hatched series are dashed."""
-    scale = _Scale(max([value for one in series for value in one.values] + [limit or 0], default=0), height)
-    left = max(text_width(number(tick), 10) for tick in scale.ticks) + 12
-    step = (WIDTH - left - 6) / max(len(labels), 1)
-    parts = [HATCH, *_legend(series, left), *scale.lines(left)]
-    for one in series:
-        points = " ".join(f"{left + step * (position + 0.5):.1f},{scale.y(value):.1f}" for position, value in enumerate(one.values))
-        dash = ' stroke-dasharray="5 3"' if one.tone.is_hatched else ""
-        stroke = INK if one.tone.is_hatched else one.tone.fill
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{stroke}" stroke-width="1.8" stroke-linejoin="round"{dash}/>')
-    parts += _dates(labels, left, step, scale.bottom)
-    if limit is not None:
-        parts.append(_dashed(left, WIDTH - 6, scale.y(limit)))
     return _svg(scale.bottom + 22, parts, title)
 
 
@@ -169,10 +149,6 @@ def _dates(labels: Sequence[str], left: float, step: float, bottom: float) -> li
 def _mark(x: float, y: float, width: float, height: float, tone: Tone) -> str:
     fill, line = ("url(#hatch)", f' stroke="{INK}" stroke-width="0.6"') if tone.is_hatched else (tone.fill, "")
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{fill}"{line}/>'
-
-
-def _dashed(left: float, right: float, y: float) -> str:
-    return f'<line x1="{left:.1f}" y1="{y:.1f}" x2="{right:.1f}" y2="{y:.1f}" stroke="{INK}" stroke-width="1.2" stroke-dasharray="6 4"/>'
 
 
 def _text(x: float, y: float, text: str, *, size: int = 11, anchor: str = "start", colour: str = INK) -> str:
