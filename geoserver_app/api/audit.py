@@ -38,6 +38,7 @@ class RecordsQuery(PageQuery):
     operation: Annotated[str | None, Field(max_length=100)] = None
     effect: Literal["permit", "clip", "deny"] | None = None
     layer: Annotated[str | None, Field(max_length=100)] = None
+    code: Annotated[str | None, Field(max_length=50, description="Of a reason, or of the record itself: `outside-area`.")] = None
 
 
 class LayerRecorded(Told):
@@ -118,15 +119,20 @@ class OwnQuery(Sent):
     answer=Page[RecordTold],
 )
 def list_records(visit: Visit, query: RecordsQuery) -> dict:
+    records = records_of(visit, query, query.limit + 1)
+    return {"items": records[:query.limit], "next": records[query.limit - 1].record if len(records) > query.limit else None}
+
+
+def records_of(visit: Visit, query: RecordsQuery, most: int) -> list[RecordTold]:
+    """At most so many of the records that are asked for, whatever the limit of a page. Raises InputFaulty."""
     last = query.last or visit.at.date()
     first = query.first or last - timedelta(days=USUAL_DAYS - 1)
     _check_days(first, last, MOST_DAYS)
     wanted, given = _conditions(visit, query)
     with connect(visit.services.settings.decisions, first=first, last=last) as connection:
-        found = connection.execute(RECORDS.format(wanted=wanted), [*given, query.limit + 1])
+        found = connection.execute(RECORDS.format(wanted=wanted), [*given, most])
         names = [column[0] for column in found.description]
-        records = [_record(visit, dict(zip(names, row, strict=True))) for row in found.fetchall()]
-    return {"items": records[:query.limit], "next": records[query.limit - 1].record if len(records) > query.limit else None}
+        return [_record(visit, dict(zip(names, row, strict=True))) for row in found.fetchall()]
 
 
 RECORDS = """
@@ -147,10 +153,21 @@ def _conditions(visit: Visit, query: RecordsQuery) -> tuple[str, list]:
     if query.layer is not None:
         wanted.append("list_contains(list_transform(layers, lambda one: one.layer), ?)")
         given.append(query.layer)
+    if query.code is not None:
+        wanted.append(CODED if _tells(visit, query.code) else "code = ?")
+        given += [query.code] * CODED.count("?") if _tells(visit, query.code) else [query.code]
     if query.after:
         wanted.append(AFTER)
         given += [query.after] * 3
     return " AND ".join(wanted), given
+
+
+CODED = """(code = ? OR list_contains(flatten(list_transform(layers, lambda one: list_transform(one.reasons, lambda reason: reason[4]))), ?))"""
+
+
+def _tells(visit: Visit, code: str) -> bool:
+    """A member can't search for what a refusal does not tell him: it would tell a layer that exists from one that does not."""
+    return not visit.person.is_member or code not in SILENT
 
 
 def _record(visit: Visit, row: dict) -> RecordTold:
@@ -191,9 +208,10 @@ def _root(visit: Visit, root: DayRoot) -> RootTold:
 
 @operation(
     "audit.own", "GET /audit/days/{day}", "一个单位一天的全部记录及其证明", "All rows of one agency of one day that is sealed, or the proof that they are all",
-    roles=AUDITORS, query=OwnQuery, media_types=("application/x-ndjson", JSON),
+    roles=AUDITORS | {Role.MEMBER}, query=OwnQuery, media_types=("application/x-ndjson", JSON),
 )
 def get_own_rows(visit: Visit, day: str, query: OwnQuery) -> Answer:
+    visit.check_sees(query.agency, f"{day}/{query.agency}")
     root = next((one for one in _store(visit).roots() if one.day.isoformat() == day), None)
     if root is None or root.retired:
         raise NothingThere(day)

@@ -57,7 +57,7 @@ def get_text(visit: Visit, agreement: str, version: str, query: TextQuery) -> An
 def get_pack(visit: Visit, agreement: str, query: PackQuery) -> Answer:
     versions_seen(visit, agreement)
     with _review_read():
-        paper = agreement_pack(_archive(visit), agreement, query.first, query.last, visit.language)
+        paper = agreement_pack(archive_of(visit), agreement, query.first, query.last, visit.language)
     return _printed(paper, query.form, f"review-{agreement}-{query.first}-{query.last}")
 
 
@@ -67,7 +67,7 @@ def get_pack(visit: Visit, agreement: str, query: PackQuery) -> Answer:
 )
 def get_group_pack(visit: Visit, query: PackQuery) -> Answer:
     with _review_read():
-        paper = group_pack(_archive(visit), query.first, query.last, visit.language)
+        paper = group_pack(archive_of(visit), query.first, query.last, visit.language)
     return _printed(paper, query.form, f"review-{query.first}-{query.last}")
 
 
@@ -76,7 +76,7 @@ def get_group_pack(visit: Visit, query: PackQuery) -> Answer:
 )
 def get_indicators(visit: Visit, query: YearQuery) -> Answer:
     with _review_read("year"):
-        paper = indicators_paper(_archive(visit), query.year, visit.language)
+        paper = indicators_paper(archive_of(visit), query.year, visit.language)
     return _printed(paper, query.form, f"indicators-{query.year}")
 
 
@@ -89,7 +89,7 @@ def _review_read(parameter: str = "first") -> Iterator[None]:
         raise InputFaulty(FieldFault(parameter=parameter, code=error.code, detail=error.detail)) from None
 
 
-def _archive(visit: Visit) -> Archive:
+def archive_of(visit: Visit) -> Archive:
     services = visit.services
     return Archive(
         decisions=services.settings.decisions, config=services.settings.config, register=services.register, catalogue=services.catalogue,

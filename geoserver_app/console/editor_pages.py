@@ -170,7 +170,7 @@ def _without_nothing(said: Mapping) -> dict:
 def _shown(frame: Frame, looked: Looked, *, problem, one: Agreement | None = None, replacing: str = "", samples=(), is_new: bool = False) -> flask.Response:
     if flask.request.method == "POST" and not looked.text:
         looked.text = _typed()
-    levels = _levels(frame)
+    levels = levels_of(frame)
     today, snapshot = frame.at.astimezone(SHANGHAI).date(), frame.visit.services.catalogue.snapshot()
     return frame.shown(
         "editor.html", problem=problem, looked=looked, one=one, replacing=replacing, samples=samples, is_new=is_new,
@@ -185,7 +185,7 @@ MOST_AT_ONCE = 400
 """Divisions of a level that are all drawn on the map: of a level with more, those within the one that was chosen."""
 
 
-def _levels(frame: Frame) -> list[tuple[str, int]]:
+def levels_of(frame: Frame) -> list[tuple[str, int]]:
     """Levels of divisions and how many there are, the one with the fewest first."""
     counts: dict[str, int] = {}
     for _, _, level, _ in frame.visit.services.catalogue.divisions():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 from urllib.parse import urlencode
 
 import flask
@@ -21,7 +21,7 @@ from agreements.lifecycle import Role
 from geoserver_app.accounts import AccountsUnavailable, Person
 from geoserver_app.api.door import as_fault, perform, visit_of
 from geoserver_app.api.faults import ApiFault, NotAllowed, NothingThere
-from geoserver_app.api.operation import EVERYBODY, OPERATIONS, Answer, Visit
+from geoserver_app.api.operation import EVERYBODY, OPERATIONS, STAFF, Answer, Visit
 from geoserver_app.api.reading import read_body, read_query
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.console.wording import ROLES, done_sentence, worded
@@ -40,6 +40,12 @@ NAVIGATION: tuple[tuple[str, tuple[str, str], frozenset[Role]], ...] = (
     ("overview", ("总览", "Overview"), EVERYBODY),
     ("agreements", ("协议", "Agreements"), EVERYBODY),
     ("contributions", ("回馈", "Contributions"), EVERYBODY),
+    ("explain", ("解释", "Explain"), EVERYBODY),
+    ("audit", ("审计", "Audit"), OPERATIONS["audit.records"].roles),
+    ("review", ("评审", "Review"), STAFF),
+    ("boundaries", ("界线", "Boundaries"), STAFF),
+    ("agencies", ("单位与密钥", "Agencies and keys"), EVERYBODY),
+    ("people", ("人员", "People"), OPERATIONS["people.list"].roles),
 )
 """Endpoint, title in Chinese and English, and whose it is: the first page of every part."""
 
@@ -51,6 +57,8 @@ class Frame:
     """Who looks at a page, and in which language."""
 
     visit: Visit
+
+    folder: ClassVar[str] = "console"    # of its templates
 
     @property
     def language(self) -> str:
@@ -90,10 +98,15 @@ class Frame:
     # -- what is answered
 
     def shown(self, template: str, *, problem: Told | None = None, status: int = 200, **content) -> flask.Response:
-        page = flask.render_template(f"console/{template}", problem=problem, **_surroundings(self.language, self), **content)
+        page = flask.render_template(f"{self.folder}/{template}", problem=problem, **self.around(self.language, self), **content)
         response = flask.make_response(page, problem.status if problem else status)
         response.headers["Content-Language"] = self.language
         return response
+
+    @classmethod
+    def around(cls, language: str, frame: "Frame | None") -> dict:
+        """What every template has at hand."""
+        return _surroundings(language, frame)
 
     def on(self, endpoint: str, done: str = "", **places) -> flask.Response:
         """To a page, after something was done: `done` names the sentence that says so there."""
@@ -103,15 +116,17 @@ class Frame:
 View = Callable[..., flask.Response]
 
 
-def page(operation: str, *rules: str, roles: frozenset[Role] = EVERYBODY, takes_forms: bool = False) -> Callable[[View], View]:
+def page(
+    operation: str, *rules: str, roles: frozenset[Role] = EVERYBODY, takes_forms: bool = False, house: flask.Blueprint = bp, kind: type[Frame] = Frame,
+) -> Callable[[View], View]:
     """Declares a page at `rules` below /console for people of `roles`; the view, whose name is its endpoint, is called with the Frame and its places.
 
-    `operation` names it in the record.
+    `operation` names it in the record. Another `house` has its own address, and a `kind` of Frame of its own.
     """
 
     def declare(view: View) -> View:
         def entered(signed_in, **places) -> flask.Response:
-            return view(Frame(visit_of(signed_in, language_of(flask.request.environ))), **places)
+            return view(kind(visit_of(signed_in, language_of(flask.request.environ))), **places)
 
         guarded = session.page(operation, roles)(entered)
 
@@ -122,10 +137,10 @@ def page(operation: str, *rules: str, roles: frozenset[Role] = EVERYBODY, takes_
             try:
                 return guarded(**places)
             except Exception as error:
-                return _told(error)
+                return _told(error, kind)
 
         for rule in rules:
-            bp.add_url_rule(rule, endpoint=view.__name__, view_func=answered, methods=["GET", "POST"] if takes_forms else ["GET"])
+            house.add_url_rule(rule, endpoint=view.__name__, view_func=answered, methods=["GET", "POST"] if takes_forms else ["GET"])
         return view
 
     return declare
@@ -220,16 +235,16 @@ def moment(value: datetime | None) -> str:
     return f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}" if value else ""
 
 
-def _told(error: Exception) -> flask.Response:
+def _told(error: Exception, kind: type[Frame]) -> flask.Response:
     """A fault as a page. What is not somebody's to see and what is not there are one."""
     language, frame = language_of(flask.request.environ), None
     with suppress(AccountsUnavailable):
         found = session.signed_in()
-        frame = Frame(visit_of(found, language)) if found else None
+        frame = kind(visit_of(found, language)) if found else None
     if isinstance(error, NotAllowed) and error.slug == "role-missing":
         error = NothingThere("")
     words = told(as_fault(error, None, language), language, contact(language))
-    page = flask.render_template("console/fault.html", words=words, is_nothing=words.status == 404, **_surroundings(language, frame))
+    page = flask.render_template("console/fault.html", words=words, is_nothing=words.status == 404, **kind.around(language, frame))
     response = flask.make_response(page, words.status)
     response.headers.update(words.headers)
     response.headers["Content-Language"] = language

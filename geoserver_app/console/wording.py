@@ -27,7 +27,7 @@ ACTIONS: Words = MappingProxyType({
     Action.RESUME: ("恢复", "Resumed"), Action.EXPIRE: ("到期", "Expired"), Action.TERMINATE: ("终止", "Terminated"), Action.ARCHIVE: ("归档", "Archived"),
     Action.WITHDRAW: ("撤回", "Withdrawn"), Action.CERTIFY: ("收到销毁证明", "Certificate of destruction came in"),
     Action.KEEP_BOUNDARY: ("维持原界线", "Old boundary kept"),
-    Action.IMPORT: ("导入（此前已生效）", "Imported, in force already"), Action.PARENT_CHANGED: ("上级协议变更", "The agreement above changed"),
+    Action.KEEP_BOUNDARY: ("维持原界线", "Old boundary kept"), Action.IMPORT: ("导入（此前已生效）", "Imported, in force already"), Action.PARENT_CHANGED: ("上级协议变更", "The agreement above changed"),
 })
 """As the history tells them."""
 
