@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the real clients that tests drive (GDAL's tools, Chromium) where apt is there and may be used. Never fails.
+# Installs the real clients and servers that tests drive (GDAL's tools, Chromium, PostgreSQL) where apt is there and may be used. Never fails.
 missing=""
 command -v gdalinfo >/dev/null 2>&1 || missing="$missing gdal-bin"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
     echo "installing$missing for the tests"
