@@ -207,14 +207,11 @@ class Turn:
         self.admitted: set[str] = set()
         self._spent: list[Spent] = []
         self._of_the_spent: Headers = []
-        self._chains: dict[str, set[str]] = {}
+        self._tried: list[Decision] = []
 
-    def note(self, decisions: Iterable[Decision]) -> None:
-        """Remember which agreements pass on what others grant."""
-        for decision in decisions:
-            for piece in decision.pieces:
-                if len(piece.charged) > 1:
-                    self._chains.setdefault(piece.charged[0], set()).update(piece.charged[1:])
+    def note(self, decision: Decision) -> None:
+        """Remember a decision that was tried: its pieces say which agreements pass on what others grant."""
+        self._tried.append(decision)
 
     def admit(self, bills: Sequence[Bill], at: datetime) -> bool:
         """Count a request on each account, once in a turn; False where one has no room for it, and nothing was counted."""
@@ -280,12 +277,17 @@ class Turn:
         return tuple(self._in_words(reason) for reason in reasons)
 
     def _in_words(self, reason: Reason) -> Reason:
-        if reason.code == PASSES_ON and self._chains.get(reason.agreement_id, set()) & self.exhausted:
+        if reason.code == PASSES_ON and self._is_under_spent(reason.agreement_id):
             return replace(reason, code=OVER_QUOTA, detail={"case": "above"})
         mine = [one for one in self._spent if one.account.agreement_id == reason.agreement_id]
         if reason.code != OVER_QUOTA or not mine:
             return reason
         return replace(reason, detail=_detail(max(mine, key=lambda one: float("inf") if one.opens is None else one.opens)))
+
+
+    def _is_under_spent(self, agreement_id: str | None) -> bool:
+        chains = (piece.charged for decision in self._tried for piece in decision.pieces)
+        return any(chain[0] == agreement_id and self.exhausted.intersection(chain[1:]) for chain in chains if chain)
 
 
 OVER_QUOTA, PASSES_ON = "over-quota", "parent-not-granting"

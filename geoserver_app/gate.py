@@ -296,7 +296,8 @@ class Gate:
             denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
             if denials:
                 raise refusal(denials, self.log.write(_event(standing, caller, asked, rulings), at.timestamp()), turn, at)
-            turn.note(ruling.decision for ruling in rulings)
+            for ruling in rulings:
+                turn.note(ruling.decision)
             permits = [self.permit(caller, ruling) for ruling in rulings]
             if not turn.admit(_least(asked, permits), at):
                 continue
@@ -339,7 +340,7 @@ class Gate:
                 granted = polygons_of(ground if permit.area is None else permit.area.cut(ground))
                 if granted.is_empty:
                     ruling = replace(ruling, decision=replace(ruling.decision, effect=Effect.DENY, area=None, pieces=(), reasons=_outside(ruling.decision)))
-            turn.note([ruling.decision])
+            turn.note(ruling.decision)
             if ruling.is_denied:
                 raise refusal([(asked.layer, ruling.decision)], self.log.write(_event(standing, caller, [asked], [ruling]), at.timestamp()), turn, at)
             reservation = turn.reserve([booking.account for booking in permit.bookings], granted, at)

@@ -120,7 +120,7 @@ class TileServer:
         standing, now = self.gate.standing(), self.gate.clock()
         rule = self._rule(standing, caller, tile, now)
         if rule.permit is not None and rule.permit.bookings:
-            return self._counted(standing, caller, tile, now, if_none_match, render, sends_body)
+            return self._counted(standing, caller, tile, now, rule, if_none_match, render, sends_body)
         if rule.decision.effect is Effect.DENY:
             if not render:
                 return None
@@ -133,17 +133,18 @@ class TileServer:
         return _answer(body, tile.media_type, if_none_match)
 
     def _counted(
-        self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, if_none_match: str, render: bool, sends_body: bool,
+        self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, rule: TileRule, if_none_match: str, render: bool, sends_body: bool,
     ) -> TileAnswer | None:
         """`answer` where quotas are to hold it: a tile at hand is counted in one step, another as `Gate.serve` does it."""
         turn = Turn(self.gate.meter)
         while True:
-            rule = self._rule(standing, caller, tile, now, turn.exhausted)
+            if turn.exhausted:
+                rule = self._rule(standing, caller, tile, now, turn.exhausted)
             if rule.decision.effect is Effect.DENY:
                 if not render:
                     return None
                 raise refusal([(tile.layer, rule.decision)], self._record(rule, caller, tile, now), turn, now)
-            turn.note((rule.decision,))
+            turn.note(rule.decision)
             body = self._body(rule, tile, False)
             if body is None:
                 if not render:
@@ -314,9 +315,10 @@ def _blank_tile(media_type: str) -> _Body:
 
 
 def _touched(rule: TileRule, tile: GetTile) -> list[Booking]:
-    """What the tile has anything to do with, of all that is booked."""
+    """What the tile has anything to do with, of all that is booked; it is known to lie within the permit's area."""
+    whole = rule.permit.area
     return [
-        one for one in rule.permit.bookings if one.area is None or one.area.classify(tile.tms, tile.z, tile.row, tile.col) != "outside"
+        one for one in rule.permit.bookings if one.area is whole or one.area.classify(tile.tms, tile.z, tile.row, tile.col) != "outside"
     ]
 
 

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 
+QUOTA_STORES = ("files", "database")
+
 CLASSIFICATIONS = ("public", "internal", "secret", "confidential", "top-secret")
 
 
@@ -48,6 +50,7 @@ class Settings:
     cache: Path = Path()
     decisions: Path = Path()
     metering: Path = Path()
+    quota_store: str = "files"
     ceiling: str = "secret"
     max_pixels: int = 4096 * 4096
     max_layers: int = 20
@@ -155,6 +158,10 @@ def _out_of_range(values: dict) -> list[str]:
             faults.append(f"{name}: must be at least 1, got `{values[name]}`")
     if values.get("ceiling", "secret") not in CLASSIFICATIONS:
         faults.append(f"ceiling: must be one of {', '.join(CLASSIFICATIONS)}, got `{values['ceiling']}`")
+    if (kept := values.get("quota_store", "files")) not in QUOTA_STORES:
+        faults.append(f"quota_store: must be one of {', '.join(QUOTA_STORES)}, got `{kept}`")
+    elif kept == "database" and not values.get("database_url", "").startswith("postgresql"):
+        faults.append("quota_store: counting in the database needs PostgreSQL: see `database_url`, or leave it at `files`")
     for block in values.get("trusted_proxies", "").split():
         try:
             ipaddress.ip_network(block)

@@ -18,6 +18,7 @@ from geoserver_app.lane import TileServer
 from geoserver_app.layer_facts import layer_facts
 from geoserver_app.metering.files import FileLedgers
 from geoserver_app.metering.meter import Meter
+from geoserver_app.metering.tables import SqlLedgers
 from geoserver_app.settings import Settings
 from layers.catalogue import Catalogue, SqlCatalogue
 from tiles.engine import Engine
@@ -49,7 +50,7 @@ def wire(settings: Settings) -> Services:
     catalogue = SqlCatalogue(database)
     register = SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours), layers=lambda: layer_facts(catalogue))
     log = anchored_log(settings, database)
-    engine, meter = Engine(settings.store, settings.cache, settings.config), Meter(FileLedgers(settings.metering))
+    engine, meter = Engine(settings.store, settings.cache, settings.config), meter_of(settings, database)
     gate = Gate(
         register, catalogue, log, base_url=settings.public_base_url, names_written=engine.names_written, recheck=settings.recheck_seconds,
         trust=settings.trust_seconds, skew=settings.clock_skew_seconds, trusted_proxies=frozenset(settings.trusted_proxies.split()),
@@ -63,6 +64,11 @@ def wire(settings: Settings) -> Services:
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
         tiles=TileServer(gate, engine, log), accounts=accounts, bad_keys=BadKeys(settings.data / "bad-keys", secret),
     )
+
+
+def meter_of(settings: Settings, database: sqlalchemy.Engine) -> Meter:
+    """What counts quotas, over counters of this machine or of all hosts on one database."""
+    return Meter(SqlLedgers(database) if settings.quota_store == "database" else FileLedgers(settings.metering))
 
 
 def services() -> Services:

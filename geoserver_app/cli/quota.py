@@ -54,10 +54,10 @@ def quota_restart(settings: Settings, agreement_id, reason):
 
 
 def meter_of(settings: Settings):
-    from geoserver_app.metering.files import FileLedgers
-    from geoserver_app.metering.meter import Meter
+    from geoserver_app import wiring
+    from geoserver_app.database import connect
 
-    return Meter(FileLedgers(settings.metering))
+    return wiring.meter_of(settings, connect(settings.database_url))
 
 
 def newest(register, agreement_id: str):

@@ -127,11 +127,13 @@ class Book:
     def __init__(self, agreement_id: str, ledger: Ledger):
         self.agreement_id, self.ledger = agreement_id, ledger
         self._sights: dict[tuple[int, int], _Sight] = {}
-        self._exports = Exports()
+        self._exports, self._is_doubtful = Exports(), False
 
     def read(self, windows: Windows) -> Counts:
         """The counters, with the windows begun that have begun. Raises MeteringUnavailable."""
         counts = self.ledger.read()
+        if self._is_doubtful:
+            self._sights, self._exports, self._is_doubtful = {}, Exports(), False
         if windows.day != counts[c.OF_DAY]:
             c.roll(counts, windows)
         return counts
@@ -141,13 +143,9 @@ class Book:
         try:
             for step in steps:
                 self._see(counts, terms, step, windows)
-            self.ledger.write()
         except CountsDamaged as error:
-            self.forget()
             raise self._damaged(error) from error
-        except BaseException:
-            self.forget()
-            raise
+        self.ledger.write()
 
     def count(self, counts: Counts, bill: Bill, now: float, windows: Windows) -> tuple[list[Spent], Sequence[_Step]]:
         """Add the bill to `counts`, a copy that `settle` then makes true.
@@ -172,10 +170,9 @@ class Book:
         ]
         return spent, steps
 
-    def forget(self) -> None:
-        """All that is in memory: what was made but not written is no part of the ledger."""
-        self._sights.clear()
-        self._exports = Exports()
+    def doubt(self) -> None:
+        """Read everything again next time: what was made may not have become true."""
+        self._is_doubtful = True
 
     def usage(self, counts: Counts, account: Account, now: float, windows: Windows) -> list[Usage]:
         """How each limit of the account stands."""
@@ -281,20 +278,22 @@ class Book:
 
     # -- exports
 
-    def plan_export(self, counts: Counts, account: Account, ground: BaseGeometry) -> tuple[Spent | None, float]:
-        """Whether the union of all exports with this one is more than may be; and its square metres."""
+    def plan_export(self, counts: Counts, account: Account, ground: BaseGeometry) -> Spent | None:
+        """The limit of exports, where the union of all of them with this one is more than may be."""
         union = square_metres(self._read_exports(counts).with_(ground))
         most = account.terms.export_km2
         if most is None or union <= most * MICRO + HAIR:
-            return None, union
-        return Spent(account=account, name=EXPORT, measure=EXPORT, window="term", most=most), union
+            return None
+        return Spent(account=account, name=EXPORT, measure=EXPORT, window="term", most=most)
 
     def record_export(self, counts: Counts, export: Export) -> None:
+        """Count an export, or the taking back of one."""
         exports, record = self._read_exports(counts), to_record(export)
         self.ledger.write_log(EXPORTS, exports.length, record)
         exports.add(export)
         exports.length += len(record)
         counts[c.EXPORT_LENGTH], counts[c.EXPORT_M2] = exports.length, math.ceil(square_metres(exports.union))
+        self.ledger.write()
 
     def has_exported(self, counts: Counts, number: uuid.UUID) -> bool:
         return number in self._read_exports(counts).taken

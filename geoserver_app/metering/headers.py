@@ -24,30 +24,33 @@ Headers = list[tuple[str, str]]
 
 def rate_limit(account: Account, counts: Counts, now: float, windows: Windows) -> Headers:
     """Policies and what remains of them."""
-    terms, partition = account.terms, _partition(account.agreement_id)
-    ends = _ends(int(now), windows.day_ends, windows.month_ends, account.ends)
+    terms, agreement_id = account.terms, account.agreement_id
+    tails = _tails(agreement_id, int(now), windows.day_ends, windows.month_ends, account.ends)
     items = []
     if terms.interval:
         behind = c.until_full(counts, terms, int(now * MICRO))
-        items.append(f'"{RATE}";r={max(terms.burst - -(-behind // terms.interval), 0)};t={-(-behind // MICRO)};pk={partition}')
+        left = terms.burst - -(-behind // terms.interval)
+        items.append(f'"{RATE}";r={left if left > 0 else 0};t={-(-behind // MICRO)}{tails[-1]}')
     for one in terms.added:
         left = one.most - c.used(counts, one)
         if one.measure == PIXELS:
             left //= MICRO
-        items.append(f'"{one.name}";r={left if left > 0 else 0}{ends[one.window]};pk={partition}')
+        items.append(f'"{one.name}";r={left if left > 0 else 0}{tails[one.window]}')
     for one in terms.ground:
         place = c.ground_at(counts, one)
         is_counted = place is not None and counts[place + c.WINDOW_NUMBER] >= c.number_of(one.window, windows)
         left = int((one.most - (counts[place + c.CELLS] if is_counted else 0)) * CELL_KM2 + 1e-9)
-        items.append(f'"{one.name}";r={left if left > 0 else 0}{ends[one.window]};pk={partition}')
-    policies = _policies(account.agreement_id, terms, account.starts, account.ends, windows.month_ends - windows.month_starts)
+        items.append(f'"{one.name}";r={left if left > 0 else 0}{tails[one.window]}')
+    policies = _policies(agreement_id, terms, account.starts, account.ends, windows.month_ends - windows.month_starts)
     return [("RateLimit-Policy", policies), ("RateLimit", ", ".join(items))]
 
 
-@lru_cache(maxsize=1024)
-def _ends(now: int, day: float, month: float, term: float | None) -> tuple[str, str, str]:
-    """What is left of each window, in seconds."""
-    return f";t={int(day) - now}", f";t={int(month) - now}", "" if term is None else f";t={max(int(term) - now, 0)}"
+@lru_cache(maxsize=4096)
+def _tails(agreement_id: str, now: int, day: float, month: float, term: float | None) -> tuple[str, str, str, str]:
+    """What is left of each window, in seconds, and the partition; the last is the partition alone."""
+    partition = f";pk={_partition(agreement_id)}"
+    ends = (f";t={int(day) - now}", f";t={int(month) - now}", "" if term is None else f";t={max(int(term) - now, 0)}", "")
+    return tuple(end + partition for end in ends)
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,6 @@ from shapely.geometry.base import BaseGeometry
 
 from agreements.model import Agreement
 from geoserver_app.metering.book import Account, Bill, Book, Spent, Usage
-from geoserver_app.metering.counts import Counts
 from geoserver_app.metering.exports import Export, polygons_of
 from geoserver_app.metering.headers import Headers, rate_limit
 from geoserver_app.metering.ledger import Ledgers
@@ -56,23 +55,13 @@ class Meter:
         """Count all bills at `now` (POSIX seconds), or none where one limit does not hold; no two of one account."""
         if not bills:
             return FREE
-        windows = windows_at(now)
-        if len(bills) == 1:
-            bill = bills[0]
-            account, book = bill.account, self._book(bill.account.agreement_id)
-            with book.ledger:
-                counts = book.read(windows)
-                spent, steps = book.count(counts, bill, now, windows)
-                if spent:
-                    counts = book.read(windows)
-                else:
-                    book.settle(counts, account.terms, steps, windows)
-                return Charged(spent, rate_limit(account, counts, now, windows) if account.is_own else [])
-        with ExitStack() as locks:
-            books = [(self._book(bill.account.agreement_id), bill) for bill in sorted(bills, key=lambda bill: bill.account.agreement_id)]
+        books = [(self._book(bill.account.agreement_id), bill) for bill in bills]
+        try:
+            return _alone(*books[0], now, windows_at(now)) if len(books) == 1 else _together(books, now, windows_at(now))
+        except BaseException:
             for book, _ in books:
-                locks.enter_context(book.ledger)
-            return _settle(books, now, windows)
+                book.doubt()
+            raise
 
     def remaining(self, accounts: Sequence[Account], at: datetime) -> Headers:
         """What answers tell that count nothing."""
@@ -103,25 +92,28 @@ class Meter:
             raise ValueError("an export needs ground: its geometry holds no polygon")
         windows, export = windows_at(at.timestamp()), Export(number=uuid.uuid4(), at=at.timestamp(), ground=ground)
         accounts = tuple(sorted(accounts, key=lambda account: account.agreement_id))
-        with ExitStack() as locks:
-            books = [locks.enter_context(self._locked(account)) for account in accounts]
+        books = [self._book(account.agreement_id) for account in accounts]
+        with _doubting(books), ExitStack() as locks:
+            for book in books:
+                locks.enter_context(book.ledger)
             read = [book.read(windows) for book in books]
             for account, book, counts in zip(accounts, books, read, strict=True):
-                spent, _ = book.plan_export(counts, account, ground)
+                spent = book.plan_export(counts, account, ground)
                 if spent is not None:
                     return spent
             for book, counts in zip(books, read, strict=True):
-                _record(book, counts, export)
+                book.record_export(counts, export)
         return Reservation(export.number, accounts)
 
     def release_export(self, reservation: Reservation, at: datetime) -> None:
         """Take back an export of which nothing left. Taking it back again changes nothing."""
         windows, back = windows_at(at.timestamp()), Export(number=reservation.number, at=at.timestamp(), ground=None)
         for account in reservation.accounts:
-            with self._locked(account) as book:
+            book = self._book(account.agreement_id)
+            with _doubting([book]), book.ledger:
                 counts = book.read(windows)
                 if book.has_exported(counts, reservation.number):
-                    _record(book, counts, back)
+                    book.record_export(counts, back)
 
     # -- by hand
 
@@ -142,12 +134,6 @@ class Meter:
             book = self._books.setdefault(agreement_id, Book(agreement_id, self.ledgers.of(agreement_id)))
         return book
 
-    @contextmanager
-    def _locked(self, account: Account) -> Iterator[Book]:
-        book = self._book(account.agreement_id)
-        with book.ledger:
-            yield book
-
 
 def account_of(agreement: Agreement, *, is_own: bool = True) -> Account | None:
     """None for an agreement without a quota: nothing of it is counted."""
@@ -159,27 +145,42 @@ def account_of(agreement: Agreement, *, is_own: bool = True) -> Account | None:
     )
 
 
-def _settle(books: Sequence[tuple[Book, Bill]], now: float, windows: Windows) -> Charged:
-    """Look at all, then count on all; with the locks of all held."""
-    spent, done = [], []
-    for book, bill in books:
+def _alone(book: Book, bill: Bill, now: float, windows: Windows) -> Charged:
+    account = bill.account
+    with book.ledger:
         counts = book.read(windows)
-        against, steps = book.count(counts, bill, now, windows)
-        spent += against
-        done.append((book, bill, counts, steps))
-    if spent:
-        names = {one.account.agreement_id for one in spent}
-        done = [(book, bill, book.read(windows), steps) for book, bill, _, steps in done if bill.account.agreement_id in names]
-    else:
-        for book, bill, counts, steps in done:
-            book.settle(counts, bill.account.terms, steps, windows)
-    return Charged(spent, [one for _, bill, counts, _ in done if bill.account.is_own for one in rate_limit(bill.account, counts, now, windows)])
+        spent, steps = book.count(counts, bill, now, windows)
+        if spent:
+            counts = book.read(windows)
+        else:
+            book.settle(counts, account.terms, steps, windows)
+        return Charged(spent, rate_limit(account, counts, now, windows) if account.is_own else [])
 
 
-def _record(book: Book, counts: Counts, export: Export) -> None:
+def _together(books: Sequence[tuple[Book, Bill]], now: float, windows: Windows) -> Charged:
+    """Look at all, then count on all; with the locks of all held, which are taken in one order by everybody."""
+    with ExitStack() as locks:
+        spent, done = [], []
+        for book, bill in sorted(books, key=lambda pair: pair[0].agreement_id):
+            locks.enter_context(book.ledger)
+            counts = book.read(windows)
+            against, steps = book.count(counts, bill, now, windows)
+            spent += against
+            done.append((book, bill, counts, steps))
+        if spent:
+            names = {one.account.agreement_id for one in spent}
+            done = [(book, bill, book.read(windows), steps) for book, bill, _, steps in done if bill.account.agreement_id in names]
+        else:
+            for book, bill, counts, steps in done:
+                book.settle(counts, bill.account.terms, steps, windows)
+        return Charged(spent, [one for _, bill, counts, _ in done if bill.account.is_own for one in rate_limit(bill.account, counts, now, windows)])
+
+
+@contextmanager
+def _doubting(books: Sequence[Book]) -> Iterator[None]:
     try:
-        book.record_export(counts, export)
-        book.ledger.write()
+        yield
     except BaseException:
-        book.forget()
+        for book in books:
+            book.doubt()
         raise
