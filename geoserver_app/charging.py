@@ -139,7 +139,7 @@ def bills(
             amounts = (0, tally.pixels(booking.area), tally.features, content if is_first else 0)
             seen = tuple(_seen(grounds, booking, permit.edition, tally)) if booking.account.terms.ground else ()
             before = found.get(name) or Bill(booking.account)
-            found[name] = replace(before, amounts=tuple(map(sum, zip(before.amounts, amounts, strict=True))), seen=(*before.seen, *seen))
+            found[name] = before._replace(amounts=tuple(map(sum, zip(before.amounts, amounts, strict=True))), seen=(*before.seen, *seen))
             layer[name] = {what: count for what, count in zip(COUNTED, (int(is_first), *amounts[1:]), strict=True) if count}
         told.append(layer or None)
     return list(found.values()), told

@@ -7,6 +7,7 @@ import math
 import uuid
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from shapely.geometry.base import BaseGeometry
 
@@ -45,8 +46,7 @@ class Account:
     ends: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Ground that a picture shows. `key` names it: what was counted once in a window costs nothing again."""
 
     key: Hashable
@@ -54,8 +54,7 @@ class Seen:
     footprint: Callable[[], Footprint]
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """What is to be counted on one account, all of it or nothing.
 
     `amounts` are added; `at_least` is what must be left without being taken: before a map is drawn nobody knows how much it will be. With

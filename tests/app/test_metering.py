@@ -5,7 +5,6 @@ import os
 import random
 import threading
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -199,15 +198,15 @@ def test_the_same_ground_costs_once_in_a_window(tmp_path):
 
 def test_coarser_pictures_do_not_count_for_a_limit_of_fine_ones(tmp_path):
     meter, quota = meter_in(tmp_path), limited(1600 * CELL_KM2, Measure.GROUND, Window.TERM, 2.0)
-    assert asks(meter, quota, seen=(replace(look(0), resolution=2.1),)) == []
+    assert asks(meter, quota, seen=(look(0)._replace(resolution=2.1),)) == []
     assert used(meter, quota) == {"km2-term-2m": 0}
-    assert asks(meter, quota, seen=(replace(look(0), resolution=2.0),)) == []
-    assert asks(meter, quota, seen=(replace(look(1), resolution=0.0),)) == ["km2-term-2m"]
+    assert asks(meter, quota, seen=(look(0)._replace(resolution=2.0),)) == []
+    assert asks(meter, quota, seen=(look(1)._replace(resolution=0.0),)) == ["km2-term-2m"]
 
 
 def test_two_pictures_of_one_answer_that_overlap_count_what_they_cover_together(tmp_path):
     meter, quota = meter_in(tmp_path), limited(1600 * CELL_KM2, Measure.GROUND)
-    twice = replace(look(0), key="again")
+    twice = look(0)._replace(key="again")
     assert asks(meter, quota, seen=(look(0), twice)) == []
     assert used(meter, quota) == {"km2-day": pytest.approx(0.04)}
 
@@ -551,6 +550,6 @@ def test_a_book_forgets_what_it_could_not_write(tmp_path, monkeypatch):
 
 def test_a_footprint_of_nothing_counts_nothing(tmp_path):
     meter, quota = meter_in(tmp_path), limited(1, Measure.GROUND)
-    assert asks(meter, quota, seen=(replace(look(0), footprint=Footprint),)) == []
+    assert asks(meter, quota, seen=(look(0)._replace(footprint=Footprint),)) == []
     assert used(meter, quota) == {"km2-day": 0}
     assert isinstance(meter._book("AG-1"), Book)
