@@ -7,6 +7,7 @@ What is remembered between calls is geometry alone, under digests that name it.
 import hashlib
 import re
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import EVERYWHERE_DIGEST
 from agreements.model import Agreement, Area, Decision, Effect, Grant, Mark, OverlayRequest, Piece, Reason, Suspension
-from agreements.terms import covers_layer, first_unmet_term, is_among, is_owners, is_whole, names_layer, reason_for
+from agreements.terms import Term, binding_terms, covers_layer, first_unmet_term, is_among, is_owners, is_whole, names_layer, reason_for
 
 UNTOLD = ("layer-not-granted", "superseded")
 """Grants unmet for these are not spoken of: they are about other layers, or a newer version speaks in their place."""
@@ -43,7 +44,7 @@ def decide(request: OverlayRequest, agreements: Iterable[Agreement]) -> Decision
     Decision
         Never raises for a grant that can't be evaluated: it denies, and says so.
     """
-    return _decide(request, tuple(agreements), ())
+    return _decide(request, agreements if type(agreements) in (tuple, list) else tuple(agreements), ())
 
 
 def _decide(request: OverlayRequest, agreements: Sequence[Agreement], below: tuple[str, ...], only: str | None = None) -> Decision:
@@ -53,19 +54,19 @@ def _decide(request: OverlayRequest, agreements: Sequence[Agreement], below: tup
     """
     if request.owner == request.agency:
         return OWNED
-    held = [agreement for agreement in agreements if agreement.grantee == request.agency]
-    stops, suspending = _stops(request, [agreement for agreement in held if agreement.grantor == request.owner])
-    granted, reasons, holds_until = [], suspending, _next_boundary(request, held)
-    for agreement in held:
+    about = _about(request, agreements)
+    stops, suspending = _stops(request, about, request.owner)
+    granted, reasons, holds_until = [], suspending, about.next_boundary(request.at)
+    for agreement, clauses in about.held:
         if only is not None and agreement.agreement_id != only:
             continue
         agreement_stops = stops
-        if agreement.grantor != request.owner:                 # what is passed on can be stopped by who passes it on too
-            own, told = _stops(request, [one for one in held if one.grantor == agreement.grantor and is_owners(one, request)])
+        if agreement.grantor != request.owner and agreement.parent is not None:      # what is passed on can be stopped by who passes it on too
+            own, told = _stops(request, about, agreement.grantor)
             agreement_stops, reasons = stops.and_also(own), [*reasons, *told]
         above = None
-        for grant in agreement.grants:
-            code = first_unmet_term(agreement, grant, request)
+        for grant, terms, whole in clauses:
+            code = first_unmet_term(agreement, grant, request, terms)
             if code in UNTOLD:
                 continue
             ground = None
@@ -74,7 +75,7 @@ def _decide(request: OverlayRequest, agreements: Sequence[Agreement], below: tup
             if ground is None:
                 reasons.append(_stopped(agreement, grant) if code == STOPPED else reason_for(agreement, grant, request, code))
                 continue
-            piece = _piece(agreement, grant, ground)
+            piece = whole if ground is grant.area else replace(whole, area=ground)
             if agreement.grantor == request.owner:
                 granted.append(_Granted(agreement, grant, piece))
                 continue
@@ -113,9 +114,9 @@ class _Granted(NamedTuple):
         return self.agreement.agreement_id, self.agreement.version, _clause_order(self.grant.clause), self.area.digest, self.piece.charged
 
 
-def _piece(agreement: Agreement, grant: Grant, area: Area) -> Piece:
+def _piece(agreement: Agreement, grant: Grant) -> Piece:
     return Piece(
-        area=area, attributes=grant.attributes, agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause,
+        area=grant.area, attributes=grant.attributes, agreement_id=agreement.agreement_id, version=agreement.version, clause=grant.clause,
         rows=grant.rows, degrade=grant.degrade, mark=agreement.mark, charged=(agreement.agreement_id,), grants=(grant,),
     )
 
@@ -239,27 +240,26 @@ class _Stops:
         return _Stops(self.everywhere or other.everywhere, (*self.areas, *other.areas))
 
 
-def _stops(request: OverlayRequest, stopping: Sequence[Agreement]) -> tuple[_Stops, list[Reason]]:
-    """Suspensions in force, whatever the state or term of the agreement that holds them, and the reasons they give."""
+def _stops(request: OverlayRequest, about: "_About", grantor: str) -> tuple[_Stops, list[Reason]]:
+    """Suspensions of a grantor that are in force, whatever the state or term of the agreement that holds them, and the reasons they give.
+
+    Who neither owns the layer nor passes it on can stop nothing.
+    """
     everywhere, areas, reasons = False, [], []
-    for agreement in stopping:
-        for suspension in agreement.suspensions:
-            if not _is_suspended(agreement, suspension, request):
-                continue
-            reasons.append(_suspending(agreement, suspension))
-            if suspension.area is None or not _is_evaluable(suspension.area):
-                everywhere = True
-            else:
-                areas.append(suspension.area)
+    for agreement, suspension in about.stopping:
+        if agreement.grantor != grantor or not is_owners(agreement, request) or not _is_suspended(agreement, suspension, request.at):
+            continue
+        reasons.append(_suspending(agreement, suspension))
+        if suspension.area is None or not _is_evaluable(suspension.area):
+            everywhere = True
+        else:
+            areas.append(suspension.area)
     return _Stops(everywhere, tuple(areas)), reasons
 
 
-def _is_suspended(agreement: Agreement, suspension: Suspension, request: OverlayRequest) -> bool:
+def _is_suspended(agreement: Agreement, suspension: Suspension, at: datetime) -> bool:
     return (
-        suspension.since <= request.at
-        and (suspension.until is None or request.at < suspension.until)
-        and (agreement.replaced is None or request.at < agreement.replaced)
-        and _stops_layer(agreement, suspension, request)
+        suspension.since <= at and (suspension.until is None or at < suspension.until) and (agreement.replaced is None or at < agreement.replaced)
     )
 
 
@@ -300,30 +300,69 @@ def _ground(grant: Grant, stops: _Stops) -> tuple[str | None, Area | None]:
     return (STOPPED, None) if left.geometry.is_empty else (None, left)
 
 
-# Time
+# What is about a layer
 
-def _next_boundary(request: OverlayRequest, held: Sequence[Agreement]) -> datetime | None:
-    """The next moment at which a grant or suspension of this layer begins or ends."""
-    at, soonest = request.at, None
-    for agreement in held:
-        for moment in _boundaries(agreement, request):
-            if moment is not None and moment > at and (soonest is None or moment < soonest):
-                soonest = moment
-    return soonest
+class _Clause(NamedTuple):
+    grant: Grant
+    terms: tuple[Term, ...]                        # that some request does not meet
+    whole: Piece                                   # what it gives where nothing is suspended
 
 
-def _boundaries(agreement: Agreement, request: OverlayRequest) -> Iterable[datetime | None]:
-    moments = [agreement.term.start, agreement.term.end, agreement.replaced]
-    relevant = False
-    for grant in agreement.grants:
-        if covers_layer(agreement, grant, request):
-            relevant = True
-            moments += (grant.term.start, grant.term.end)
-    for suspension in agreement.suspensions:
-        if _stops_layer(agreement, suspension, request):
-            relevant = True
-            moments += (suspension.since, suspension.until)
-    return moments if relevant else ()
+class _Held(NamedTuple):
+    agreement: Agreement
+    clauses: tuple[_Clause, ...]                   # those that are about the layer
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Of an agency's agreements what is about one edition of a layer: worked out once for a register and a layer, whatever is asked of it."""
+
+    held: tuple[_Held, ...]
+    stopping: tuple[tuple[Agreement, Suspension], ...]
+    boundaries: tuple[datetime, ...]               # when a grant or suspension of it begins or ends, in order
+
+    def next_boundary(self, at: datetime) -> datetime | None:
+        position = bisect_right(self.boundaries, at)
+        return self.boundaries[position] if position < len(self.boundaries) else None
+
+
+MOST_LAYERS = 8192
+"""Of which it is remembered what is about them."""
+
+
+def _about(request: OverlayRequest, agreements: Sequence[Agreement]) -> _About:
+    """Remembered for a tuple, which can't change, as long as that very tuple is asked."""
+    if type(agreements) is not tuple:
+        return _looked_through(request, agreements)
+    name = (id(agreements), request.agency, request.layer, request.edition, request.owner, request.product, request.is_latest)
+    known = _layers.get(name)
+    if known is None or known[0] is not agreements:
+        if len(_layers) >= MOST_LAYERS:
+            _layers.clear()
+        known = _layers[name] = agreements, _looked_through(request, agreements)
+    return known[1]
+
+
+_layers: dict[tuple, tuple[Sequence[Agreement], _About]] = {}
+
+
+def _looked_through(request: OverlayRequest, agreements: Sequence[Agreement]) -> _About:
+    held, stopping, boundaries = [], [], set()
+    for agreement in agreements:
+        if agreement.grantee != request.agency:
+            continue
+        grants = tuple(grant for grant in agreement.grants if covers_layer(agreement, grant, request))
+        stops = [suspension for suspension in agreement.suspensions if _stops_layer(agreement, suspension, request)]
+        if not grants and not stops:
+            continue
+        held.append(_Held(agreement, tuple(_Clause(grant, binding_terms(grant), _piece(agreement, grant)) for grant in grants)))
+        stopping += ((agreement, suspension) for suspension in stops)
+        boundaries.update((agreement.term.start, agreement.term.end, agreement.replaced))
+        for grant in grants:
+            boundaries.update((grant.term.start, grant.term.end))
+        for suspension in stops:
+            boundaries.update((suspension.since, suspension.until))
+    return _About(tuple(held), tuple(stopping), tuple(sorted(moment for moment in boundaries if moment is not None)))
 
 
 # Ground
@@ -337,6 +376,7 @@ def _is_evaluable_extent(extent: BaseGeometry) -> bool:
 
 def _effect(granted: BaseGeometry, extent: BaseGeometry) -> Effect:
     """Touching along an edge shows nothing; a point on the edge is inside."""
+    shapely.prepare(granted)                       # once for a geometry: asked again it costs nothing
     if shapely.covers(granted, extent):
         return Effect.PERMIT
     return Effect.CLIP if shapely.intersects(granted, extent) and not shapely.touches(granted, extent) else Effect.DENY

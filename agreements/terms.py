@@ -8,15 +8,26 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from agreements.model import FOLLOWS_FROM, LATEST, Agreement, Grant, OverlayRequest, Piece, Reason, State
+from agreements.model import (
+    FOLLOWS_FROM,
+    LATEST,
+    Agreement,
+    Grant,
+    OverlayRequest,
+    Piece,
+    Reason,
+    ResolutionWindow,
+    ScaleWindow,
+    State,
+)
 from agreements.reasons import REASON_CODES, sentence
 
-__all__ = ("REASON_CODES", "TERMS", "covers_layer", "first_unmet_term", "is_whole", "names_layer", "reason_for", "sentence", "would_allow")
+__all__ = ("REASON_CODES", "TERMS", "binding_terms", "covers_layer", "first_unmet_term", "is_whole", "names_layer", "reason_for", "sentence", "would_allow")
 
 
-def first_unmet_term(agreement: Agreement, grant: Grant, request: OverlayRequest) -> str | None:
-    """The code of the first term of `grant` that `request` does not meet; None where it meets them all."""
-    for term in TERMS:
+def first_unmet_term(agreement: Agreement, grant: Grant, request: OverlayRequest, terms: "tuple[Term, ...] | None" = None) -> str | None:
+    """The code of the first term of `grant` that `request` does not meet; None where it meets them all. `terms` are those of `binding_terms`."""
+    for term in terms or TERMS:
         code = term(agreement, grant, request)
         if code is not None:
             return code
@@ -180,7 +191,9 @@ def quota_term(agreement: Agreement, _grant: Grant, request: OverlayRequest) -> 
     return "over-quota" if agreement.agreement_id in request.exhausted else None
 
 
-TERMS: tuple[Callable[[Agreement, Grant, OverlayRequest], str | None], ...] = (
+Term = Callable[[Agreement, Grant, OverlayRequest], str | None]
+
+TERMS: tuple[Term, ...] = (
     layer_term, version_term, owner_term, state_term, time_term, network_term, purpose_term, app_term, ceiling_term,
     operation_term, scale_term, resolution_term, format_term, crs_term, style_term, attributes_term, kind_term, quota_term,
 )
@@ -191,6 +204,21 @@ def would_allow(piece: Piece, request: OverlayRequest) -> bool:
     """Whether all grants behind a piece of what is described would allow `request` too: the same question of the same layer at the same moment,
     for another operation, style or attributes. So one decision tells all that an agency may do with a layer."""
     return all(term(None, grant, request) is None for grant in piece.grants for term in (operation_term, style_term, attributes_term))
+
+
+OPEN: dict[Term, Callable[[Grant], bool]] = {
+    network_term: lambda grant: grant.networks is None, purpose_term: lambda grant: grant.purposes is None, app_term: lambda grant: grant.apps is None,
+    ceiling_term: lambda grant: grant.ceiling is None, scale_term: lambda grant: grant.scale == ScaleWindow(),
+    resolution_term: lambda grant: grant.resolution == ResolutionWindow(), format_term: lambda grant: grant.formats is None,
+    crs_term: lambda grant: grant.crs is None, style_term: lambda grant: grant.styles is None, attributes_term: lambda grant: grant.attributes is None,
+    kind_term: lambda grant: grant.rows is None and grant.degrade is None,
+}
+"""Terms that a grant may leave open: then every request meets them."""
+
+
+def binding_terms(grant: Grant) -> tuple[Term, ...]:
+    """The terms that some request does not meet, in the order of TERMS."""
+    return tuple(term for term in TERMS if term not in OPEN or not OPEN[term](grant))
 
 
 def _among(asked: str | None, granted: frozenset[str] | None) -> bool:
