@@ -139,11 +139,8 @@ class Book:
 
     def settle(self, counts: Counts, terms: Terms, steps: Sequence[_Step], windows: Windows) -> None:
         """Make true what `count` found to hold."""
-        try:
-            for step in steps:
-                self._see(counts, terms, step, windows)
-        except CountsDamaged as error:
-            raise self._damaged(error) from error
+        for step in steps:
+            self._see(counts, terms, step, windows)
         self.ledger.write()
 
     def count(self, counts: Counts, bill: Bill, now: float, windows: Windows) -> tuple[list[Spent], Sequence[_Step]]:
@@ -247,7 +244,7 @@ class Book:
         ground, sight = step.ground, self._sights[step.ground.window, step.ground.resolution]
         place = c.ground_at(counts, ground)
         if place is None:
-            place = c.begin_ground(counts, ground, terms)
+            place = self._begin(counts, ground, terms)
         if self._is_over(counts, place, ground, windows):
             for generation in (counts[place + c.GENERATION], counts[place + c.GENERATION] - 1):
                 self.ledger.remove_log(_log(ground, generation))
@@ -264,6 +261,12 @@ class Book:
         if len(sight.keys) >= KEYS_KEPT:
             sight.keys.clear()
         sight.keys.update(step.keys)
+
+    def _begin(self, counts: Counts, ground: Ground, terms: Terms) -> int:
+        try:
+            return c.begin_ground(counts, ground, terms)
+        except CountsDamaged as error:
+            raise self._damaged(error) from error
 
     def _shorten(self, ground: Ground, sight: _Sight) -> None:
         """Write the log anew as what it comes to, as its next generation; the one before goes when the next is shortened."""

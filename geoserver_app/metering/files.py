@@ -6,7 +6,6 @@ What is in the map survives the death of the process, as with the decision recor
 a disk of this machine: `flock` and shared maps mean little across a network.
 """
 
-import fcntl
 import hashlib
 import mmap
 import os
@@ -14,6 +13,7 @@ import re
 import threading
 import time
 import weakref
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from pathlib import Path
 
 from geoserver_app.metering.counts import BLOCK, CHECK, Counts, CountsDamaged, check_of, first_block, verify
@@ -25,6 +25,7 @@ PATIENCE = 5.0
 """Seconds to wait for a turn; counting takes microseconds."""
 
 PAUSE = 0.00005
+LOCK_NOW = LOCK_EX | LOCK_NB
 LOOK_AGAIN = 1.0
 """Seconds after which the file is looked for again under its name."""
 
@@ -47,14 +48,14 @@ class FileLedger:
         self._map: mmap.mmap | None = None
 
     def __enter__(self) -> "FileLedger":
-        if not self._turn.acquire(timeout=PATIENCE):
+        if not self._turn.acquire(False) and not self._turn.acquire(timeout=PATIENCE):
             raise MeteringUnavailable(f"the counters of agreement `{self._agreement_id}` are busy")
         try:
             is_due = time.monotonic() - self._looked > LOOK_AGAIN
             if is_due:
                 self._look()
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                flock(self._descriptor, LOCK_NOW)
             except BlockingIOError:
                 self._wait()
             if is_due:
@@ -69,7 +70,7 @@ class FileLedger:
 
     def __exit__(self, *_) -> None:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            flock(self._descriptor, LOCK_UN)
         finally:
             self._turn.release()
 
@@ -146,7 +147,7 @@ class FileLedger:
                 raise CountsDamaged("not as it was written")
             verify(self._blocks[which], self._bodies[which], self._agreement_id)
         except CountsDamaged as error:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            flock(self._descriptor, LOCK_UN)
             raise self._damaged(str(error)) from error
         self._looked = time.monotonic()
 
@@ -165,7 +166,7 @@ class FileLedger:
         while time.monotonic() < until:
             time.sleep(PAUSE)
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                flock(self._descriptor, LOCK_NOW)
                 return
             except BlockingIOError:
                 continue
@@ -202,7 +203,7 @@ class FileLedgers:
         folder.mkdir(parents=True, exist_ok=True)
         index = os.open(self.folder / INDEX, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
         try:
-            fcntl.flock(index, fcntl.LOCK_EX)
+            flock(index, LOCK_EX)
             path, is_listed = folder / COUNTS, f"{folder.name}\n" in _text(index)
             if not path.exists():
                 if is_listed:

@@ -23,7 +23,7 @@ Headers = list[tuple[str, str]]
 
 
 def rate_limit(account: Account, counts: Counts, now: float, windows: Windows) -> Headers:
-    """Policies and what remains of them."""
+    """Policies and what remains of them; nothing of a quota that limits exports alone."""
     terms, agreement_id = account.terms, account.agreement_id
     tails = _tails(agreement_id, int(now), windows.day_ends, windows.month_ends, account.ends)
     items = []
@@ -41,6 +41,8 @@ def rate_limit(account: Account, counts: Counts, now: float, windows: Windows) -
         is_counted = place is not None and counts[place + c.WINDOW_NUMBER] >= c.number_of(one.window, windows)
         left = int((one.most - (counts[place + c.CELLS] if is_counted else 0)) * CELL_KM2 + 1e-9)
         items.append(f'"{one.name}";r={left if left > 0 else 0}{tails[one.window]}')
+    if not items:
+        return []
     policies = _policies(agreement_id, terms, account.starts, account.ends, windows.month_ends - windows.month_starts)
     return [("RateLimit-Policy", policies), ("RateLimit", ", ".join(items))]
 

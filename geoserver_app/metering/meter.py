@@ -19,7 +19,7 @@ from geoserver_app.metering.exports import Export, polygons_of
 from geoserver_app.metering.headers import Headers, rate_limit
 from geoserver_app.metering.ledger import Ledgers
 from geoserver_app.metering.terms import terms_of
-from geoserver_app.metering.windows import Windows, windows_at
+from geoserver_app.metering.windows import windows_at
 
 
 class Charged(NamedTuple):
@@ -55,11 +55,11 @@ class Meter:
         """Count all bills at `now` (POSIX seconds), or none where one limit does not hold; no two of one account."""
         if not bills:
             return FREE
-        books = [(self._book(bill.account.agreement_id), bill) for bill in bills]
+        books = [self._book(bill.account.agreement_id) for bill in bills]
         try:
-            return _alone(*books[0], now, windows_at(now)) if len(books) == 1 else _together(books, now, windows_at(now))
+            return _alone(books[0], bills[0], now) if len(bills) == 1 else _together(books, bills, now)
         except BaseException:
-            for book, _ in books:
+            for book in books:
                 book.doubt()
             raise
 
@@ -145,8 +145,8 @@ def account_of(agreement: Agreement, *, is_own: bool = True) -> Account | None:
     )
 
 
-def _alone(book: Book, bill: Bill, now: float, windows: Windows) -> Charged:
-    account = bill.account
+def _alone(book: Book, bill: Bill, now: float) -> Charged:
+    account, windows = bill.account, windows_at(now)
     with book.ledger:
         counts = book.read(windows)
         spent, steps = book.count(counts, bill, now, windows)
@@ -157,11 +157,12 @@ def _alone(book: Book, bill: Bill, now: float, windows: Windows) -> Charged:
         return Charged(spent, rate_limit(account, counts, now, windows) if account.is_own else [])
 
 
-def _together(books: Sequence[tuple[Book, Bill]], now: float, windows: Windows) -> Charged:
+def _together(books: Sequence[Book], bills: Sequence[Bill], now: float) -> Charged:
     """Look at all, then count on all; with the locks of all held, which are taken in one order by everybody."""
+    windows = windows_at(now)
     with ExitStack() as locks:
         spent, done = [], []
-        for book, bill in sorted(books, key=lambda pair: pair[0].agreement_id):
+        for book, bill in sorted(zip(books, bills, strict=True), key=lambda pair: pair[0].agreement_id):
             locks.enter_context(book.ledger)
             counts = book.read(windows)
             against, steps = book.count(counts, bill, now, windows)

@@ -510,6 +510,10 @@ def test_headers_are_structured_fields_of_the_draft(tmp_path):
     }
 
 
+def test_a_quota_of_exports_alone_tells_nothing_in_headers(tmp_path, exporter):
+    assert meter_in(tmp_path).charge((Bill(exporter, (1, 0, 0, 9)),), NOON).headers == []
+
+
 def test_what_remains_is_told_by_the_agreements_own_counters_alone(tmp_path):
     meter = meter_in(tmp_path)
     asks(meter, limited(50), agreement_id="AG-2")
