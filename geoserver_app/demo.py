@@ -11,6 +11,8 @@ from agreements.model import BUREAU
 from agreements.register import SqlRegister
 from geoserver_app.database import connect, migrate
 from geoserver_app.demo_keys import demo_keys, keep_demo_keys
+from geoserver_app.demo_people import FILE as PEOPLE_FILE
+from geoserver_app.demo_people import add_demo_people
 from geoserver_app.gate import Gate
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.ingesting import ingest
@@ -23,8 +25,7 @@ DESCRIPTION = "demo.json"
 
 
 def build_demo(settings: Settings, console: Console) -> dict:
-    """Whatever of the demo is not there yet; returns what `var/demo.json` holds."""
-
+    """Whatever of the demo is not there yet; returns what `var/demo.json` holds, and the passwords of people who were added just now."""
     migrate(settings)
     database = connect(settings.database_url)
     catalogue, register = SqlCatalogue(database), SqlRegister(database)
@@ -34,10 +35,11 @@ def build_demo(settings: Settings, console: Console) -> dict:
     add_parties(register, parties)
     _issue_keys(settings, register, parties)
     load_samples(catalogue, register, settings.config)
+    passwords = add_demo_people(settings, database, demo["people"])
     description = describe(settings, catalogue, register)
     _write(settings.data / DESCRIPTION, description)
     database.dispose()
-    return description
+    return description | {"people": [{**one, "password": passwords[one["login"]]} for one in demo["people"] if one["login"] in passwords]}
 
 
 def _add_missing_layers(settings: Settings, catalogue: SqlCatalogue, wanted: list[Mapping], console: Console) -> None:
@@ -101,7 +103,15 @@ def print_addresses(description: dict, console: Console) -> None:
         console.print(f"  {agency['name']} {agency['name_en']}: {', '.join(agency['layers'])}")
         console.print(f"    WMS   {base}/ows?key={agency['key']}", soft_wrap=True, highlight=False)
         console.print(f"    WMTS  {base}/wmts?key={agency['key']}", soft_wrap=True, highlight=False)
+    _print_people(description, console)
     console.print(f"\nkeys and bounds of all {len(agencies)} agencies, for scripts: demo.json in the data folder\n")
+
+
+def _print_people(description: Mapping, console: Console) -> None:
+    """Whom to sign in as; the passwords only when they are made."""
+    console.print(f"\n[bold]{description['base_url']}/console[/]  agreements for people 协议管理; passwords: {PEOPLE_FILE} in the data folder")
+    for one in description.get("people", ()):
+        console.print(f"  {one['login']:10} {one['password']}  {one['name']}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _write(path: Path, content: dict) -> None:

@@ -15,6 +15,10 @@ from geoserver_app.review.words import CODES, EFFECTS
 
 ROWS, DAYS_SHOWN, LOOKED_BACK = 50, 14, 31
 
+REQUESTS, ALL = "overlay.decided", "all"
+EVENTS = {REQUESTS: REQUESTS, "admin.acted": "admin.acted", "overlay.unidentified": "overlay.unidentified", ALL: None, "": REQUESTS}
+"""What of the record is shown: requests for data, unless something else is asked for."""
+
 
 @page("console.audit", "/audit", roles=OPERATIONS["audit.records"].roles, takes_forms=True)
 def audit(frame: Frame) -> flask.Response:
@@ -23,6 +27,7 @@ def audit(frame: Frame) -> flask.Response:
     query, records, trouble = None, {"items": [], "next": None}, None
     try:
         query = asked(RecordsQuery)
+        query = query.model_copy(update={"event": EVENTS.get(flask.request.args.get("event", REQUESTS), query.event)})
         records = frame.ask("audit.records", query=query.model_copy(update={"limit": ROWS}))
     except ApiFault as error:
         trouble = frame.problem(error)

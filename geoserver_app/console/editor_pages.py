@@ -106,15 +106,17 @@ def _edit(frame: Frame, one: Agreement) -> flask.Response:
 # -- texts to begin with
 
 def _text_of(frame: Frame, one: Agreement) -> str:
+    """As it was written, where a person can read that; else as YAML. (Scripts send JSON in one line.)"""
     register = frame.visit.services.register
-    return register.document(one.agreement_id, one.version) or write_document(register.registered(one.agreement_id, one.version))
+    text = register.document(one.agreement_id, one.version)
+    return text if text.strip() and not text.lstrip().startswith("{") else write_document(register.registered(one.agreement_id, one.version))
 
 
-VERSION = re.compile(r"""^(\s*["']?version["']?\s*:\s*)(\d+)""", re.MULTILINE)
+VERSION = re.compile(r"""^(["']?version["']?\s*:\s*)\d+""", re.MULTILINE)
 
 
 def _amended(frame: Frame, newest: Agreement) -> str:
-    return VERSION.sub(lambda found: f"{found.group(1)}{newest.version + 1}", _text_of(frame, newest), count=1)
+    return VERSION.sub(rf"\g<1>{newest.version + 1}", _text_of(frame, newest), count=1)
 
 
 def _samples(config: Path) -> list[tuple[str, str]]:

@@ -44,4 +44,4 @@ def divisions(frame: Frame) -> flask.Response:
         } for one in found
     ]
     body = json.dumps({"type": "FeatureCollection", "features": features, "matched": len(codes)}, ensure_ascii=False, separators=(",", ":"))
-    return flask.Response(body, content_type="application/geo+json; charset=utf-8")
+    return flask.Response(body.replace("<", "\\u003c"), content_type="application/geo+json; charset=utf-8")

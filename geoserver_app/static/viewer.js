@@ -3,7 +3,7 @@
 
 const WORDS = {
   zh: {
-    title: "基础地理信息共享平台", subtitle: "按共建共享协议提供影像、高程与线划图", synthetic: "样例数据 · SYNTHETIC", skip: "跳到地图", panel: "图层",
+    title: "基础地理信息共享平台", subtitle: "按共建共享协议提供影像、高程与线划图", synthetic: "样例数据 · SYNTHETIC", skip: "跳到地图", panel: "图层", console: "协议管理",
     who: "以哪个部门的身份查看？", ownKey: "使用自己的密钥", keyLabel: "密钥（由共享服务处发放）", open: "打开", layers: "可用图层", style: "样式", opacity: "不透明度", legend: "图例",
     qgis: "在 QGIS 中使用", foot: "每一幅图都按协议的范围、比例尺与要素逐像素裁切；每次访问都有记录。",
     whole: "回到授权范围", compare: "左右对比：线划图与其下的影像", close: "关闭", copy: "复制", copied: "已复制", loading: "正在读取…",
@@ -13,7 +13,7 @@ const WORDS = {
     nothing: "此处没有可告知的内容。", height: "高程（米）", lang: "English", scale: "比例尺", gk: "高斯-克吕格 CM120", credit: "来源：", infoRefused: "此处不可查询",
   },
   en: {
-    title: "Geospatial sharing", subtitle: "Orthophotos, elevation and line maps under sharing agreements", synthetic: "SYNTHETIC · 样例数据", skip: "Skip to the map", panel: "Layers",
+    title: "Geospatial sharing", subtitle: "Orthophotos, elevation and line maps under sharing agreements", synthetic: "SYNTHETIC · 样例数据", skip: "Skip to the map", panel: "Layers", console: "Console",
     who: "See it as which department?", ownKey: "Use your own key", keyLabel: "Key (issued by the sharing service)", open: "Open", layers: "Your layers", style: "Style", opacity: "Opacity", legend: "Legend",
     qgis: "Use it in QGIS", foot: "Every picture is cut to the agreement, pixel by pixel: area, scale and attributes. Every access is recorded.",
     whole: "Back to the granted area", compare: "Compare: slide the line map aside", close: "Close", copy: "Copy", copied: "Copied", loading: "Reading…",
