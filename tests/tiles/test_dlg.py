@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pandas
 import pyogrio
 import pytest
 from county import CRS, EAST, NORTH, SOUTH, WEST, County, edition_of, write_county
@@ -14,6 +15,7 @@ from shapely.geometry import LineString, Point, box
 
 from layers import crs as crs_room
 from layers.model import Bounds, ProductType, View
+from layers.rows import parse_rows
 from tiles import dlg
 from tiles.dlg import LineMapRenderer, width_factor
 from tiles.errors import RenderFailed
@@ -357,3 +359,23 @@ def test_real_roads_and_houses_of_swellendam_are_drawn(shared_data, config_folde
     picture = pixels(town, view(20.44, -34.025, 1e-5, crs="CRS:84", size=512))
     assert has_colour(picture, (217, 201, 176), 4)
     assert has_colour(pixels(town, view(20.45, -34.03, 1e-4, crs="CRS:84", size=512)), NATIONAL_RED, 6)
+
+
+# Rows
+
+@pytest.mark.parametrize("rows", ["GB = 4201012", "GB BETWEEN 4201000 AND 4202999 OR HYDL.NAME LIKE '%河'", "NAME IS NULL", "LRDL.RN = 'S122'", "ABSENT = 1"])
+def test_the_rows_of_a_filter_are_drawn_as_if_there_were_no_others(tmp_path, county, config_folder, rows):
+    rule = parse_rows(rows)
+    for table in county.edition.classes:
+        frame = pyogrio.read_dataframe(county.folder / county.edition.vectors, layer=table.name)
+        kept = [rule.matches(table.name, {k: None if pandas.isna(v) else v for k, v in row.items()}) for row in frame.drop(columns="geometry").to_dict("records")]
+        if any(kept):
+            pyogrio.write_dataframe(frame[kept], tmp_path / "kept.gpkg", layer=table.name, append=(tmp_path / "kept.gpkg").exists())
+    where = view(*place(0.5, 0.5), 8.0, size=700)
+    filtered = pixels(LineMapRenderer(county.folder, county.edition, config_folder / "styles", rows=rule), where)
+    if not (tmp_path / "kept.gpkg").exists():
+        assert not filtered.any()
+        return
+    others = {table.name: table for table in edition_of(tmp_path / "kept.gpkg", config_folder).classes}
+    kept = replace(county.edition, vectors="kept.gpkg", classes=tuple(t for t in county.edition.classes if t.name in others))
+    assert (filtered == pixels(LineMapRenderer(tmp_path, kept, config_folder / "styles"), where)).all() and filtered[..., 3].any()

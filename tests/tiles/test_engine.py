@@ -22,7 +22,8 @@ from tiles.engine import Engine
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.mapproxy_config import configuration
-from tiles.permits import Permit
+from tiles.permits import Permit, PermitPiece
+from tiles.variants import Variant
 
 LEFT, TOP, SIDE = 360_000.0, 3_550_000.0, 700
 SETS = list(TILE_MATRIX_SETS.values())
@@ -331,6 +332,42 @@ def test_a_changed_sheet_expires_its_tiles_at_every_level_and_leaves_the_others(
         touches = bounds.intersects(changed)
         near = shapely.dwithin(shapely.box(*bounds), shapely.box(*changed), margin + 1)
         assert path in after if not near else path not in after or not touches
+
+
+def test_a_changed_sheet_expires_the_tiles_of_a_coarser_grid_as_far_as_its_cells_reach(engine, dem):
+    """Of cells of 100 m, tiles of 1 m pixels hold a few: the change shows farther off than pixels would let it."""
+    tms, z, cells = TILE_MATRIX_SETS["jiangsu_gk120"], 9, Variant(degrade=100.0)
+    limits = tms.limits(z, Bounds(LEFT, TOP - 1500, LEFT + 1500, TOP))
+    everywhere = [(row, col) for row in range(limits[0], limits[1] + 1) for col in range(limits[2], limits[3] + 1)]
+    permit = Permit(edition=dem, area=None, pieces=(PermitPiece(area=None, attributes=None, degrade=100.0),), mark="test")
+    for row, col in everywhere:
+        engine.tile(dem, "hillshade", tms.id, z, row, col, permit, cells)
+        engine.tile(dem, "hillshade", tms.id, z, row, col, permit_for(dem))
+    changed = Bounds(LEFT + 700, TOP - 720, LEFT + 710, TOP - 710)
+    engine.expire(dem, footprint(changed, "EPSG:4549"))
+    for row, col in everywhere:
+        off = shapely.distance(shapely.box(*tms.bounds(z, row, col)), shapely.box(*changed))
+        kept = engine.stored_tile(dem, "hillshade", tms.id, z, row, col, permit, cells) is not None
+        assert kept is bool(off > 800) or abs(off - 800) < 20
+        if off > 10:
+            assert engine.stored_tile(dem, "hillshade", tms.id, z, row, col, permit_for(dem)) is not None
+    engine.forget(dem.edition_id)
+    assert stored_files(engine, dem) == set()
+
+
+def test_a_variant_is_drawn_for_who_may_see_it_alone_and_never_where_its_kind_has_none(engine, dem, lines):
+    tms, cells = TILE_MATRIX_SETS["jiangsu_gk120"], Variant(degrade=100.0)
+    view = tms.view(9, *middle_tile(dem, tms, 9))
+    with pytest.raises(PermitMissing):
+        engine.map(dem, "hillshade", view, permit_for(dem), variant=cells)
+    only_cells = Permit(edition=dem, area=None, pieces=(PermitPiece(area=None, attributes=None, degrade=100.0),), mark="test")
+    with pytest.raises(PermitMissing):
+        engine.stored_tile(dem, "hillshade", tms.id, 9, 0, 0, only_cells)
+    assert engine.map(dem, "hillshade", view, only_cells, variant=cells).size == (256, 256)
+    for edition, terms in ((dem, {"rows": "A = 1"}), (lines, {"degrade": 100.0})):
+        permit = Permit(edition=edition, area=None, pieces=(PermitPiece(area=None, attributes=None, **terms),), mark="test")
+        with pytest.raises(ValueError, match="no such variant"):
+            engine.map(edition, STYLES[edition.product][0], tms.view(9, *middle_tile(edition, tms, 9)), permit, variant=Variant(**terms))
 
 
 def test_a_tile_drawn_before_a_change_is_not_stored_after_it(store, tmp_path, config_folder, dom):
