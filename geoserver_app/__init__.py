@@ -17,6 +17,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     """The whole application on one screen. A test may hand in services of its own."""
     from geoserver_app import console
     from geoserver_app.api import door, openapi
+    from geoserver_app.console import portal_pages
     from geoserver_app.errors import register_errors
     from geoserver_app.lane import Lane
     from geoserver_app.views import catalogue, downloads, health, home, ows, session, tiles
@@ -31,6 +32,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
         app.register_blueprint(view.bp)
     app.register_blueprint(door.blueprint())
     app.register_blueprint(console.bp)
+    app.register_blueprint(portal_pages.bp)
     register_errors(app)
     app.after_request(_harden)
     app.wsgi_app = Lane(app.wsgi_app, app.extensions["geoshare"].tiles)

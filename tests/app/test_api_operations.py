@@ -150,7 +150,7 @@ CASES = {
     "explanations.record":    Case("401 200 200 200 200 200 404", arrange=once(a_record)),
     "audit.records":          Case("401 200 403 200 403 200 200"),
     "audit.roots":            Case("401 200 403 200 403 200 200"),
-    "audit.own":              Case("401 200 403 200 403 403 403", arrange=once(a_sealed_day), query="agency=water"),
+    "audit.own":              Case("401 200 403 200 403 200 404", arrange=once(a_sealed_day), query="agency=water"),
     "audit.verify":           Case("401 200 403 200 403 403 403", content=sends()),
     "audit.export":           Case("401 200 403 200 403 403 403", query="first=2026-01-01&last=2026-12-31"),
     "contributions.list":     Case("401 200 200 200 200 200 200"),

@@ -1,0 +1,79 @@
+"""Why something can't be seen, or can: asked of now for a layer, a place and a scale, or of a record of the agency's own."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import flask
+from pydantic import Field
+
+from geoserver_app.api.agreements import visible
+from geoserver_app.api.explanations import ExplanationTold, OperationName, Question, RecordExplained
+from geoserver_app.api.faults import ApiFault, NothingThere
+from geoserver_app.api.reading import Sent
+from geoserver_app.console.clauses import OPERATIONS
+from geoserver_app.console.frame import asked
+from geoserver_app.console.portal import PortalFrame, page
+from geoserver_app.console.portal_layers import own_layers
+from geoserver_app.errors import Told, contact
+from geoserver_app.purposes import load_purposes
+
+NEAR = 0.0001
+"""Degrees, some 10 m: a place is asked about as a box of twice that width around it."""
+
+
+class Asking(Sent):
+    layer: Annotated[str, Field(max_length=200)] = ""
+    operation: OperationName = "GetMap"
+    lon: Annotated[float | None, Field(ge=-179.99, le=179.99)] = None
+    lat: Annotated[float | None, Field(ge=-89.99, le=89.99)] = None
+    scale: Annotated[float | None, Field(gt=0)] = None
+    attributes: Annotated[str, Field(max_length=500)] = ""
+    purpose: Annotated[str, Field(max_length=100)] = ""
+    app: Annotated[str, Field(max_length=100)] = ""
+    address: Annotated[str, Field(max_length=50)] = ""
+    record: Annotated[str, Field(max_length=100)] = ""
+    about: Literal["now", "record"] = "now"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What was asked, explained; or what is wrong with the question. `is_unknown`: no record of the agency's has that number."""
+
+    now: ExplanationTold | None = None
+    past: RecordExplained | None = None
+    problem: Told | None = None
+    is_unknown: bool = False
+
+
+@page("portal.explain", "/explain")
+def explain(frame: PortalFrame) -> flask.Response:
+    asking = asked(Asking)
+    answered = _answered(frame, asking)
+    contacts = {one.agreement_id: one.contact for one in visible(frame.visit, frame.visit.services.register.list())}
+    purposes = load_purposes(frame.visit.services.settings.config)
+    return frame.shown(
+        "explain.html", problem=answered.problem, asking=asking, answered=answered, layers=own_layers(frame), contacts=contacts, contact=contact(frame.language),
+        operations=[(operation.value, frame.say(*words)) for operation, words in OPERATIONS.items()],
+        purposes=[(code, frame.say(one.zh, one.en)) for code, one in purposes.items()],
+    )
+
+
+def _answered(frame: PortalFrame, asking: Asking) -> Answered:
+    try:
+        if asking.record:
+            return Answered(past=frame.ask("explanations.record", record=asking.record.strip()))
+        return Answered(now=frame.ask("explanations.now", query=_question(asking))) if asking.layer else Answered()
+    except NothingThere:
+        return Answered(is_unknown=True)
+    except ApiFault as fault:
+        return Answered(problem=frame.problem(fault))
+
+
+def _question(asking: Asking) -> Question:
+    bounds = None
+    if asking.lon is not None and asking.lat is not None:
+        bounds = f"{asking.lon - NEAR:.7f},{asking.lat - NEAR:.7f},{asking.lon + NEAR:.7f},{asking.lat + NEAR:.7f}"
+    return Question(
+        layer=asking.layer.strip(), operation=asking.operation, bounds=bounds, scale=asking.scale, attributes=asking.attributes.replace(" ", ""),
+        purpose=asking.purpose, app=asking.app, address=asking.address,
+    )
