@@ -12,10 +12,11 @@ from datetime import datetime
 from functools import partial
 
 import numpy as np
+import shapely
 from PIL import Image
 from shapely.geometry.base import BaseGeometry
 
-from agreements.model import Agreement, Decision, Effect, Operation, OverlayRequest, Piece, Reason, State
+from agreements.model import Agreement, Decision, Operation, OverlayRequest, Piece, Reason, State
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.metering.book import Account, Bill, Seen, Spent
 from geoserver_app.metering.footprints import GroundArea, footprint_of_point, footprint_of_view
@@ -24,10 +25,11 @@ from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.metering.meter import Meter, Reservation, account_of
 from geoserver_app.metering.terms import EXPORT, RATE, Amounts
-from layers.crs import ground_resolution
+from layers.crs import ground_resolution, transform_geometry
 from layers.model import Edition, View
 from tiles.area import ServedArea
 from tiles.permits import Booking, Permit
+from tiles.requests import expressible_bounds
 
 METERED = frozenset({Operation.GET_MAP, Operation.GET_TILE, Operation.GET_FEATURE_INFO, Operation.DOWNLOAD})
 """Operations that let data out."""
@@ -109,10 +111,15 @@ def touches(area: ServedArea | None, view: View | None, point: tuple[float, floa
     return view is not None and area.mask(replace(view, width=1, height=1)) is not False
 
 
-def nothing_of(decision: Decision) -> Decision:
-    """A decision that grants ground elsewhere, as the denial that it is for what was asked."""
-    reasons = tuple(reason for reason in decision.reasons if reason.code != "granted")
-    return replace(decision, effect=Effect.DENY, area=None, pieces=(), reasons=reasons)
+def extent_of(view: View | None, point: tuple[float, float] | None) -> BaseGeometry:
+    """CRS84: the point that is asked, or the ground of a view as far as its CRS means something."""
+    if point is not None:
+        return shapely.Point(point)
+    bounds = view.bounds.intersection(expressible_bounds(view.crs))
+    if bounds.width <= 0 or bounds.height <= 0:
+        return shapely.Polygon()
+    ring = shapely.segmentize(shapely.box(*bounds), max(bounds.width, bounds.height) / 8)
+    return transform_geometry(ring, view.crs, "CRS:84")
 
 
 def is_spent(decision: Decision) -> bool:

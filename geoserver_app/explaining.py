@@ -244,4 +244,5 @@ def _request(record: dict, written: dict) -> OverlayRequest:
         attributes=frozenset(written.get("attributes", ())), product=written["product"], is_latest=written["is_latest"],
         classification=written["classification"], networks=frozenset(record.get("networks", ())), purpose=record.get("purpose", ""),
         app=record.get("app", ""), exhausted=frozenset(written.get("exhausted", ())),
+        extent=shapely.from_wkt(written["extent"]) if "extent" in written else None,
     )

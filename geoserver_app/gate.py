@@ -29,7 +29,6 @@ from agreements.model import (
     Operation,
     OverlayRequest,
     Piece,
-    Reason,
     RegisterSnapshot,
 )
 from agreements.register import AgreementRegister
@@ -292,7 +291,7 @@ class Gate:
         turn = Turn(self.meter)
         while True:
             standing, at = self.standing(), self.clock()
-            rulings = [self._left(one, self.decide(standing, caller, one, at, turn.exhausted), turn) for one in asked]
+            rulings = [self.left(standing, caller, one, self.decide(standing, caller, one, at, turn.exhausted), turn) for one in asked]
             denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
             if denials:
                 raise refusal(denials, self.log.write(_event(standing, caller, asked, rulings), at.timestamp()), turn, at)
@@ -312,13 +311,18 @@ class Gate:
             self.log.write(_event(standing, caller, asked, rulings, charged), at.timestamp())
             return Served(drawn, turn.headers)
 
-    def _left(self, asked: Asked, ruling: Ruling, turn: Turn) -> Ruling:
+    def left(self, standing: Standing, caller: Caller, asked: Asked, ruling: Ruling, turn: Turn) -> Ruling:
         """The ruling, or a denial where the agreements that are not exhausted grant nothing of the place that is asked: not a picture of nothing."""
         if not turn.exhausted or ruling.is_denied or not asked.is_counted or not charging.is_spent(ruling.decision):
             return ruling
-        if charging.touches(self._areas.served(ruling.decision.area), asked.view, asked.point):
-            return ruling
-        return replace(ruling, decision=charging.nothing_of(ruling.decision))
+        there = self._there(standing, caller, ruling, charging.extent_of(asked.view, asked.point))
+        return there if there.is_denied else ruling
+
+    @staticmethod
+    def _there(standing: Standing, caller: Caller, ruling: Ruling, extent: BaseGeometry) -> Ruling:
+        """The same question of one place (CRS84) alone, which is recorded with it, so that it can be asked again."""
+        request = replace(ruling.request, extent=shapely.from_wkt(as_text(extent)))
+        return _ruling(ruling.edition, ruling.style, request, standing.register.agreements.get(caller.agency.agency_id, ()))
 
     def reserve(self, caller: Caller, asked: Asked, ground: BaseGeometry) -> Reserved:
         """A download of `ground` (CRS84), counted on the exports of every agreement that lets any of it out, and recorded.
@@ -339,7 +343,7 @@ class Gate:
                 permit = self.permit(caller, ruling)
                 granted = polygons_of(ground if permit.area is None else permit.area.cut(ground))
                 if granted.is_empty:
-                    ruling = replace(ruling, decision=replace(ruling.decision, effect=Effect.DENY, area=None, pieces=(), reasons=_outside(ruling.decision)))
+                    ruling = self._there(standing, caller, ruling, ground)
             turn.note(ruling.decision)
             if ruling.is_denied:
                 raise refusal([(asked.layer, ruling.decision)], self.log.write(_event(standing, caller, [asked], [ruling]), at.timestamp()), turn, at)
@@ -546,11 +550,6 @@ def _open(choose: Callable, values: Sequence[float | None]) -> float | None:
     return None if None in values or not values else choose(values)
 
 
-def _outside(decision: Decision) -> tuple[Reason, ...]:
-    """Of a decision that grants ground, but none of what was asked."""
-    return tuple(replace(reason, code="outside-area") for reason in decision.reasons if reason.code == "granted")
-
-
 def refusal(denials: Sequence[tuple[LayerName, Decision]], record_id: str, turn: Turn, at: datetime) -> Refused:
     """Of what is denied from the start, or because quotas that would let it out are used up."""
     if not turn.exhausted:
@@ -609,6 +608,11 @@ def asker_event(caller: Caller) -> dict:
     return {name: value for name, value in found.items() if value}
 
 
+def as_text(extent: BaseGeometry) -> str:
+    """Well-known text to a tenth of a millimetre."""
+    return shapely.to_wkt(extent, rounding_precision=9)
+
+
 def layer_event(asked: Asked, ruling: Ruling) -> dict:
     """One layer of a decision: all that it takes to decide again years later, and what was decided. Nothing is written of what has no value.
 
@@ -625,7 +629,7 @@ def layer_event(asked: Asked, ruling: Ruling) -> dict:
         event |= {
             "owner": request.owner, "product": request.product, "is_latest": request.is_latest, "classification": request.classification,
             "crs": request.crs, "scale_denominator": request.scale_denominator, "attributes": sorted(request.attributes) or None,
-            "exhausted": sorted(request.exhausted) or None,
+            "exhausted": sorted(request.exhausted) or None, "extent": request.extent and as_text(request.extent),
         }
     event |= {
         "effect": str(decision.effect), "area": decision.area and decision.area.digest[:16],

@@ -17,9 +17,9 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
-from geoserver_app.charging import ONE_REQUEST, SOME_PICTURE, Tally, Turn, is_spent, nothing_of, opaque_part
+from geoserver_app.charging import ONE_REQUEST, SOME_PICTURE, Tally, Turn, opaque_part
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
-from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Standing, asker_event, layer_event, refusal
+from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Ruling, Standing, asker_event, layer_event, refusal
 from geoserver_app.identity import (
     Caller,
     Unidentified,
@@ -153,10 +153,10 @@ class TileServer:
                     continue
                 body = self._body(rule, tile, True)
             if body is _blank_tile(tile.media_type):
-                if turn.exhausted and is_spent(rule.decision):
+                if turn.exhausted and (denied := self._left(standing, caller, tile, now, turn)) is not None:
                     if not render:
                         return None
-                    raise self._left_without(standing, caller, tile, now, turn)
+                    raise refusal([(tile.layer, denied.decision)], self._record(denied, caller, tile, now), turn, now)
                 self._record(rule, caller, tile, now)
                 return _answer(body, tile.media_type, if_none_match)
             is_sent = sends_body and not _matches(body, if_none_match)
@@ -165,10 +165,11 @@ class TileServer:
                 self._record(rule, caller, tile, now, _charged(bills))
                 return _answer(body, tile.media_type, if_none_match, turn.headers)
 
-    def _left_without(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, turn: Turn) -> Refused:
-        """Of a tile of which the agreements that are not exhausted grant nothing: recorded as the denial that it is."""
-        rule = self._compile(standing, caller, tile, now, turn.exhausted, nothing_of)
-        return refusal([(tile.layer, rule.decision)], self._record(rule, caller, tile, now), turn, now)
+    def _left(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, turn: Turn) -> TileRule | None:
+        """The denial of a tile of which the agreements that are not exhausted grant nothing; None where it is as empty without that."""
+        asked = _asked(tile)
+        ruling = self.gate.left(standing, caller, asked, self.gate.decide(standing, caller, asked, now, turn.exhausted), turn)
+        return self._as_rule(standing, caller, tile, asked, ruling) if ruling.is_denied else None
 
     def _bill(self, rule: TileRule, tile: GetTile, body: _Body, booking: Booking, turn: Turn, is_sent: bool) -> Bill:
         account = booking.account
@@ -207,15 +208,11 @@ class TileServer:
             standing.tile_rules[key] = rule
         return rule
 
-    def _compile(
-        self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, exhausted: frozenset[str], seen_as: Callable[[Decision], Decision] | None = None,
-    ) -> TileRule:
-        asked = Asked(
-            layer=tile.layer, operation=Operation.GET_TILE, view=tile.view, style=tile.style, format=tile.media_type, crs=tile.tms.crs,
-        )
-        ruling = self.gate.decide(standing, caller, asked, now, exhausted)
-        if seen_as is not None:
-            ruling = replace(ruling, decision=seen_as(ruling.decision))
+    def _compile(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, exhausted: frozenset[str]) -> TileRule:
+        asked = _asked(tile)
+        return self._as_rule(standing, caller, tile, asked, self.gate.decide(standing, caller, asked, now, exhausted))
+
+    def _as_rule(self, standing: Standing, caller: Caller, tile: GetTile, asked: Asked, ruling: Ruling) -> TileRule:
         edition, decision = ruling.edition, ruling.decision
         permit = None if ruling.is_denied else self.gate.permit(caller, ruling)
         event = {
@@ -312,6 +309,12 @@ def _parsed(path: str, query: str) -> GetTile | None:
 @lru_cache(maxsize=8)
 def _blank_tile(media_type: str) -> _Body:
     return _Body.of(blank(media_type, 256, 256))
+
+
+def _asked(tile: GetTile) -> Asked:
+    return Asked(
+        layer=tile.layer, operation=Operation.GET_TILE, view=tile.view, style=tile.style, format=tile.media_type, crs=tile.tms.crs,
+    )
 
 
 def _touched(rule: TileRule, tile: GetTile) -> list[Booking]:

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from PIL import Image
 from served import fetch, serving
 
-from agreements.model import GRANTABLE, Agreement, Operation, ResolutionWindow
+from agreements.model import GRANTABLE, Agreement, Effect, Operation, ResolutionWindow
 from agreements.quota import Limit, Measure, Quota, Rate, Window
 from agreements.record import Record, UseLimits
 from geoserver_app.cli import main
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.decision_log import read_segment
+from geoserver_app.explaining import explain_record
 from geoserver_app.metering.counts import BLOCK
 from layers.crs import transform_bounds
 from layers.model import Bounds
@@ -540,3 +541,20 @@ def test_an_administrator_may_begin_damaged_counts_anew_and_it_is_on_record(part
     assert [one.get(tile()).status_code for _ in range(2)] == [200, 429]
     (event,) = [event for event in records(one.house) if event.get("object") == one.agreement.agreement_id and event.get("operation") == "quota.restart"]
     assert event["reason"] == "disk was changed"
+
+
+# -- explained years later
+
+def test_a_refusal_for_a_spent_quota_is_explained_from_its_record_alone(party, county):
+    """Both kinds: nothing is granted any more, and nothing of this place."""
+    one = party(limits(requests_day=1), area=WEST)
+    far_west = GET_MAP.replace("BBOX=3556000,382000,3557000,383000", "BBOX=3556000,380000,3557000,381000")
+    assert [one.get(tile(col=13595)).status_code for _ in range(2)] == [200, 429]
+    county.agree(one.name, county.clause("dom", area=EAST))
+    assert one.get(tile(col=13595)).status_code == one.get(far_west).status_code == one.get(INFO.replace("382000", "380000").replace("383000", "381000")).status_code == 429
+    refused = [event for event in records(county) if event.get("agency") == one.name and "deny" in str(event)]
+    assert len(refused) == 4
+    for event in refused:
+        told = explain_record(county.services.settings.decisions, county.services.register, event["id"])
+        assert told.agrees and told.effect is Effect.DENY, told.as_text()
+        assert one.agreement.agreement_id in told.as_text()
