@@ -346,6 +346,23 @@ def _about(request: OverlayRequest, agreements: Sequence[Agreement]) -> _About:
 _layers: dict[tuple, tuple[Sequence[Agreement], _About]] = {}
 
 
+MOST_CLAUSES = 65_536
+
+
+def _clause(agreement: Agreement, grant: Grant) -> _Clause:
+    """Remembered for the very grant: one grant is about many layers."""
+    name = id(agreement), id(grant)
+    known = _clauses.get(name)
+    if known is None or known[0] is not agreement or known[1].grant is not grant:
+        if len(_clauses) >= MOST_CLAUSES:
+            _clauses.clear()
+        known = _clauses[name] = agreement, _Clause(grant, binding_terms(grant), _piece(agreement, grant))
+    return known[1]
+
+
+_clauses: dict[tuple[int, int], tuple[Agreement, _Clause]] = {}
+
+
 def _looked_through(request: OverlayRequest, agreements: Sequence[Agreement]) -> _About:
     held, stopping, boundaries = [], [], set()
     for agreement in agreements:
@@ -355,7 +372,7 @@ def _looked_through(request: OverlayRequest, agreements: Sequence[Agreement]) ->
         stops = [suspension for suspension in agreement.suspensions if _stops_layer(agreement, suspension, request)]
         if not grants and not stops:
             continue
-        held.append(_Held(agreement, tuple(_Clause(grant, binding_terms(grant), _piece(agreement, grant)) for grant in grants)))
+        held.append(_Held(agreement, tuple(_clause(agreement, grant) for grant in grants)))
         stopping += ((agreement, suspension) for suspension in stops)
         boundaries.update((agreement.term.start, agreement.term.end, agreement.replaced))
         for grant in grants:

@@ -359,7 +359,8 @@ class _Comparison:
             return Ground()
         name = areas, others, id(extent)
         if name not in self._differences:
-            left = self.union(areas) if not others else shapely.difference(self.union(areas), self.union(others))
+            left = self.union(areas - others)                 # what both hold can't be left
+            left = shapely.difference(left, self.union(others)) if others else left
             self._differences[name] = self.ground(left if extent is None else shapely.intersection(left, extent))
         return self._differences[name]
 
@@ -427,6 +428,8 @@ class _Comparison:
         grounds: dict[tuple, list[BaseGeometry]] = {}
         for pieces in {(one.before.pieces, one.after.pieces): None for one in seen if one.before.pieces and one.after.pieces}:
             for name, (key, effective) in OBLIGATIONS.items():
+                if len({key(piece) for side in pieces for piece in side}) == 1:
+                    continue                                    # the same everywhere, before and after
                 for old, its in _parted(pieces[0], key):
                     for new, theirs in _parted(pieces[1], key):
                         one, other = effective(old), effective(new)

@@ -17,10 +17,10 @@ from enum import StrEnum
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from agreements.areas import SMALLEST_AREA
+from agreements.areas import EVERYWHERE_DIGEST, SMALLEST_AREA
 from agreements.cells import DIMENSIONS, SOME_DAY, Box, Kind, LayerFacts, Rule, Span, cells, is_about, joined_spans, layers_named, signature
 from agreements.difference import labels
-from agreements.model import Agreement, Grant, OverlayRequest
+from agreements.model import Agreement, Area, Grant, OverlayRequest
 from agreements.quota import Limit, Quota, Window
 from agreements.record import UnitScope
 from agreements.terms import (
@@ -221,14 +221,17 @@ def _uncovered(rules: Sequence[Rule], facts: LayerFacts) -> Iterable[tuple[GapCo
             continue
         covering = frozenset(position for position in cell.accepting if position and _tells_no_more(own, rules[position].grant))
         if covering not in left:
-            left[covering] = _less(own.area.geometry, [rules[position].grant.area.geometry for position in covering])
+            left[covering] = _less(own.area, [rules[position].grant.area for position in covering])
         if not left[covering].is_empty:
             for box in cell.boxes:
                 yield from ((code, kinds, left[covering]) for code, kinds in _why(rules, asked, box, left[covering]))
 
 
-def _less(ground: BaseGeometry, others: Sequence[BaseGeometry]) -> BaseGeometry:
-    left = shapely.difference(ground, shapely.union_all(others)) if others else ground
+def _less(area: Area, others: Sequence[Area]) -> BaseGeometry:
+    by_digest = {other.digest: other.geometry for other in others}
+    if area.digest in by_digest or EVERYWHERE_DIGEST in by_digest:
+        return shapely.MultiPolygon()
+    left = shapely.difference(area.geometry, shapely.union_all(list(by_digest.values()))) if by_digest else area.geometry
     return shapely.union_all([part for part in shapely.get_parts(left) if part.geom_type == "Polygon" and part.area > SMALLEST_AREA])
 
 

@@ -5,7 +5,9 @@ import string
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
 from small_world import EAST, NOON, agreement, at, grant, request
+from worlds import grants, requests
 
 from agreements.decision import decide
 from agreements.model import (
@@ -22,7 +24,7 @@ from agreements.model import (
     Term,
 )
 from agreements.reasons import SENTENCES
-from agreements.terms import DETAILS, REASON_CODES, TERMS, first_unmet_term, sentence
+from agreements.terms import DETAILS, REASON_CODES, TERMS, binding_terms, first_unmet_term, sentence
 
 UNMET = {
     "layer-not-granted": (grant(layers=frozenset({"dem", "dom@2006"})), {}, {}),
@@ -85,6 +87,13 @@ def test_a_grant_of_the_latest_edition_follows_the_newest():
     assert editions_granted(grant(editions=frozenset({"latest", "2006"}))) == ["2006", "2016"]
     assert editions_granted(grant(editions=frozenset({"2011"}))) == ["2011"]
     assert editions_granted(grant()) == ["2006", "2011", "2016"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(one=grants, asked=requests)
+def test_terms_that_are_left_out_as_open_are_met_by_every_request(one, asked):
+    held = agreement(one)
+    assert first_unmet_term(held, one, asked, binding_terms(one)) == first_unmet_term(held, one, asked)
 
 
 def test_an_edition_that_is_named_twice_must_be_granted_twice():
