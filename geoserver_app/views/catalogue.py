@@ -50,10 +50,16 @@ def _described(one: Visible, entry: LayerEntry, caller: Caller) -> dict:
         ],
         "scale": {"min_denominator": entry.finest, "max_denominator": entry.coarsest},
         "tile_matrix_sets": [{"id": t.tms.id, "crs": t.tms.crs, "min_zoom": t.min_zoom, "max_zoom": t.max_zoom} for t in entry.tile_sets],
-        "resolution_m": edition.resolution, "attributes": attributes,
+        "resolution_m": _finest(one), "attributes": attributes,
         "classes": {c.name: {CHINESE: c.title_zh, ENGLISH: c.title_en} for c in edition.classes if c.name in attributes},
         "addresses": _addresses(entry, caller),
     }
+
+
+def _finest(one: Visible) -> float | None:
+    """Metres on the ground of the pixels or cells that are granted; the finest where several are."""
+    resolution = one.edition.resolution
+    return None if resolution is None else min(part.variant.degrade or resolution for part in one.permit.parts)
 
 
 def _crs(crs: str, bounds: Bounds) -> dict:

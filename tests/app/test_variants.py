@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from dataclasses import replace
 
 import geopandas
@@ -305,6 +306,13 @@ def test_a_changed_sheet_expires_the_tiles_of_every_variant_it_touches(house):
     assert (pixels(house.get(path, "coarse")) != before).any()
 
 
+def test_the_catalogue_says_how_fine_what_is_granted_is(county):
+    fineness = {
+        agency: {one["name"]: one["resolution_m"] for one in county.get("/api/v1/layers", agency).get_json()["layers"]} for agency in ("coarse", "layered", "whole")
+    }
+    assert fineness["coarse"] == {"dem": CELL, "dom": CELL} and fineness["layered"] == {"dem": STEP} and fineness["whole"]["dem"] == STEP
+
+
 # Marks
 
 def test_a_marked_map_differs_from_the_plain_one_where_it_is_seen_and_nowhere_else(county):
@@ -354,6 +362,21 @@ def test_what_is_told_carries_the_line_that_the_agreement_wants_shown(county):
         assert answer.status_code == 200 and expected in answer.text
         beyond = ask(county, click_query("dom", 80, 50, info=info), "marked")
         assert "测绘局" not in beyond.text
+
+
+# Files to keep
+
+@pytest.mark.parametrize("agency, layer", [("filtered", "dlg"), ("mixed", "dlg"), ("coarse", "dem"), ("layered", "dem"), ("coarse", "dom"), ("marked", "dom")])
+def test_a_downloaded_picture_is_the_map_of_its_ground(county, agency, layer):
+    box = f"{LEFT},{WHOLE.bottom},{WHOLE.right},{TOP}"
+    answer = county.get(f"/download/{layer}.zip?CRS=EPSG:4549&BBOX={box}&RESOLUTION=5", agency)
+    assert answer.status_code == 200, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith(".png")]
+        downloaded = np.array(Image.open(io.BytesIO(archive.read(name))).convert("RGBA"))
+        aside = b"".join(archive.read(one) for one in archive.namelist() if not one.endswith(".png")).decode()
+    assert (downloaded == picture(ask(county, map_query(layer, WIDTH="200", HEIGHT="200"), agency))).all()
+    assert not any(word in aside for word in SECRETS)
 
 
 # The door
