@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -61,7 +61,7 @@ TILE_HEADERS = (
 """All that Flask would add: who got a tile can't tell whether it was drawn for him or lay there."""
 
 
-Places = list[tuple[PermitPart, TileClass]]
+Places = Sequence[tuple[PermitPart, TileClass]]
 """Parts of a permit that a tile touches, and whether it lies inside them or on their edge."""
 
 
@@ -227,14 +227,18 @@ class TileServer:
 
     def _body(self, rule: TileRule, tile: GetTile, render: bool) -> _Body | None:
         edition, permit = rule.edition, rule.permit
-        places = _places(permit.parts, tile)
+        if len(permit.parts) == 1:                       # nearly every permit: nothing is made that a tile at hand does not need
+            (part,) = permit.parts
+            place = part.place_of(tile.tms, tile.z, tile.row, tile.col)
+            places = ((part, place),) if place != "outside" else ()
+            shows = part.inside if place == "inside" else part.edge
+        else:
+            places = _places(permit.parts, tile)
+            shows = tuple(part.inside if place == "inside" else part.edge for part, place in places)
         if not places or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
             return _blank_tile(tile.media_type)
         style = self.engine.style(edition, permit.style)
-        key = (
-            edition.edition_id, edition.generation, style, tile.tms.id, tile.z, tile.row, tile.col, tile.media_type,
-            *[part.inside if place == "inside" else part.edge for part, place in places],
-        )
+        key = (edition.edition_id, edition.generation, style, tile.tms.id, tile.z, tile.row, tile.col, tile.media_type, shows)
         if (body := self._bodies.get(key)) is not None:
             return body
         data = self._drawn(rule, tile, style, places, render)
@@ -267,7 +271,7 @@ class TileServer:
 
 def _places(parts: tuple[PermitPart, ...], tile: GetTile) -> Places:
     """The parts that the tile touches, from the bottom up, less those hidden wholly by one above; and whether it lies inside or on the edge."""
-    found: Places = []
+    found: list[tuple[PermitPart, TileClass]] = []
     for part in parts:
         place = part.place_of(tile.tms, tile.z, tile.row, tile.col)
         if place == "inside" and found:
