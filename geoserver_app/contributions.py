@@ -161,6 +161,11 @@ class ContributionBook:
     def __init__(self, database: sa.Engine, register: AgreementRegister, log: DecisionLog, clock: Callable[[], datetime] = now):
         self._database, self._register, self._log, self._clock = database, register, log, clock
 
+    @property
+    def database(self) -> sa.Engine:
+        """For what else is kept beside it."""
+        return self._database
+
     # -- reading
 
     def ledger(self, agreement_id: str, at: datetime | None = None) -> tuple[Entry, ...]:

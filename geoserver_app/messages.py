@@ -322,6 +322,13 @@ SENTENCES = MappingProxyType({
         "质检协议 `{agreement}` 的回馈数据“{dataset}”（{due} 到期）",
         "check contribution `{dataset}` under agreement `{agreement}`, due {due}",
     ),
+    "task-request": (
+        "答复单位 `{agency}` 的申请 #{request}：{layers}",
+        "answer request #{request} of `{agency}`: {layers}",
+    ),
+    "request-answered": ("申请 `{request}` 已有答复", "request `{request}` is answered already"),
+    "request-not-defined": ("没有申请 `{request}`", "there is no request `{request}`"),
+    "division-unknown": ("没有代码为 `{division}` 的行政区划：请核对", "there is no division `{division}`: check its code"),
     "task-contribution-quota": (
         "协议 `{agreement}` 的回馈数据“{dataset}”（{due} 到期）逾期：提请协调小组决定是否调减用量额度",
         "contribution `{dataset}` under agreement `{agreement}`, due {due}, is late: have the coordination group decide whether to reduce the quota",

@@ -10,6 +10,7 @@ from agreements.model import Agreement
 from agreements.register import AgreementRegister
 from agreements.tasks import Desk, Task, in_order, open_tasks
 from agreements.workdays import WorkCalendar, read_calendar
+from geoserver_app.asking import RequestBook, request_tasks
 from geoserver_app.boundaries import boundary_tasks
 from geoserver_app.contributions import ContributionBook, contribution_tasks
 from layers.catalogue import Catalogue
@@ -71,6 +72,10 @@ def of_boundaries(office: Office, at: datetime) -> Iterable[Task]:
     return boundary_tasks(office.catalogue, office.register, at)
 
 
+def of_requests(office: Office, at: datetime) -> Iterable[Task]:
+    return request_tasks(RequestBook(office.book.database, lambda: at).list(), calendar(office.config))
+
+
 Source = Callable[[Office, datetime], Iterable[Task]]
 
-SOURCES: tuple[Source, ...] = (of_agreements, of_contributions, of_boundaries)
+SOURCES: tuple[Source, ...] = (of_agreements, of_contributions, of_boundaries, of_requests)

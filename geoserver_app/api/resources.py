@@ -12,11 +12,12 @@ from geoserver_app.api import (
     keys,
     papers,
     people,
+    requests,
     session,
     tasks,
 )
 from geoserver_app.api.operation import OPERATIONS
 
-RESOURCES = (session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, tasks, papers)
+RESOURCES = (session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers)
 
 __all__ = ["OPERATIONS", "RESOURCES"]

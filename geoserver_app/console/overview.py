@@ -88,6 +88,8 @@ def _address(task: Task) -> str:
     """Where it is done."""
     if task.kind.startswith("contribution"):
         return address("contributions", agreement=task.agreement_id)
+    if task.kind == "request":
+        return address("access_requests")
     if task.kind.startswith("boundary"):
         return address("boundaries")
     return address("agreement", agreement=task.agreement_id, version=task.version)

@@ -44,7 +44,7 @@ KINDS: Words = MappingProxyType({
     "conformity-check": ("合规性审核", "Conformity check"), "answer": ("答复", "Answer"), "sign": ("签署", "Signature"), "activate": ("生效", "Put in force"),
     "ratify": ("追认", "Ratify"), "renew": ("续签", "Renewal"), "destruction": ("销毁证明", "Destruction"), "contractor-destruction": ("销毁证明", "Destruction"),
     "contribution-due": ("回馈", "Contribution"), "contribution-check": ("质检", "Quality check"), "contribution-quota": ("额度", "Quota"),
-    "boundary": ("界线更新", "Boundary"),
+    "boundary": ("界线更新", "Boundary"), "request": ("申请", "Request"),
 })
 """Of tasks."""
 
@@ -59,6 +59,7 @@ DONE: Words = MappingProxyType({
     "password-set": ("密码已重设：其会话与令牌均已失效。", "Another password is set: sessions and tokens have ended."),
     "received": ("交付已登记。", "The delivery is entered."),
     "checked": ("检查结果已登记。", "The result of the check is entered."),
+    "asked": ("申请已提交：在 10 个工作日内答复。", "The request is sent: it is answered within 10 working days."),
     "noted": ("已登记。", "Noted."),
     "boundary-kept": ("维持原界线：待办已办结。", "The old boundary is kept: the task is done."),
 })

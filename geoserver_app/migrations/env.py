@@ -4,6 +4,7 @@ from alembic import context
 
 from agreements.register import metadata as register_tables
 from geoserver_app.accounts import metadata as people_tables
+from geoserver_app.asking import metadata as request_tables
 from geoserver_app.audit.tables import metadata as audit_tables
 from geoserver_app.contributions import metadata as contribution_tables
 from geoserver_app.database import connect
@@ -13,7 +14,7 @@ from layers.catalogue import metadata as catalogue_tables
 
 engine = connect(context.config.attributes["url"])
 with engine.begin() as connection:
-    tables = [catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables]
+    tables = [catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables, request_tables]
     context.configure(connection=connection, target_metadata=tables, render_as_batch=True, compare_type=True)
     with context.begin_transaction():
         context.run_migrations()

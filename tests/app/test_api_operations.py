@@ -98,6 +98,10 @@ def a_delivery(office: Office) -> dict:
     return {"delivery": answer.json["delivery_id"]}
 
 
+def a_request(office: Office) -> dict:
+    return {"request": office.visitor("member").ask("POST /requests", json={"layers": "dem", "reason": "flood maps"}).json["request"]}
+
+
 def sends(**body) -> Callable[[dict], dict]:
     return lambda places: {"json": body}
 
@@ -161,6 +165,9 @@ CASES = {
     "deliveries.get":         Case("401 200 200 200 200 200 404", arrange=once(a_delivery)),
     "deliveries.check":       Case("401 200 403 403 200 403 403", arrange=once(a_delivery), content=sends(result="pending")),
     "notices.list":           Case("401 200 200 200 200 200 200"),
+    "requests.list":          Case("401 200 200 200 200 200 200"),
+    "requests.ask":           Case("401 403 403 403 403 201 201", content=sends(layers="dem", reason="flood maps")),
+    "requests.answer":        Case("401 200 403 403 200 403 403", arrange=a_request, content=sends(outcome="refused", answer="not yet")),
     "tasks.list":             Case("401 200 200 200 200 200 200"),
     "usage.get":              Case("401 200 200 200 200 200 404", arrange=an_agreement),
     "reviews.agreement":      Case("401 200 200 200 200 200 404", arrange=an_agreement, query="first=2026-01-01&last=2026-01-31"),

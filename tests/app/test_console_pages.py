@@ -39,6 +39,7 @@ PAGES = {
     "/review":                                            "303 200 200 200 200 404 404",
     "/review?year=2026":                                  "303 200 200 200 200 404 404",
     "/boundaries":                                        "303 200 200 200 200 404 404",
+    "/requests":                                          "303 200 200 200 200 404 404",
     "/no/such/page":                                      "303 404 404 404 404 404 404",
 }
 
@@ -47,6 +48,7 @@ TAKE_FORMS = {
     "/agreements/{agreement}/amend": ("check", "compare", "save"), "/agreements/{draft}/1/edit": ("check", "compare", "save"),
     "/audit": ("verify",), "/agencies": ("add",), "/agencies/water": ("put", "issue", "revoke"), "/people": ("add",),
     "/people/auditor": ("change", "password", "revoke"), "/contributions": ("receive", "state", "check", "happen"), "/boundaries": ("keep",),
+    "/requests": ("answer",),
     "/no/such/page": ("anything",),
 }
 
@@ -75,6 +77,7 @@ def office(lasting_house) -> Office:
     check = {"result": "returned", "findings": MARKUP}
     assert administrator.ask(f"POST /deliveries/{answer.json['delivery_id']}/checks", json=check).status_code == 200
     assert administrator.ask(f"POST {path}/suspensions", json={"reason": MARKUP, "area": {"geojson": SQUARE}}).status_code == 201
+    assert member.ask("POST /requests", json={"layers": MARKUP, "reason": MARKUP}).status_code == 201
     assert administrator.ask(f"POST {path}/resumption", json={"comment": MARKUP}).status_code == 200
     return office
 

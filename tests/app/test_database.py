@@ -11,6 +11,7 @@ from agreements.model import Agency
 from agreements.register import SqlRegister
 from agreements.register import metadata as register_tables
 from geoserver_app.accounts import metadata as people_tables
+from geoserver_app.asking import metadata as request_tables
 from geoserver_app.audit.tables import metadata as audit_tables
 from geoserver_app.contributions import metadata as contribution_tables
 from geoserver_app.database import DatabaseUnavailable, alembic_config, connect, migrate
@@ -20,7 +21,7 @@ from geoserver_app.settings import Settings
 from layers.catalogue import Division, SqlCatalogue
 from layers.catalogue import metadata as catalogue_tables
 
-PARTS = (catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables)
+PARTS = (catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables, request_tables)
 
 
 @pytest.fixture

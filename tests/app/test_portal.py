@@ -17,13 +17,14 @@ from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import SHANGHAI, now
 from geoserver_app.decision_log import DecisionLog
+from layers.catalogue import Division
 
 PAGES = (
     "/portal", "/portal/", "/portal/area", "/portal/area?layer=dom", "/portal/area.geojson?layer=dom", "/portal/connect", "/portal/qgis-wms.xml",
     "/portal/qgis-xyz.xml", "/portal/geoshare.qlr", "/portal/explain", "/portal/explain?layer=dom", "/portal/audit", "/portal/audit?effect=deny",
-    "/portal/audit.csv", "/portal/contributions", "/portal/contributions?show=all",
+    "/portal/audit.csv", "/portal/contributions", "/portal/contributions?show=all", "/portal/requests",
 )
-OTHERS = ("police", "AG-POLICE-1", "警务专题", "Beats", "beats", "police-key", "police-dataset", "秘密用途")
+OTHERS = ("police", "AG-POLICE-1", "警务专题", "Beats", "beats", "police-key", "police-dataset", "秘密用途", "警用无人机影像")
 """Names, ids and titles of the other agency's."""
 
 
@@ -44,6 +45,7 @@ def office(lasting_house) -> Office:
     )
     house.services.register.issue_key("police", label="police-key")
     house.look_again()
+    office.visitor("stranger").ask("POST /requests", json={"layers": "警用无人机影像", "reason": "秘密用途"})
     house.raster("quarry", tile, 379_000, 3_542_000, 10.0)
     for agency, layers in {"water": ("dom", "quarry", "nowhere"), "police": ("dom", "beats")}.items():
         for layer in layers:
@@ -194,3 +196,27 @@ def test_a_delivery_is_handed_in_returned_with_reasons_and_a_statement_takes_its
     assert "本季度没有变化" in get(office, "/portal/contributions?show=all").text
     foreign = form | {"agreement": "AG-POLICE-1", "dataset": "police-dataset", "sha256": "ab" * 32}
     assert visitor.client.post("/portal/contributions", data=foreign).status_code == 404
+
+
+def test_more_is_asked_for_becomes_a_task_of_the_bureau_and_is_answered(office):
+    catalogue = office.house.services.catalogue
+    catalogue.put_divisions([Division(vintage="2024", code="320104", name="秦淮区", level="county", geometry=shapely.box(118.7, 32.0, 118.8, 32.1))])
+    visitor = office.visitor("member")
+    form = {"csrf": visitor.csrf, "do": "ask", "layers": "一米格网高程", "division": ["320104"], "reason": "防洪评价"}
+    assert visitor.client.post("/portal/requests", data=form | {"csrf": ""}).status_code == 403
+    wrong = visitor.client.post("/portal/requests?lang=zh", data=form | {"division": ["999999"]})
+    assert wrong.status_code == 422 and "999999" in wrong.text and "防洪评价" in wrong.text
+    assert visitor.client.post("/portal/requests", data=form).status_code == 303
+    text = get(office, "/portal/requests").text
+    assert "一米格网高程" in text and "秦淮区" in text and "答复期还有" in text
+    (task,) = [one for one in office.visitor("data_manager").ask("GET /tasks").json["items"] if "一米格网高程" in one["sentence"]]
+    assert task["kind"] == "request" and task["due"] and "一米格网高程" not in json.dumps(office.visitor("stranger").ask("GET /tasks").json)
+    number, manager = str(task["detail"]["request"]), office.visitor("data_manager")
+    assert "一米格网高程" in manager.client.get("/console/requests?lang=zh").text and "access_requests" not in manager.client.get("/console?lang=zh").text
+    answer = {"csrf": manager.csrf, "do": "answer", "request": number, "outcome": "accepted", "answer": "将起草修订", "agreement": "AG-WATER-1"}
+    assert visitor.client.post("/console/requests", data=answer | {"csrf": visitor.csrf}).status_code == 404
+    assert manager.client.post("/console/requests", data=answer).status_code == 303
+    assert manager.client.post("/console/requests", data=answer).status_code == 409
+    text = get(office, "/portal/requests").text
+    assert "将起草修订" in text and "data_manager" not in text
+    assert not [one for one in office.visitor("data_manager").ask("GET /tasks").json["items"] if "一米格网高程" in one["sentence"]]
