@@ -109,12 +109,13 @@ SENTENCES: dict[str, dict[str, str]] = {
         CHINESE: "{clause}的配额已用完：请等待配额恢复，或联系{contact}",
     },
     "over-quota window": {
-        ENGLISH: "{clause} holds no more: {most} {measure} {window} are agreed, and what was asked goes beyond; it begins anew at {moment}, or ask {contact}",
+        ENGLISH: "{clause} holds no more: {most} {measure} {window} are agreed, and what was asked goes beyond; it begins anew at {moment}, or ask "
+                 "{contact}",
         CHINESE: "{clause}的配额不足：协议约定{window}最多 {most} {measure}，所请求的内容将超出；配额于 {moment} 重新计算，也可联系{contact}",
     },
     "over-quota term": {
-        ENGLISH: "{clause} holds no more: {most} {measure} {window} are agreed, and what was asked goes beyond; it does not begin anew, so ask {contact} "
-                 "for an amendment",
+        ENGLISH: "{clause} holds no more: {most} {measure} {window} are agreed, and what was asked goes beyond; it does not begin anew, so "
+                 "ask {contact} for an amendment",
         CHINESE: "{clause}的配额不足：协议约定{window}最多 {most} {measure}，所请求的内容将超出；期内不再重新计算，如需增加请联系{contact}",
     },
     "over-quota rate": {
@@ -122,8 +123,8 @@ SENTENCES: dict[str, dict[str, str]] = {
         CHINESE: "{clause}所在协议约定平均每秒最多 {most} 次请求：请于 {moment} 后放慢速度再试，或联系{contact}",
     },
     "over-quota export": {
-        ENGLISH: "the exports under the agreement of {clause} would come to more than {most} km2 of ground in all: ask for ground that was exported already, "
-                 "or ask {contact}",
+        ENGLISH: "the exports under the agreement of {clause} would come to more than {most} km2 of ground in all: ask for ground that was exported "
+                 "already, or ask {contact}",
         CHINESE: "{clause}所在协议约定累计导出的不重复面积不超过 {most} 平方公里，本次导出将超出：请在已导出的范围内导出，或联系{contact}",
     },
     "over-quota above": {

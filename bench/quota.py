@@ -123,7 +123,7 @@ def _charge(folder: Path, most: int, said) -> None:
 # -- a cached tile
 
 def lane(rounds: int) -> dict[str, float]:
-    """Microseconds of processor of inside tiles through the lane, with and without a quota in turns: the same tiles, the same agreement but for it."""
+    """Microseconds of processor of inside tiles through the lane, with a quota and without in turns: the same tiles, the same agreement."""
     with tempfile.TemporaryDirectory() as folder:
         office = Office(Path(folder))
         tiles = _inside(office)
@@ -139,12 +139,15 @@ def lane(rounds: int) -> dict[str, float]:
     free = median(taken["without a quota"])
     say(f"\na cached tile through the lane, {len(tiles)} of them (us of processor)")
     table(["", "each", "more"], [[name, median(times), median(times) - free] for name, times in taken.items()])
-    return {f"lane_{name.replace(' ', '_')}": median(a / b for a, b in zip(taken["without a quota"], times, strict=True)) for name, times in taken.items() if name in QUOTAS}
+    return {
+        f"lane_{name.replace(' ', '_')}": median(a / b for a, b in zip(taken["without a quota"], taken[name], strict=True)) for name in QUOTAS
+    }
 
 
 def _inside(office: Office) -> list[tuple[int, int, int]]:
     office.tile_hits(400)                                     # lays the tiles out
-    grid, folder = TILE_MATRIX_SETS["WebMercatorQuad"], Path(office.services.engine.tile_path(office.edition, "default", "WebMercatorQuad", 17, 0, 0)).parents[2]
+    grid = TILE_MATRIX_SETS["WebMercatorQuad"]
+    folder = Path(office.services.engine.tile_path(office.edition, "default", grid.id, 17, 0, 0)).parents[2]
     found = [(int(path.parents[1].name), int(path.stem), int(path.parent.name)) for path in folder.rglob("*.*") if path.stem.isdecimal()]
     if not all(grid.holds(*tile) for tile in found) or not found:
         raise CannotMeasure(f"no tiles were laid out for {AGENCY}")
@@ -165,16 +168,19 @@ def _ask(office: Office, environs: list[dict]) -> float:
 # -- ground
 
 PROVINCE = Bounds(117.0, 31.0, 121.5, 34.5)
-PLACES = [
-    ("WebMercatorQuad", z, count) for z, count in ((18, 3), (18, 12), (18, 40), (17, 60), (16, 40), (14, 40), (12, 24), (10, 10), (8, 3))
-] + [("tdt_c", z, count) for z, count in ((17, 20), (14, 20), (10, 8))] + [("jiangsu_gk120", z, count) for z, count in ((11, 30), (9, 30), (6, 20), (3, 12), (1, 5))]
+BLOCKS = {
+    "WebMercatorQuad": ((18, 3), (18, 12), (18, 40), (17, 60), (16, 40), (14, 40), (12, 24), (10, 10), (8, 3)),
+    "tdt_c": ((17, 20), (14, 20), (10, 8)),
+    "jiangsu_gk120": ((11, 30), (9, 30), (6, 20), (3, 12), (1, 5)),
+}
+"""Of each set of tiles: zoom, and tiles along each side."""
 
 
 def ground(is_quick: bool) -> dict[str, float]:
     """Blocks of tiles somewhere in a province, and scattered ones; the true ground by geometry on the ellipsoid."""
     say("\ndistinct ground, of blocks of tiles: a set of cells beside HyperLogLogs of the same cells")
     anywhere, chance, rows, errors, sketched = GroundArea(shapely.box(-180, -90, 180, 90)), np.random.default_rng(3), [], [], {12: [], 14: [], 16: []}
-    for tms_id, z, count in PLACES:
+    for tms_id, z, count in [(tms_id, *block) for tms_id, blocks in BLOCKS.items() for block in blocks]:
         tms, found = TILE_MATRIX_SETS[tms_id], []
         for _ in range(2 if is_quick else 6):
             views, km2 = _block(tms, z, count, chance)
@@ -190,13 +196,18 @@ def ground(is_quick: bool) -> dict[str, float]:
                     sketches.append(_hyperloglog(seen.footprint(), bits) / seen.cells - 1)
         km2, error, taken, size = (np.array(column) for column in zip(*found, strict=True))
         errors += list(np.abs(error))
-        rows.append([f"{count} x {count} tiles of {tms_id} {z}", float(km2.mean()), f"{100 * np.abs(error).max():.3f} %", float(np.median(taken)), int(size.mean())])
+        largest = f"{100 * np.abs(error).max():.3f} %"
+        rows.append([f"{count} x {count} tiles of {tms_id} {z}", float(km2.mean()), largest, float(np.median(taken)), int(size.mean())])
     table(["", "km2", "largest error", "us a new tile", "bytes in all"], rows)
     table(["sketch", "mean error", "largest error", "bytes"], [
-        ["set of cells", f"{100 * np.mean(errors):.3f} %", f"{100 * np.max(errors):.3f} %", None],
-        *([f"HyperLogLog, {1 << bits} registers", f"{100 * np.mean(np.abs(found)):.3f} %", f"{100 * np.max(np.abs(found)):.3f} %", 1 << bits] for bits, found in sketched.items()),
+        ["set of cells", *_percent(errors), None],
+        *([f"HyperLogLog, {1 << bits} registers", *_percent(found), 1 << bits] for bits, found in sketched.items()),
     ])
     return {"ground_error_bar": ERROR_BAR / float(np.max(errors))}
+
+
+def _percent(errors: list[float]) -> tuple[str, str]:
+    return f"{100 * np.mean(np.abs(errors)):.3f} %", f"{100 * np.max(np.abs(errors)):.3f} %"
 
 
 def _block(tms, z: int, count: int, chance: np.random.Generator) -> tuple[list, float]:
@@ -212,7 +223,8 @@ def _block(tms, z: int, count: int, chance: np.random.Generator) -> tuple[list, 
 def _hyperloglog(footprint: Footprint, bits: int) -> float:
     """Flajolet and others (2007), of the numbers of the cells, with linear counting where few are set."""
     cells = np.concatenate([
-        (np.arange(r0, r1, dtype=np.uint64)[:, None] * np.uint64(1 << 23) + np.arange(c0, c1, dtype=np.uint64)).ravel() for c0, r0, c1, r1 in footprint.rectangles
+        (np.arange(r0, r1, dtype=np.uint64)[:, None] * np.uint64(1 << 23) + np.arange(c0, c1, dtype=np.uint64)).ravel()
+        for c0, r0, c1, r1 in footprint.rectangles
     ] + [_of_block(*block) for block in footprint.blocks])
     mixed = cells * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -27,7 +27,10 @@ def quota_show(settings: Settings, agreement_id, as_json):
         tell(f"{agreement_id} has no quota: nothing is counted")
         return
     rows = [
-        [one.name, _number(one.used), _number(one.limit), _number(one.remaining), one.resets_at and datetime.fromtimestamp(int(one.resets_at), SHANGHAI)]
+        [
+            one.name, _number(one.used), _number(one.limit), _number(one.remaining),
+            one.resets_at and datetime.fromtimestamp(int(one.resets_at), SHANGHAI),
+        ]
         for one in usage
     ]
     table(["limit", "used", "of", "remaining", "begins anew"], rows, as_json)

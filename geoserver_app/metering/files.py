@@ -108,7 +108,7 @@ class FileLedger:
             descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT, 0o640)
             try:
                 if os.pwrite(descriptor, data, start) != len(data):
-                    raise MeteringUnavailable(f"the log `{name}` of agreement `{self._agreement_id}` could not be written whole: the disk may be full")
+                    raise MeteringUnavailable(f"the log `{name}` of agreement `{self._agreement_id}` could not be written whole: disk full?")
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -216,7 +216,7 @@ class FileLedgers:
             os.close(index)
 
     def vanished(self, agreement_id: str) -> MeteringUnavailable:
-        return MeteringUnavailable(f"the counters of agreement `{agreement_id}` are gone: bring them back from the backup, or see `geoshare quota restart`")
+        return MeteringUnavailable(f"the counters of agreement `{agreement_id}` are gone: bring back the backup, or see `geoshare quota restart`")
 
     def set_aside(self, agreement_id: str) -> None:
         folder = self.folder_of(agreement_id)

@@ -121,7 +121,8 @@ def _upright(view: View) -> _Placed:
     first_column, last_column = _nearest(left, right, unit, COLUMNS)
     first_row, last_row = _nearest(bottom, top, unit, ROWS)
     return _Placed(
-        shape=shapely.box(left, bottom, right, top), unit=unit, column=first_column, row=first_row, columns=last_column - first_column, rows=last_row - first_row,
+        shape=shapely.box(left, bottom, right, top), unit=unit, column=first_column, row=first_row, columns=last_column - first_column,
+        rows=last_row - first_row,
     )
 
 

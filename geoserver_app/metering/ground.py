@@ -1,9 +1,9 @@
 """Which ground was seen: an exact set of equal cells of 25 m2, kept small by holding whole squares of them as one.
 
 The plane is the cylindrical equal-area projection of the WGS 84 ellipsoid with its true parallel at 30 degrees (that of NSIDC's EASE-Grid 2.0,
-EPSG:6933), cut into cells of 5 m: column eastwards from 180 W, row northwards from the south pole. CGCS2000 is taken as WGS 84. Every cell is the same
-ground, so km2 are a count. 64 x 64 cells are a block (320 m), 64 x 64 blocks a page (20 km): what is wholly seen is one entry of its parent,
-so that a set grows with the border of what was seen and not with its area.
+EPSG:6933), cut into cells of 5 m: column eastwards from 180 W, row northwards from the south pole. CGCS2000 is taken as WGS 84. Every cell is as
+much ground as any other, so km2 are a count. 64 x 64 cells are a block (320 m), 64 x 64 blocks a page (20 km): what is wholly seen is one entry of
+its parent, so that a set grows with the border of what was seen and not with its area.
 """
 
 import math
@@ -106,7 +106,8 @@ def footprint_of(mask: np.ndarray, column: int, row: int, unit: int) -> Footprin
     first_column, first_row, span = (column - before) // a_block, (row - below) // a_block, a_block * unit
     whole = counts == a_block * a_block
     rectangles = tuple(
-        ((first_column + c0) * span, (first_row + r0) * span, (first_column + c1) * span, (first_row + r1) * span) for c0, r0, c1, r1 in _rectangles(whole)
+        ((first_column + c0) * span, (first_row + r0) * span, (first_column + c1) * span, (first_row + r1) * span)
+        for c0, r0, c1, r1 in _rectangles(whole)
     )
     blocks = tuple(
         (first_column + c, first_row + r, _bits(padded[r * a_block:(r + 1) * a_block, c * a_block:(c + 1) * a_block], unit))
@@ -186,7 +187,8 @@ class GroundSet:
                 continue
             left, bottom = px * SIDE, py * SIDE
             rectangles += [
-                ((left + c0) * SIDE, (bottom + r0) * SIDE, (left + c1) * SIDE, (bottom + r1) * SIDE) for c0, r0, c1, r1 in _rectangles(_as_mask(page.whole))
+                ((left + c0) * SIDE, (bottom + r0) * SIDE, (left + c1) * SIDE, (bottom + r1) * SIDE)
+                for c0, r0, c1, r1 in _rectangles(_as_mask(page.whole))
             ]
             blocks += [(left + index % SIDE, bottom + index // SIDE, bits) for index, bits in page.parts.items()]
         return Footprint(tuple(rectangles), tuple(blocks))

@@ -1,4 +1,4 @@
-"""What an answer carries of its quota: `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651).
+"""What an answer carries of its quota: `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers-11, structured fields (RFC 9651).
 
 Each limit is a policy of its own; the agreement is the partition. The draft registers the units `requests` and `content-bytes`; the others
 (`megapixels`, `features`, `km2`) are ours. Remaining amounts are rounded down: what is told is there.

@@ -141,7 +141,8 @@ def account_of(agreement: Agreement, *, is_own: bool = True) -> Account | None:
         return None
     start, end = agreement.term.start, agreement.term.end
     return Account(
-        agreement_id=agreement.agreement_id, terms=terms_of(agreement.quota), is_own=is_own, starts=start and start.timestamp(), ends=end and end.timestamp(),
+        agreement_id=agreement.agreement_id, terms=terms_of(agreement.quota), is_own=is_own, starts=start and start.timestamp(),
+        ends=end and end.timestamp(),
     )
 
 

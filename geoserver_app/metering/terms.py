@@ -49,7 +49,8 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """All limits of a quota; `terms_of` makes one for each, so that it is itself alone. A token of the bucket comes every `interval` microseconds, 0 where there is no rate; it holds `burst`."""
+    """All limits of a quota; `terms_of` makes one for each, so that it is itself alone. A token of the bucket comes every `interval` microseconds,
+    0 where there is no rate; it holds `burst`."""
 
     interval: int
     burst: int
@@ -64,10 +65,12 @@ def terms_of(quota: Quota) -> Terms:
     return Terms(
         interval=max(round(MICRO / quota.rate.per_second), 1) if quota.rate else 0, burst=max(int(quota.rate.burst), 1) if quota.rate else 0,
         added=tuple(
-            Added(ADDED.index(limit.measure), WINDOWS.index(limit.window), _whole(limit), name_of(limit), limit) for limit in quota.limits if limit not in ground
+            Added(ADDED.index(limit.measure), WINDOWS.index(limit.window), _whole(limit), name_of(limit), limit)
+            for limit in quota.limits if limit not in ground
         ),
         ground=tuple(
-            Ground(WINDOWS.index(limit.window), micrometres(limit.resolution), int(limit.most / CELL_KM2 + 1e-6), name_of(limit), limit) for limit in ground
+            Ground(WINDOWS.index(limit.window), micrometres(limit.resolution), int(limit.most / CELL_KM2 + 1e-6), name_of(limit), limit)
+            for limit in ground
         ),
         export_km2=quota.export_km2,
     )
@@ -84,8 +87,8 @@ def micrometres(resolution: float | None) -> int:
 def name_of(limit: Limit) -> str:
     """What a limit is called in headers and reports.
 
-    >>> name_of(Limit(measure=Measure.GROUND, window=Window.MONTH, most=25.0, resolution=0.5)), name_of(Limit(measure=Measure.BYTES, window=Window.DAY, most=1))
-    ('km2-month-0.5m', 'bytes-day')
+    >>> name_of(Limit(measure=Measure.GROUND, window=Window.MONTH, most=25.0, resolution=0.5))
+    'km2-month-0.5m'
     """
     finer = "" if limit.resolution is None else f"-{limit.resolution:.10g}m"
     return f"{limit.measure}-{limit.window}{finer}"

@@ -557,3 +557,15 @@ def test_a_footprint_of_nothing_counts_nothing(tmp_path):
     assert asks(meter, quota, seen=(look(0)._replace(footprint=Footprint),)) == []
     assert used(meter, quota) == {"km2-day": 0}
     assert isinstance(meter._book("AG-1"), Book)
+
+
+def test_counters_brought_back_from_a_backup_are_the_ones_that_count(tmp_path, monkeypatch):
+    monkeypatch.setattr("geoserver_app.metering.files.LOOK_AGAIN", 0.0)
+    meter, quota = meter_in(tmp_path), limited(3)
+    asks(meter, quota)
+    path = counts_file(tmp_path)
+    backup = path.read_bytes()
+    asks(meter, quota)
+    (tmp_path / "new").write_bytes(backup)
+    os.replace(tmp_path / "new", path)
+    assert [asks(meter, quota) for _ in range(3)] == [[], [], ["requests-day"]]

@@ -117,7 +117,9 @@ def test_a_whole_province_is_a_few_entries():
     assert len(to_records(seen.footprint())) < 100_000
 
 
-@pytest.mark.parametrize("harm", (lambda data: data[:-1], lambda data: data[:9] + b"\xff" + data[10:], lambda data: b"\x07" + data[1:], lambda data: data[3:]))
+@pytest.mark.parametrize("harm", (
+    lambda data: data[:-1], lambda data: data[:9] + b"\xff" + data[10:], lambda data: b"\x07" + data[1:], lambda data: data[3:],
+))
 def test_a_damaged_log_is_told(harm):
     data = to_records(Footprint(rectangles=((1, 2, 3, 4),), blocks=((7, 7, 0b1011),)))
     assert list(from_records(data))
@@ -178,10 +180,10 @@ def test_strips_thinner_than_a_cell_are_not_free(crs, is_upright):
     whole = Bounds(384_000, 3_556_000, 384_000 + 2_000, 3_556_000 + 90) if is_upright else Bounds(384_000, 3_556_000, 384_000 + 90, 3_556_000 + 2_000)
     bounds = transform_bounds(whole, "EPSG:4549", crs)
     side = bounds.height if is_upright else bounds.width
+    left, bottom, right, top = bounds
     views = [
-        View(crs=crs, bounds=Bounds(bounds.left, bounds.bottom + k * side / 20, bounds.right, bounds.bottom + (k + 1) * side / 20), width=2000, height=4)
-        if is_upright else
-        View(crs=crs, bounds=Bounds(bounds.left + k * side / 20, bounds.bottom, bounds.left + (k + 1) * side / 20, bounds.top), width=4, height=2000)
+        View(crs=crs, bounds=Bounds(left, bottom + k * side / 20, right, bottom + (k + 1) * side / 20), width=2000, height=4) if is_upright else
+        View(crs=crs, bounds=Bounds(left + k * side / 20, bottom, left + (k + 1) * side / 20, top), width=4, height=2000)
         for k in range(20)
     ]
     km2 = geodesic_km2(transform_geometry(shapely.segmentize(shapely.box(*bounds), max(bounds.width, bounds.height) / 100), crs, "CRS:84"))
@@ -192,7 +194,8 @@ def test_strips_thinner_than_a_cell_are_not_free(crs, is_upright):
 def test_ten_thousand_looks_through_a_keyhole_cost_the_ground_they_show():
     x, y = 384_000.0, 3_556_000.0
     views = [
-        View(crs="EPSG:4549", bounds=Bounds(x + 2 * i, y + 2 * j, x + 2 * i + 2, y + 2 * j + 2), width=8, height=8) for i in range(100) for j in range(100)
+        View(crs="EPSG:4549", bounds=Bounds(x + 2 * i, y + 2 * j, x + 2 * i + 2, y + 2 * j + 2), width=8, height=8)
+        for i in range(100) for j in range(100)
     ]
     assert seen_of(views) > 0.95 * 0.2 * 0.2
     assert seen_of(views[:1]) == pytest.approx(CELL_KM2)
