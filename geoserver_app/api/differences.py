@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agreements.difference import Ground, LayerDifference
+from agreements.difference import Difference, Ground, LayerDifference
 from agreements.difference_words import sentences
 from agreements.model import Agreement
 from geoserver_app.api.agreements import DOCUMENT, read_agreement, version_seen, versions_seen
@@ -104,18 +104,21 @@ def _answer(visit: Visit, before: Agreement | None, after: Agreement, query: For
     name = f"{after.agreement_id}/{after.version}"
     if query.form == "svg":
         return Answer(content=picture(found.gained, found.lost, found.unchanged, language=visit.language), media_type="image/svg+xml", object_id=name)
-    told = DifferenceTold(
+    return Answer(content=difference_told(before, after, found, visit.language, with_shapes=query.shapes), object_id=name)
+
+
+def difference_told(before: Agreement | None, after: Agreement, found: Difference, language: str, *, with_shapes: bool = False) -> DifferenceTold:
+    return DifferenceTold(
         agreement=after.agreement_id, before=before and before.version, after=after.version, is_nothing=found.is_nothing,
         gained_km2=_km2(found.gained), lost_km2=_km2(found.lost), unchanged_km2=_km2(found.unchanged),
-        lines=[LineTold(turn=line.turn.value, sentence=line.text) for line in sentences(found, visit.language)],
+        lines=[LineTold(turn=line.turn.value, sentence=line.text) for line in sentences(found, language)],
         layers=[_layers(one) for one in found.layers], texts=list(found.texts),
         amounts=[
             AmountTold(name=one.name, window=one.window, resolution=one.resolution, before=one.before, after=one.after, turn=one.turn.value)
             for one in found.amounts
         ],
-        gained=geojson(found.gained.geometry) if query.shapes else None, lost=geojson(found.lost.geometry) if query.shapes else None,
+        gained=geojson(found.gained.geometry) if with_shapes else None, lost=geojson(found.lost.geometry) if with_shapes else None,
     )
-    return Answer(content=told, object_id=name)
 
 
 def _layers(one: LayerDifference) -> LayersTold:

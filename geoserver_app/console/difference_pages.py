@@ -3,10 +3,12 @@
 import flask
 from markupsafe import Markup
 
-from geoserver_app.api.differences import DifferenceQuery, DifferenceTold
+from geoserver_app.api.differences import difference_told
 from geoserver_app.api.operation import STAFF
+from geoserver_app.comparing import compare
 from geoserver_app.console.agreement_pages import found
 from geoserver_app.console.frame import Frame, page
+from geoserver_app.console.pictures import drawings
 from geoserver_app.review.words import MEASURES, SPANS
 
 AMOUNTS = {
@@ -18,11 +20,11 @@ AMOUNTS = {
 @page("console.difference", "/agreements/<path:agreement>/diff/<int:old>/<int:new>", roles=STAFF)
 def difference_page(frame: Frame, agreement: str, old: int, new: int) -> flask.Response:
     one, versions = found(frame, agreement, new)
-    query = DifferenceQuery(before=old, after=new)
-    told: DifferenceTold = frame.ask("agreements.difference", agreement=agreement, query=query)
-    picture = frame.ask("agreements.difference", agreement=agreement, query=query.model_copy(update={"form": "svg"}))
-    has_ground = told.gained_km2 or told.lost_km2 or told.unchanged_km2
+    before, _ = found(frame, one.agreement_id, old)
+    difference = compare(frame.visit.services.register, frame.visit.services.catalogue, before, one)
+    told = difference_told(before, one, difference, frame.language)
+    picture = drawings().of_change(difference.gained, difference.lost, difference.unchanged, frame.language)
     return frame.shown(
         "difference.html", one=one, versions=[other.version for other in versions], told=told, old=old, new=new,
-        picture=Markup(picture) if has_ground else "", amounts=AMOUNTS, spans=SPANS,
+        picture=Markup(picture), amounts=AMOUNTS, spans=SPANS,
     )
