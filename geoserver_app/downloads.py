@@ -87,10 +87,10 @@ class Archive:
 
     def _picture(self, view: View) -> bytes | None:
         """One picture, decided and counted now; None where nothing may be seen. Raises Refused, OverQuota."""
-        deadline = time.monotonic() + PATIENCE
+        deadline, asked = time.monotonic() + PATIENCE, [question(self.asked, view)]
         while True:
             try:
-                answer = self.gate.serve(self.caller, [question(self.asked, view)], lambda permits: self._draw(permits[0], view))
+                answer = self.gate.serve(self.caller, asked, lambda permits: self._draw(permits[0], view), without=self.reserved.spent)
                 return answer.drawn.body or None
             except OverQuota as error:
                 if time.monotonic() + error.opens > deadline:

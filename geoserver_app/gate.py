@@ -182,13 +182,14 @@ class Served:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reserved:
     """A download that may begin. `ground` (CRS84) is what it is counted on; `reservation` None where no quota counts exports; `pieces` are of the
-    decision that let it begin."""
+    decision that let it begin; `spent` names the agreements that let out no more exports: none of its pictures is theirs."""
 
     permit: Permit
     pieces: tuple[Piece, ...]
     ground: BaseGeometry
     reservation: Reservation | None
     record_id: str
+    spent: frozenset[str] = frozenset()
 
 
 class Gate:
@@ -273,11 +274,15 @@ class Gate:
             raise Refused(denials, record_id)
         return [self.permit(caller, ruling) for ruling in rulings]
 
-    def serve(self, caller: Caller, asked: Sequence[Asked], draw: Callable[[list[Permit]], Drawn], *, sends_body: bool = True) -> Served:
+    def serve(
+        self, caller: Caller, asked: Sequence[Asked], draw: Callable[[list[Permit]], Drawn], *, sends_body: bool = True,
+        without: frozenset[str] = frozenset(),
+    ) -> Served:
         """What `draw` makes of the permits for all layers asked, counted on every quota that it touches, and recorded.
 
         Requests and rate are counted before anything is drawn, the rest once it is known and before it leaves. Where the quota of an agreement
-        does not hold, the decision is taken again without that agreement: others may let out the same, or a part of it.
+        does not hold, the decision is taken again without that agreement: others may let out the same, or a part of it. `without` names
+        agreements that are out of it from the start.
 
         Raises
         ------
@@ -291,7 +296,7 @@ class Gate:
         turn = Turn(self.meter)
         while True:
             standing, at = self.standing(), self.clock()
-            rulings = [self.left(standing, caller, one, self.decide(standing, caller, one, at, turn.exhausted), turn) for one in asked]
+            rulings = [self.left(standing, caller, one, self.decide(standing, caller, one, at, turn.exhausted | without), turn) for one in asked]
             denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
             if denials:
                 raise refusal(denials, self.log.write(_event(standing, caller, asked, rulings), at.timestamp()), turn, at)
@@ -351,7 +356,9 @@ class Gate:
             if reservation is turn.SPENT:
                 continue
             record_id = self.log.write(_event(standing, caller, [asked], [ruling]), at.timestamp())
-            return Reserved(permit=permit, pieces=ruling.decision.pieces, ground=granted, reservation=reservation, record_id=record_id)
+            return Reserved(
+                permit=permit, pieces=ruling.decision.pieces, ground=granted, reservation=reservation, record_id=record_id, spent=turn.exhausted,
+            )
 
     def decide(self, standing: Standing, caller: Caller, asked: Asked, at: datetime, exhausted: frozenset[str] = frozenset()) -> Ruling:
         """The decision for one layer over all that is granted of it: whether the view lies inside is for the clip to say. `exhausted` names
