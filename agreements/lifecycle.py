@@ -73,6 +73,9 @@ ENDING = frozenset({Action.EXPIRE, Action.TERMINATE})
 
 WRITING = frozenset({Action.DRAFT, Action.AMEND, Action.EDIT, Action.SUBMIT})
 
+IN_HOUSE = WRITING | {Action.CHECK, Action.REQUEST_CHANGES, Action.REFUSE, Action.WITHDRAW}
+"""What the bureau does before it has made up its mind: no agency is told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -148,7 +151,7 @@ class Case:
     history: Sequence[Event]                 # of this version, in order
     at: datetime
     emergency: timedelta = EMERGENCY         # an agreement activated by one person ends within
-    is_successor: bool = False               # whether an earlier version is, or was, in force and is no emergency
+    is_successor: bool = False               # whether an earlier version is, or was, in force
 
     @property
     def state(self) -> State:

@@ -205,15 +205,15 @@ class RegisterRules(ABC):
             for event in shelf.events():
                 done.setdefault(event.about, []).append(event)
             versions, moment = books.list(), shelf.now()
-        cases, ordinary = [], set()
+        cases, in_force = [], set()
         for agreement in versions:
             about = Subject.agreement(agreement.agreement_id, agreement.version)
             cases.append(Case(
                 agreement=agreement, history=tuple(done[about]), at=moment, emergency=self._emergency,
-                is_successor=agreement.agreement_id in ordinary,
+                is_successor=agreement.agreement_id in in_force,
             ))
-            if about in books.begun and not agreement.is_emergency:
-                ordinary.add(agreement.agreement_id)
+            if about in books.begun:
+                in_force.add(agreement.agreement_id)
         return tuple(cases)
 
     def _books(self) -> Books:
@@ -332,7 +332,7 @@ class RegisterRules(ABC):
         return Case(
             agreement=next(one for one in versions if one.version == version), history=change.history(agreement_id, version),
             at=change.at, emergency=self._emergency,
-            is_successor=any(one.version < version and change.has_begun(one) and not one.is_emergency for one in versions),
+            is_successor=any(one.version < version and change.has_begun(one) for one in versions),
         )
 
     def _check_parent(self, change: Change, agreement: Agreement) -> None:
