@@ -11,11 +11,12 @@ from pydantic import Field
 
 from agreements.document import document_of, read_document, write_document
 from agreements.errors import MoveRefused
-from agreements.history import Event
-from agreements.lifecycle import IN_PREPARATION, MOVES, Action, Role, allowed_moves, state_at
+from agreements.history import Event, Subject
+from agreements.lifecycle import COUNTING, IN_HOUSE, MOVES, Action, Role, allowed_moves, state_at
 from agreements.model import BUREAU, Agreement, State, Suspension
 from agreements.odrl import odrl_agreement
 from agreements.schema import agreement_schema
+from agreements.standing import is_beginning
 from geoserver_app.accounts import PEOPLES_ROLES
 from geoserver_app.api.areas import AreaWords, read_area
 from geoserver_app.api.faults import ApiFault, FieldFault, InputFaulty, NothingThere
@@ -37,11 +38,6 @@ MoveName = Literal[
     "archive", "withdraw", "certify-destruction",
 ]
 Layer = Annotated[str, Field(max_length=200, examples=["dom@2011"])]
-
-TOLD_TO_MEMBERS = frozenset(Action) - {
-    Action.DRAFT, Action.AMEND, Action.EDIT, Action.SUBMIT, Action.CHECK, Action.REQUEST_CHANGES, Action.REFUSE, Action.WITHDRAW,
-}
-"""What the bureau does before it has made up its mind stays in its house."""
 
 
 # What is told
@@ -212,7 +208,7 @@ def get_history(visit: Visit, agreement: str, query: PageQuery) -> dict:
     seen = {one.version for one in versions_seen(visit, agreement)}
     events = [one for one in visit.services.register.history(agreement) if one.version in seen]
     if visit.person.is_member:
-        events = [one for one in events if one.action in TOLD_TO_MEMBERS]
+        events = [one for one in events if one.action not in IN_HOUSE]
     told = [_event(one, visit) for one in events]
     return paged(told, query, lambda one: f"{one.number:012}")
 
@@ -296,13 +292,17 @@ def resume(visit: Visit, agreement: str, body: ResumeSent) -> Resumed:
 # What is seen
 
 def visible(visit: Visit, versions: Iterable[Agreement]) -> list[Agreement]:
-    """A member sees what his agency is a party of, once it is more than an intention."""
+    """A member sees what his agency is a party of, once it is more than an intention: what was given up before it began he doesn't see."""
     if not visit.person.is_member:
         return list(versions)
-    return [
-        one for one in versions
-        if visit.person.agency in (one.grantor, one.grantee) and (one.state not in IN_PREPARATION or one.state in (State.APPROVED, State.SIGNED))
-    ]
+    own = [one for one in versions if visit.person.agency in (one.grantor, one.grantee)]
+    if not any(one.state is State.ARCHIVED for one in own):
+        return [one for one in own if one.state in TOLD]
+    begun = {event.about for event in visit.services.register.history() if is_beginning(event)}
+    return [one for one in own if one.state in TOLD and (one.state is not State.ARCHIVED or Subject.agreement(one.agreement_id, one.version) in begun)]
+
+
+TOLD = COUNTING | {State.APPROVED, State.SIGNED}
 
 
 def versions_seen(visit: Visit, agreement_id: str, object_id: str | None = None) -> list[Agreement]:
