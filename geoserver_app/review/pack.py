@@ -1,13 +1,15 @@
 """The papers of a review meeting: of one agreement for its parties, and of all of them for the coordination group. Pure but for what it is given.
 
-A pack of an agreement holds what is of that agreement alone. Who may read which is in `access`.
+A pack of an agreement holds what is of that agreement alone, and nothing of what the bureau only prepares: it is for both parties. Who may read which
+is in `access`.
 """
 
 from collections.abc import Sequence
 from datetime import date
 
-from agreements.lifecycle import state_at
-from agreements.model import Agreement
+from agreements.lifecycle import IN_HOUSE, state_at
+from agreements.model import Agreement, State
+from agreements.tasks import Task
 from geoserver_app.messages import CHINESE
 from geoserver_app.papers.blocks import Document
 from geoserver_app.review import chapters
@@ -27,13 +29,13 @@ from geoserver_app.review.archive import (
 )
 from geoserver_app.review.chapters import Matter
 from geoserver_app.review.charts import bars
-from geoserver_app.review.figures import Figures, figures
+from geoserver_app.review.figures import Figures, figures, values
 from geoserver_app.review.granted import ground_of
 from geoserver_app.review.indicators import evaluated, indicators_chapter
 from geoserver_app.review.ledgers import QUESTIONS as LEDGER_QUESTIONS
 from geoserver_app.review.ledgers import owed
 from geoserver_app.review.paper import Paper
-from geoserver_app.review.questions import Scope
+from geoserver_app.review.questions import QUESTIONS, Scope
 
 # One agreement
 
@@ -59,7 +61,10 @@ class _AgreementPack:
     def __init__(self, archive: Archive, versions: Sequence[Agreement], found: Figures, language: str):
         self.archive, self.versions, self.found, self.paper = archive, versions, found, Paper(language)
         self.agreement = versions[-1]
-        self.events = archive.register.history(self.agreement.agreement_id)
+        self.events = [event for event in archive.register.history(self.agreement.agreement_id) if event.action not in IN_HOUSE]
+        self.told = {one.version for one in versions} | {
+            one.version for one in archive.register.list() if one.agreement_id == self.agreement.agreement_id and one.state in (State.APPROVED, State.SIGNED)
+        }
         self.names = names_of(archive, language)
         self.matters: list[Matter] = []
 
@@ -76,7 +81,7 @@ class _AgreementPack:
         self.contributions()
         indicators_chapter(paper, evaluated(self.archive, {one.agreement_id: self.versions}, self.found))
         self.emergency()
-        self.matters += chapters.tasks(paper, [task for task in self.archive.tasks if task.agreement_id == one.agreement_id], self.archive.at)
+        self.matters += chapters.tasks(paper, self.tasks(), self.archive.at)
         chapters.agenda(paper, self.matters)
         parties = [self.names.get(name, name) for name in (one.grantor, one.grantee)]
         paper.add(chapters.seals(paper, parties))
@@ -102,7 +107,15 @@ class _AgreementPack:
         events = [event for event in self.events if is_within(event, self.found.scope)]
         keys = {key.key_id for key in self.archive.register.snapshot().keys.values() if key.agency_id == self.agreement.grantee}
         events += [event for event in self.archive.register.history() if event.kind == "key" and event.subject in keys and is_within(event, self.found.scope)]
-        chapters.incidents(self.paper, events, self.found["acts-on-agreement"])
+        name = self.agreement.agreement_id
+        objects = values([("object", "VARCHAR")], [(one,) for one in (name, *(f"{name}/{version}" for version in sorted(self.told)))])
+        chapters.incidents(self.paper, events, self.found.ask("acts-on-agreement", QUESTIONS["acts-on-agreement"], objects=objects))
+
+    def tasks(self) -> list[Task]:
+        return [
+            task for task in self.archive.tasks
+            if task.agreement_id == self.agreement.agreement_id and (task.version is None or task.version in self.told)
+        ]
 
     def amendments(self) -> None:
         self.paper.chapter("amendments")

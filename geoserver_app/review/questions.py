@@ -262,7 +262,7 @@ QUESTIONS = MappingProxyType({name: whole(body) for name, body in {
     "acts-on-agreement": """
         SELECT audit.at, event, operation, outcome
         FROM audit, asked WHERE day BETWEEN from_day AND to_day AND effect IS NULL
-          AND (audit.agreement = asked.agreement OR object = asked.agreement OR starts_with(object, asked.agreement || '/'))
+          AND (audit.agreement = asked.agreement OR object IN (SELECT objects.object FROM objects))
         ORDER BY audit.at, id LIMIT 200
     """,
 }.items()})
