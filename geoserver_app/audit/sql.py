@@ -249,7 +249,7 @@ def _cells(connection: duckdb.DuckDBPyConnection) -> str:
     cells = []
     for name, kind, *_ in connection.execute("DESCRIBE exported").fetchall():
         if kind == "VARCHAR":
-            cells.append(f"""CASE WHEN regexp_matches("{name}", '^[=+@\\t\\r-]') THEN '''' || "{name}" ELSE "{name}" END AS "{name}" """)
+            cells.append(f"""CASE WHEN regexp_matches("{name}", '^[=+@＝＋＠－\\t\\r\\n-]') THEN '''' || "{name}" ELSE "{name}" END AS "{name}" """)
         else:
             cells.append(f'"{name}"')
     return ", ".join(cells)
