@@ -30,7 +30,7 @@ TILE_STAGES = {
     "inside, edge or outside": [("tiles/area.py", "classify"), ("tiles/engine.py", "is_beyond")],
     "read the file": [("tiles/engine.py", "stored_tile")],
     "decode": [("tiles/encode.py", "decode")],
-    "mask": [("tiles/compose.py", "cut")],
+    "mask": [("tiles/compose.py", "shown"), ("tiles/compose.py", "cut_to")],
     "encode": [("tiles/encode.py", "encode")],
     "digest for the ETag": [("geoserver_app/lane.py", "of")],
     "record": [("geoserver_app/decision_log.py", "write"), ("geoserver_app/decision_log.py", "write_members")],
@@ -42,7 +42,7 @@ MAP_STAGES = {
     "read and decode sheets": [("layers/mosaic.py", "_read_pixels")],
     "where each pixel comes from": [("layers/warp.py", "__init__"), ("layers/warp.py", "places")],
     "remap": [("layers/warp.py", "mix"), ("layers/warp.py", "resample")],
-    "clip": [("tiles/compose.py", "visible_part"), ("tiles/compose.py", "cut_to")],
+    "clip": [("tiles/compose.py", "shown"), ("tiles/compose.py", "cut_to")],
     "find the level and the window": [("layers/mosaic.py", "_level_for")],
     "encode": [("tiles/encode.py", "encode")],
 }

@@ -27,12 +27,13 @@ KERNEL = 4
 MARGIN = KERNEL + 1
 """Cells read around a window: those, and one more for slopes."""
 
-PARTS_OF_A_CELL = 4
-"""The finest grid is made of source pixels at most a quarter of a cell wide, where there are such."""
+PARTS_OF_A_CELL = 2
+"""A cell is made of pixels of a level at most half as wide, where there are such."""
 
-PARTS_OF_A_COARSER_CELL = 2
+PARTS_OF_HEIGHT = 4
+"""... heights of the finest grid, which are told as numbers, of pixels at most a quarter as wide."""
 
-STRIP_PIXELS = 2 << 20
+STRIP_PIXELS = 1 << 20
 """Source pixels held at once."""
 
 STEP_OF_LATITUDE = 5.0
@@ -154,7 +155,7 @@ class _CellMosaic:
     def _cells(self, doublings: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Means of the source in the cells of a window, and 255 where a cell has one: where at least half of it is covered with data."""
         size, mosaic = self._cell * 2**doublings, self.mosaic
-        widest = size / (PARTS_OF_A_COARSER_CELL if doublings else PARTS_OF_A_CELL) / mosaic.resolution
+        widest = size / (PARTS_OF_HEIGHT if self._source.is_elevation and not doublings else PARTS_OF_A_CELL) / mosaic.resolution
         level = [one for one in self._source.levels if one.factor <= widest or one is self._source.levels[0]][-1]
         pixel = mosaic.resolution * level.factor
         cols = (self._left + (window.col_off + np.arange(window.width + 1)) * size - mosaic.bounds.left) / pixel
@@ -202,40 +203,30 @@ def _stacked(
 
 def _means(values: np.ndarray, valid: np.ndarray | None, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means over the rectangles between neighbouring edges, each source pixel counting by its share; edges are pixels of `values`, of which there
-    need not be any."""
-    row_taps, col_taps = _taps(rows, values.shape[0]), _taps(cols, values.shape[1])
-    weight = np.outer(row_taps[1].sum(axis=1), col_taps[1].sum(axis=1))
-    known = np.asarray(values, np.float32)
+    need not be any. Rounded to 1/1024, so that a cell is the same to the last bit in whichever window it lies."""
+    weight = np.outer(*(np.diff(np.clip(edges, 0, count)) for edges, count in zip((rows, cols), values.shape[:2], strict=True)))
+    known = values
     if valid is not None:
-        share = (valid > 0).astype(np.float32)
-        known = known * (share if values.ndim == 2 else share[..., None])
-        weight = _summed(share, row_taps, col_taps)
-    mean = _summed(known, row_taps, col_taps) / np.maximum(weight if values.ndim == 2 else weight[..., None], 1e-6)
-    area = (rows[1] - rows[0]) * (cols[1] - cols[0])
-    kept = np.where(weight >= 0.499 * area, 255, 0).astype(np.uint8)
+        known = cv2.copyTo(values, valid)                                     # zero where there are no data
+        weight = _summed((valid > 0).astype(np.uint8), rows, cols)
+    mean = _summed(known, rows, cols) / np.maximum(weight if values.ndim == 2 else weight[..., None], 1e-6)
+    mean = np.rint(mean * 1024) / 1024
+    kept = np.where(weight >= 0.499 * (rows[1] - rows[0]) * (cols[1] - cols[0]), 255, 0).astype(np.uint8)
     mean[kept == 0] = 0
-    return (np.rint(mean).astype(np.uint8) if values.dtype == np.uint8 else mean.astype(values.dtype)), kept
+    return (np.rint(mean) if values.dtype == np.uint8 else mean).astype(values.dtype), kept
 
 
-def _taps(edges: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(cell, tap): which pixels of a row lie between two neighbouring edges, and how much of each."""
-    begin, end = edges[:-1], edges[1:]
-    taps = math.ceil(float((end - begin).max())) + 1
-    pixels = np.floor(begin).astype(np.intp)[:, None] + np.arange(taps)
-    shares = np.minimum(end[:, None], pixels + 1) - np.maximum(begin[:, None], pixels)
-    shares = np.where((pixels >= 0) & (pixels < count), np.clip(shares, 0.0, 1.0), 0.0)
-    return np.clip(pixels, 0, count - 1), shares.astype(np.float32)
-
-
-def _summed(values: np.ndarray, row_taps: tuple[np.ndarray, np.ndarray], col_taps: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Each sum takes the same steps wherever its cell lies in the window: equal cells are equal to the last bit."""
-    for axis, (pixels, shares) in enumerate((row_taps, col_taps)):
-        total: np.ndarray | float = 0.0
-        for tap in range(pixels.shape[1]):
-            weights = shares[:, tap].reshape([-1 if place == axis else 1 for place in range(values.ndim)])
-            total = total + np.take(values, pixels[:, tap], axis=axis) * weights
-        values = total
-    return values
+def _summed(values: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Sums over the rectangles. The sum over all that lies above and to the left of a place is linear in the place within each pixel."""
+    total = cv2.integral(values, sdepth=cv2.CV_64F)
+    for axis, edges in enumerate((rows, cols)):
+        places = np.clip(edges, 0, values.shape[axis])
+        before = np.floor(places).astype(np.intp)
+        share = (places - before).reshape([-1 if place == axis else 1 for place in range(total.ndim)])
+        after = np.minimum(before + 1, values.shape[axis])
+        total = np.take(total, before, axis=axis) * (1 - share) + np.take(total, after, axis=axis) * share
+        total = np.diff(total, axis=axis)
+    return total
 
 
 def _picked(values: np.ndarray, valid: np.ndarray | None, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

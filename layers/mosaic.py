@@ -136,7 +136,7 @@ class OpenMosaic:
         self.mosaic = mosaic
         self._index = str(folder / mosaic.index)
         self._overview = str(folder / mosaic.overview) if mosaic.overview else None
-        self._is_elevation = edition.product is ProductType.DEM
+        self.is_elevation = edition.product is ProductType.DEM
         self.nearest = edition.nearest
         self._bounds_in = lru_cache(maxsize=32)(self._transformed_bounds)
 
@@ -256,7 +256,7 @@ class OpenMosaic:
         return resample(values, valid, *positions.places(*offset, shrink), nearest=self.nearest)
 
     def pixels(self, level: _Level, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
-        return _read_pixels(_handles.open(level.path, level.overview), window, self._is_elevation)
+        return _read_pixels(_handles.open(level.path, level.overview), window, self.is_elevation)
 
     def _painted(
         self, heights: np.ndarray, valid: np.ndarray | None, level: _Level, window: Window, shrink: int, paint: Paint

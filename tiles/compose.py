@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 
 from layers.model import View
-from tiles.area import ServedArea
 from tiles.marks import marked
 from tiles.permits import PermitPart
 from tiles.variants import Variant
@@ -44,11 +43,6 @@ def _without(visible: Visible, seen: Visible) -> Visible:
     return left if left.any() else False
 
 
-def cut(picture: Image.Image, area: ServedArea | None, view: View) -> Image.Image:
-    """`picture` where `area` lets it be seen; an `area` of None is without limit."""
-    return cut_to(picture, True if area is None else area.mask(view))
-
-
 def cut_to(picture: Image.Image, visible: Visible) -> Image.Image:
     """`picture` where it is `visible`; elsewhere transparent, with nothing left under the transparency.
 
@@ -72,8 +66,3 @@ def lay_over(pictures: Iterable[Image.Image], size: tuple[int, int]) -> Image.Im
         else:
             result = Image.alpha_composite(result.convert("RGBA"), picture.convert("RGBA"))
     return result if result is not None else Image.new("RGBA", size)
-
-
-def visible_part(area: ServedArea | None, view: View) -> Visible:
-    """True or False where all of the view is alike, else (row, col) of bool."""
-    return True if area is None else area.mask(view)

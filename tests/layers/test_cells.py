@@ -144,11 +144,12 @@ def test_a_cell_with_data_in_half_of_it_counts_and_its_mean_is_of_those(tmp_path
 
 def test_imagery_is_averaged_and_classes_are_picked(tmp_path):
     rng = np.random.default_rng(2)
-    photo = rng.integers(0, 256, (3, 100, 100), np.uint8)
+    photo = rng.integers(0, 256, (3, 1100, 1100), np.uint8)
     sheet = write_sheet(tmp_path / "dom", "photo", photo, left=384_000.0, top=3_552_000.0, resolution=1.0)
     reader = CellReader(tmp_path / "dom", edition_of(tmp_path / "dom", [sheet], ProductType.DOM, lossless=True), 4.0)
-    told = reader.sample(384_021.0, 3_551_979.0, "EPSG:4549")
-    assert np.abs(np.array(told) - photo[:, 20:24, 20:24].mean(axis=(1, 2))).max() <= 0.5
+    for col, row in ((20, 20), (400, 804)):
+        told = reader.sample(384_000.0 + col + 1, 3_552_000.0 - row - 1, "EPSG:4549")
+        assert np.abs(np.array(told) - photo[:, row : row + 4, col : col + 4].mean(axis=(1, 2))).max() <= 1
     classes = rng.integers(0, 5, (3, 100, 100), np.uint8)
     sheet = write_sheet(tmp_path / "map", "map", classes, left=384_000.0, top=3_552_000.0, resolution=1.0, nearest=True)
     reader = CellReader(tmp_path / "map", edition_of(tmp_path / "map", [sheet], ProductType.DOM, nearest=True), 4.0)
