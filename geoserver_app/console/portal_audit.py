@@ -24,6 +24,7 @@ LISTED, MOST_IN_A_FILE, ROOTS_LISTED = 50, 100_000, 31
 class Choice(Sent):
     first: date | None = None
     last: date | None = None
+    what: Literal["data", "all"] = "data"
     effect: Literal["permit", "clip", "deny"] | None = None
     layer: Annotated[str | None, Field(max_length=100)] = None
     after: Annotated[str, Field(max_length=200)] = ""
@@ -35,7 +36,7 @@ def audit(frame: PortalFrame) -> flask.Response:
     today = frame.at.astimezone(SHANGHAI).date()
     try:
         choice = asked(Choice)
-        found = frame.ask("audit.records", query=RecordsQuery(limit=LISTED, **choice.model_dump()))
+        found = frame.ask("audit.records", query=RecordsQuery(limit=LISTED, after=choice.after, **_wanted(choice)))
         records, following = found["items"], found["next"]
     except ApiFault as fault:
         problem = frame.problem(fault)
@@ -46,11 +47,16 @@ def audit(frame: PortalFrame) -> flask.Response:
     )
 
 
+def _wanted(choice: Choice) -> dict:
+    """What was decided about data; or all that is recorded, looks at these pages among it."""
+    return choice.model_dump(include={"first", "last", "effect", "layer"}) | {"event": "overlay.decided" if choice.what == "data" else None}
+
+
 @page("portal.audit-csv", "/audit.csv")
 def audit_csv(frame: PortalFrame) -> flask.Response:
     """What the page lists, all of it, as a table for a spreadsheet."""
-    choice = asked(Choice, "first", "last", "effect", "layer")
-    records = records_of(frame.visit, RecordsQuery(**choice.model_dump(exclude={"after"})), MOST_IN_A_FILE)
+    choice = asked(Choice, "first", "last", "what", "effect", "layer")
+    records = records_of(frame.visit, RecordsQuery(**_wanted(choice)), MOST_IN_A_FILE)
     answer = flask.Response(as_csv(records), content_type="text/csv; charset=utf-8")
     answer.headers.set("Content-Disposition", "attachment", filename=f"{frame.agency}-records.csv")
     return answer

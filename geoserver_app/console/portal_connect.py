@@ -30,6 +30,7 @@ class Connectable:
     name: str
     title: str
     addresses: Sequence[tuple[str, str]]
+    others: Sequence[tuple[str, str]]    # in other tile matrix sets than that of the web
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +74,15 @@ def _services(frame: PortalFrame) -> Services:
 
 
 def _connectable(frame: PortalFrame, entry: LayerEntry) -> Connectable:
-    extension, addresses = EXTENSIONS[tile_format(entry)], []
+    extension, addresses, others = EXTENSIONS[tile_format(entry)], [], []
     for link in entry.tile_sets:
         tiles = _address(frame, f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.{extension}")
-        addresses += [(f"XYZ {link.tms.id}", tiles), (f"TileJSON {link.tms.id}", _address(frame, f"/tiles/{entry.name}/{link.tms.id}.json"))]
+        (addresses if link.tms.id == WEB else others).extend([(f"XYZ {link.tms.id}", tiles), (f"TileJSON {link.tms.id}", _address(frame, f"/tiles/{entry.name}/{link.tms.id}.json"))])
     if Operation.GET_MAP in entry.operations:
         addresses.insert(0, ("WMS LAYERS", entry.name))
     if Operation.DOWNLOAD in entry.operations:
         addresses.append((frame.say("下载", "Download"), kvp(_address(frame, f"/download/{entry.name}.zip"))))
-    return Connectable(name=entry.name, title=entry.title, addresses=addresses)
+    return Connectable(name=entry.name, title=entry.title, addresses=addresses, others=others)
 
 
 # -- files for QGIS

@@ -9,13 +9,13 @@ from pydantic import Field
 from geoserver_app.api.agreements import visible
 from geoserver_app.api.explanations import ExplanationTold, OperationName, Question, RecordExplained
 from geoserver_app.api.faults import ApiFault, NothingThere
+from geoserver_app.api.keys import KeyQuery, KeyTold
 from geoserver_app.api.reading import Sent
 from geoserver_app.console.clauses import OPERATIONS
 from geoserver_app.console.frame import asked
 from geoserver_app.console.portal import PortalFrame, page
 from geoserver_app.console.portal_layers import own_layers
 from geoserver_app.errors import Told, contact
-from geoserver_app.purposes import load_purposes
 
 NEAR = 0.0001
 """Degrees, some 10 m: a place is asked about as a box of twice that width around it."""
@@ -28,8 +28,7 @@ class Asking(Sent):
     lat: Annotated[float | None, Field(ge=-89.99, le=89.99)] = None
     scale: Annotated[float | None, Field(gt=0)] = None
     attributes: Annotated[str, Field(max_length=500)] = ""
-    purpose: Annotated[str, Field(max_length=100)] = ""
-    app: Annotated[str, Field(max_length=100)] = ""
+    key: Annotated[str | None, Field(max_length=100)] = None
     address: Annotated[str, Field(max_length=50)] = ""
     record: Annotated[str, Field(max_length=100)] = ""
     about: Literal["now", "record"] = "now"
@@ -47,33 +46,40 @@ class Answered:
 
 @page("portal.explain", "/explain")
 def explain(frame: PortalFrame) -> flask.Response:
-    asking = asked(Asking)
-    answered = _answered(frame, asking)
+    asking, keys = asked(Asking), _keys(frame)
+    key = next((one for one in keys if asking.key in (None, one.key_id)), None)
+    answered = _answered(frame, asking, key)
     contacts = {one.agreement_id: one.contact for one in visible(frame.visit, frame.visit.services.register.list())}
-    purposes = load_purposes(frame.visit.services.settings.config)
     return frame.shown(
         "explain.html", problem=answered.problem, asking=asking, answered=answered, layers=own_layers(frame), contacts=contacts, contact=contact(frame.language),
         operations=[(operation.value, frame.say(*words)) for operation, words in OPERATIONS.items()],
-        purposes=[(code, frame.say(one.zh, one.en)) for code, one in purposes.items()],
+        keys=keys, key=key,
     )
 
 
-def _answered(frame: PortalFrame, asking: Asking) -> Answered:
+def _keys(frame: PortalFrame) -> list[KeyTold]:
+    """Those that count."""
+    found = frame.ask("keys.list", query=KeyQuery(limit=500))["items"]
+    return [one for one in found if one.revoked is None and (one.expires is None or frame.at < one.expires)]
+
+
+def _answered(frame: PortalFrame, asking: Asking, key: KeyTold | None) -> Answered:
     try:
         if asking.record:
             return Answered(past=frame.ask("explanations.record", record=asking.record.strip()))
-        return Answered(now=frame.ask("explanations.now", query=_question(asking))) if asking.layer else Answered()
+        return Answered(now=frame.ask("explanations.now", query=_question(asking, key))) if asking.layer else Answered()
     except NothingThere:
         return Answered(is_unknown=True)
     except ApiFault as fault:
         return Answered(problem=frame.problem(fault))
 
 
-def _question(asking: Asking) -> Question:
+def _question(asking: Asking, key: KeyTold | None) -> Question:
+    """As it would be asked with the key: agreements may hold for some applications and purposes alone."""
     bounds = None
     if asking.lon is not None and asking.lat is not None:
         bounds = f"{asking.lon - NEAR:.7f},{asking.lat - NEAR:.7f},{asking.lon + NEAR:.7f},{asking.lat + NEAR:.7f}"
     return Question(
         layer=asking.layer.strip(), operation=asking.operation, bounds=bounds, scale=asking.scale, attributes=asking.attributes.replace(" ", ""),
-        purpose=asking.purpose, app=asking.app, address=asking.address,
+        purpose=key.purpose if key else "", app=key.app if key else "", address=asking.address,
     )

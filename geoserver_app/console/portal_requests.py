@@ -12,8 +12,8 @@ from geoserver_app.console.portal import PortalFrame, page
 from geoserver_app.console.register_pages import agency_names
 from geoserver_app.purposes import load_purposes
 
-LONGEST_CODE = 6
-"""Of divisions that can be chosen: down to counties. Their names and codes are a published standard (GB/T 2260)."""
+MOST_CHOICES = 500
+"""Of divisions that can be chosen, the largest first. Their names and codes are published standards (GB/T 2260, GB/T 10114)."""
 
 
 @page("portal.requests", "/requests", takes_forms=True)
@@ -34,7 +34,7 @@ def _words(frame: Frame) -> Mapping:
     divisions = {code: name for code, name, *_ in frame.visit.services.catalogue.divisions()}
     purposes = load_purposes(frame.visit.services.settings.config)
     return {
-        "divisions": divisions, "choices": sorted((code, name) for code, name in divisions.items() if len(code) <= LONGEST_CODE),
+        "divisions": divisions, "choices": sorted(sorted(divisions.items(), key=lambda one: len(one[0]))[:MOST_CHOICES]),
         "purposes": {code: frame.say(one.zh, one.en) for code, one in purposes.items()},
     }
 

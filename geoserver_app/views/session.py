@@ -31,7 +31,7 @@ from geoserver_app.wiring import services
 
 bp = flask.Blueprint("session", __name__)
 
-FIRST_PAGE = "/"
+FIRST_PAGE, MEMBERS_PAGE = "/", "/portal"
 OWN_PAGE = re.compile(r"/(?![/\\])[\w\-./~%]*(\?[\w\-./~%=&,:]*)?")
 """An address of ours to go on to: nothing that a browser would take for another host."""
 
@@ -123,6 +123,8 @@ def login():
         services().accounts.end_session(before)
     _record("session.open", found, "done", found.person.login)
     onward = _onward()
+    if onward == FIRST_PAGE and found.person.is_member:
+        onward = MEMBERS_PAGE
     return _go_on(f"/password?next={quote(onward, safe='/')}" if found.person.must_change else onward, token)
 
 

@@ -1,13 +1,14 @@
 """The portal: what members of an agency are shown of what is theirs, and that nothing of anybody else's is among it."""
 
 import json
+import re
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 import shapely
-from api_office import Office
+from api_office import PASSWORD, Office
 
 from agreements.model import Mark, ScaleWindow
 from agreements.quota import Limit, Measure, Quota, Window
@@ -220,3 +221,11 @@ def test_more_is_asked_for_becomes_a_task_of_the_bureau_and_is_answered(office):
     text = get(office, "/portal/requests").text
     assert "将起草修订" in text and "data_manager" not in text
     assert not [one for one in office.visitor("data_manager").ask("GET /tasks").json["items"] if "一米格网高程" in one["sentence"]]
+
+
+def test_members_begin_at_the_portal_unless_they_were_on_their_way_elsewhere(office):
+    for login, onward, place in (("member", "", "/portal"), ("member", "/api/v1/docs", "/api/v1/docs"), ("auditor", "", "/")):
+        client = office.house.client()
+        token = re.search(r'name="csrf" value="([^"]+)"', client.get("/login").text)[1]
+        answer = client.post("/login", data={"csrf": token, "login": login, "password": PASSWORD, "next": onward})
+        assert (answer.status_code, answer.headers["Location"]) == (303, place)
