@@ -18,7 +18,7 @@ import shapely
 
 os.environ["GDAL_CACHEMAX"] = "16"                  # megabytes, as in the other benches
 
-from harness import main, machine, say, table
+from harness import machine, main, say, table
 from instance import CRS, LEFT, TOP, Ground
 from shapes import county
 
@@ -115,6 +115,8 @@ class House:
 
     def tile_pairs(self, count: int) -> Iterator[tuple[str, Callable, Callable, list]]:
         """Of the imagery's tiles upon a border of 5,000 vertices: cut, and cut and marked; by centres, and by whole footprints."""
+        from PIL import Image
+
         from layers.cells import influence
         from tiles.area import ServedArea
         from tiles.clip import Footprint
@@ -123,8 +125,6 @@ class House:
         from tiles.grids import TILE_MATRIX_SETS
         from tiles.marks import marked
         from tiles.permits import PictureMark
-
-        from PIL import Image
 
         grid, mark = TILE_MATRIX_SETS["WebMercatorQuad"], PictureMark(text="仅供试验使用 AG-BENCH-001", opacity=0.25, place="tiled")
         area = ServedArea(county((118.8, 32.1), 0.1, 5_000), "bench")
