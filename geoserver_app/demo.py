@@ -109,7 +109,7 @@ def print_addresses(description: dict, console: Console) -> None:
 
 def _print_people(description: Mapping, console: Console) -> None:
     """Whom to sign in as; the passwords only when they are made."""
-    console.print(f"\n[bold]{description['base_url']}/console[/]  agreements for people 协议管理; passwords: {PEOPLE_FILE} in the data folder")
+    console.print(f"\n[bold]{description['base_url']}/console[/]  agreements for people 协议管理; passwords: {PEOPLE_FILE} in the data folder", soft_wrap=True)
     for one in description.get("people", ()):
         console.print(f"  {one['login']:10} {one['password']}  {one['name']}", soft_wrap=True, highlight=False, markup=False)
 
