@@ -32,8 +32,8 @@ REFUSALS: dict[str, dict[str, str]] = {
         CHINESE: "应急协议须在 {hours} 小时内到期：请设置期限的 `until`",
     },
     "emergency-amendment": {
-        ENGLISH: "an earlier version is no emergency, and would end with this one: make the emergency an agreement of its own",
-        CHINESE: "此前版本不是应急协议，会随本版本一同终止：请另立应急协议",
+        ENGLISH: "an earlier version is, or was, in force, and an amendment takes two people: make the emergency an agreement of its own",
+        CHINESE: "此前版本已经生效，修订须由两人办理：请另立应急协议",
     },
     "nothing-to-ratify": {
         ENGLISH: "nothing waits to be ratified: the agreement was approved, or has been ratified",
@@ -78,6 +78,10 @@ REFUSALS: dict[str, dict[str, str]] = {
     "version": {
         ENGLISH: "the newest version is {newest}: number the draft {next}, not {version}",
         CHINESE: "最新版本为第 {newest} 版：草案应为第 {next} 版，而非第 {version} 版",
+    },
+    "other-parties": {
+        ENGLISH: "version {version} is between `{grantor}` and `{grantee}`, who would read each other's papers: give other parties an agreement of their own",
+        CHINESE: "第 {version} 版的双方为 `{grantor}` 与 `{grantee}`，换由他方会互见材料：请为其他单位另立协议",
     },
     "edited-meanwhile": {
         ENGLISH: "somebody else has changed the draft meanwhile: look at it again, then make your change to it",

@@ -72,7 +72,7 @@ class AgreementRegister(Protocol):
         AgencyNotDefined
             A party is not registered.
         MoveRefused
-            An earlier version is still being prepared, or the agreement above does not grant all that this one passes on.
+            An earlier version is still being prepared, or is between other parties, or the agreement above does not grant all that this one passes on.
         """
 
     def add_draft(self, agreement: Agreement, document_text: str, actor: Actor) -> Event:

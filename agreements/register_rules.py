@@ -273,6 +273,7 @@ class RegisterRules(ABC):
                     f"number an amendment {known[-1] + 1}, not {agreement.version}"
                 )
             _check_nothing_open(change, agreement)
+            _check_same_parties(change, agreement)
             self._check_parent(change, agreement)
             self._add(change, Action.IMPORT, agreement, document_text, actor)
             _tell_children(change, agreement, Action.IMPORT, actor)
@@ -288,6 +289,7 @@ class RegisterRules(ABC):
             if known and draft.version != known[-1] + 1:
                 raise MoveRefused("version", newest=known[-1], next=known[-1] + 1, version=draft.version)
             _check_nothing_open(change, draft)
+            _check_same_parties(change, draft)
             return self._add(change, Action.AMEND if known else Action.DRAFT, draft, document_text, actor)
 
     def _add(self, change: Change, action: Action, agreement: Agreement, document_text: str, actor: Actor) -> Event:
@@ -305,6 +307,7 @@ class RegisterRules(ABC):
             if change.books.hashes[subject_of(held)] != replacing:
                 raise MoveRefused("edited-meanwhile")
             _check_parties(change, draft)
+            _check_same_parties(change, draft)
             edited = replace(held, agreement=draft, document=document_text)
             return change.put_version(Action.EDIT, actor, edited, document_hash=canonical_digest(draft))
 
@@ -409,6 +412,13 @@ def _check_parties(change: Change, agreement: Agreement) -> None:
     for party in (agreement.grantor, agreement.grantee):
         if party != BUREAU and Subject("agency", party) not in change.books.held:
             raise AgencyNotDefined(party)
+
+
+def _check_same_parties(change: Change, agreement: Agreement) -> None:
+    """The history, the ledger and the papers of an agreement are one, and in sight of all its parties."""
+    for one in change.standing(agreement.agreement_id):
+        if one.version < agreement.version and change.has_begun(one) and (one.grantor, one.grantee) != (agreement.grantor, agreement.grantee):
+            raise MoveRefused("other-parties", version=one.version, grantor=one.grantor, grantee=one.grantee)
 
 
 def _check_nothing_open(change: Change, agreement: Agreement) -> None:

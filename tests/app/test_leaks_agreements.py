@@ -75,6 +75,17 @@ def test_the_papers_of_a_review_do_not_tell_a_party_what_the_bureau_prepares(off
     assert f"{first['agreement']}/2" not in paper.text and paper.text.count("agreements.draft<") == 1          # that of version 1
 
 
+def test_an_amendment_does_not_hand_an_agreement_and_its_papers_to_another_agency(office):
+    first = office.active()
+    sent = office.document(agreement=first["agreement"], version=2, parties={"grantor": "bureau", "grantee": "police"})
+    answer = office.visitor("data_manager").ask("POST /agreements", json=sent)
+    assert answer.status_code == 409 and answer.json["errors"][0]["code"] == "other-parties", answer.text
+    second = office.drafted(agreement=first["agreement"], version=2)
+    digest = office.house.services.register.document_hash(second["agreement"], 2)
+    edited = office.visitor("data_manager").ask(f"PUT /agreements/{first['agreement']}/versions/2/document", json=sent, headers={"If-Match": f'"{digest}"'})
+    assert edited.status_code == 409, edited.text
+
+
 @pytest.mark.parametrize("ended", [("approver", "refuse"), ("administrator", "withdraw")], ids=["refused", "withdrawn"])
 def test_a_draft_that_was_given_up_is_not_told_to_the_agency_it_was_about(office, ended):
     given_up = office.drafted(title=SECRET)
