@@ -87,7 +87,11 @@ def cell(value: object) -> str:
     ("'=1+1", 'dom', '')
     """
     text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text[:1] in FORMULAS else text
+
+
+FORMULAS = frozenset("=+-@＝＋－＠\t\r\n")
+"""Spreadsheets take full-width signs for the others."""
 
 
 @page("portal.audit-rows", "/audit/<day>.jsonl")
