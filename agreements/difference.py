@@ -297,6 +297,7 @@ class _Comparison:
         self._areas: dict[str, Area] = {}
         self._unions: dict[Areas, BaseGeometry] = {}
         self._differences: dict[tuple[Areas, Areas, int], Ground] = {}
+        self._rests: dict[tuple[int, int], Ground] = {}
         self._stays: dict[tuple[Areas, Areas, int], BaseGeometry] = {}
 
     def layers(self, facts: Iterable[LayerFacts]) -> tuple[LayerDifference, ...]:
@@ -420,9 +421,18 @@ class _Comparison:
                 for kind, some in by_kind:
                     sides = self._all(some, 0), self._all(some, 1)
                     more = self.less(*(sides if turn is Turn.LOST else reversed(sides)), extent)
-                    grounds.append((kind, self.ground(shapely.difference(more.geometry, beyond.geometry)) if more and beyond else more))
+                    grounds.append((kind, self._beyond(more, beyond)))
                 found += _valued(name, turn, grounds)
         return tuple(found)
+
+    def _beyond(self, ground: Ground, other: Ground) -> Ground:
+        """`ground` without `other`: many values share both."""
+        if not ground or not other:
+            return ground
+        name = id(ground), id(other)
+        if name not in self._rests:
+            self._rests[name] = Ground() if ground is other else self.ground(shapely.difference(ground.geometry, other.geometry))
+        return self._rests[name]
 
     def _obligations(self, seen: Sequence[_Seen], extent: BaseGeometry | None) -> tuple[Obligation, ...]:
         grounds: dict[tuple, list[BaseGeometry]] = {}
