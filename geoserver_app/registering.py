@@ -10,14 +10,15 @@ from shapely.geometry.base import BaseGeometry
 
 from agreements.document import read_document
 from agreements.errors import AgreementsError, DocumentInvalid, Fault
-from agreements.model import Agreement
+from agreements.model import Agreement, Grant
 from agreements.register import AgreementRegister, rehearsal_of
 from geoserver_app.purposes import load_purposes
 from layers import crs as crs_room
 from layers.catalogue import Catalogue
 from layers.errors import LayersError
-from layers.model import LayerName
-from layers.rows import parse_written
+from layers.features import text_fields
+from layers.model import Edition, Layer, LayerName
+from layers.rows import parse_rows, parse_written
 from layers.sheets import normalise, sheet_frame
 
 
@@ -157,6 +158,38 @@ def missing_layers(catalogue: Catalogue, read: Sequence[tuple[Agreement, str]]) 
     snapshot = catalogue.snapshot()
     named = {(agreement.agreement_id, name) for agreement, _ in read for grant in agreement.grants for name in grant.layers}
     return sorted((agreement_id, name) for agreement_id, name in named if snapshot.find(LayerName.parse(name)) is None)
+
+
+def doubtful_terms(catalogue: Catalogue, store: Path, read: Sequence[tuple[Agreement, str]]) -> list[str]:
+    """A sentence for each row filter that names what its layers lack or compares it with the wrong kind of value, and for each condition that a
+    granted layer's kind can't meet: nothing is wrong with the document, but less is granted than it seems."""
+    snapshot, told = catalogue.snapshot(), []
+    for agreement, _ in read:
+        for grant in agreement.grants:
+            found = [snapshot.find(LayerName.parse(name)) for name in sorted(grant.layers)]
+            for layer, edition in [one for one in found if one is not None]:
+                sentences = _doubts_about(grant, layer, edition, store)
+                told += [f"{agreement.agreement_id}, clause {grant.clause}, layer `{layer.name}`: {sentence}" for sentence in sentences]
+    return told
+
+
+def _doubts_about(grant: Grant, layer: Layer, edition: Edition, store: Path) -> list[str]:
+    if grant.degrade is not None and not layer.product.is_raster:
+        return ["`degrade` can't be met by a line map, so nothing of it is granted: give it a grant of its own without"]
+    if grant.rows is None:
+        return []
+    if layer.product.is_raster:
+        return ["`rows` can't be met by a raster, so nothing of it is granted: give it a grant of its own without"]
+    rows, told = parse_rows(grant.rows), []
+    lacking = {name for name in rows.attributes if not any(rows.named_in(c.name, c.fields, name) for c in edition.classes)}
+    told += [f"no class has a field `{name}`, so nothing is shown by what is asked of it: see `geoshare layer info`" for name in sorted(lacking)]
+    for name, with_text in sorted(rows.compared):
+        holding = [(c, field) for c in edition.classes if edition.vectors and (field := rows.named_in(c.name, c.fields, name))]
+        wrong = sorted(c.name for c, field in holding if (field in text_fields(store / edition.folder / edition.vectors, c.name)) is not with_text)
+        if wrong:
+            mend = "numbers: write its values without quotes" if with_text else "text: write its values in quotes"
+            told.append(f"`{name}` of {', '.join(wrong)} holds {mend}")
+    return told
 
 
 def _text(path: Path) -> str:

@@ -72,6 +72,14 @@ def features_near(
     return found
 
 
+def text_fields(geopackage: Path, table: str) -> frozenset[str]:
+    """Names of the fields that hold text, dates among them; the others hold numbers."""
+    info = pyogrio.read_info(geopackage, layer=table)
+    return frozenset(
+        str(name) for name, kind in zip(info["fields"], info["ogr_types"], strict=True) if not kind.startswith(("OFTInteger", "OFTReal"))
+    )
+
+
 def interval(geopackage: Path, table: str, height_field: str) -> float | None:
     """Height between neighbouring contours in metres, the commonest step between the heights that occur; None where there are no two."""
     quoted, source = height_field.replace('"', '""'), table.replace('"', '""')

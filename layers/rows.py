@@ -81,6 +81,15 @@ class RowFilter:
     node: Node
     attributes: frozenset[str]
 
+    @property
+    def compared(self) -> frozenset[tuple[str, bool]]:
+        """Fields as the filter names them, each with whether it is compared with a text (True) or a number (False)."""
+        return frozenset(_compared(self.node))
+
+    def named_in(self, feature_class: str, fields: Collection[str], name: str) -> str | None:
+        """The field of the class that the filter calls `name`; None where the class lacks it."""
+        return _Asked(feature_class, fields).field(name)
+
     def matches(self, feature_class: str, properties: Mapping[str, Value]) -> bool:
         """Whether a feature of the class is shown; `properties` holds every field of the class, absent values as None."""
         return _answer(self.node, _Asked(feature_class, properties), properties) is True
@@ -255,6 +264,19 @@ def _fields(node: Node) -> set[str]:
         case Not(operand=operand):
             return _fields(operand)
     return {node.field}
+
+
+def _compared(node: Node) -> set[tuple[str, bool]]:
+    match node:
+        case Joined(operands=operands):
+            return set().union(*map(_compared, operands))
+        case Not(operand=operand):
+            return _compared(operand)
+        case Compare(field=field, literal=literal):
+            return {(field, isinstance(literal, str))}
+        case Like(field=field):
+            return {(field, True)}
+    return set()
 
 
 # Which field is meant

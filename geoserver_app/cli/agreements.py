@@ -24,12 +24,14 @@ documents = click.argument("paths", nargs=-1, required=True, type=click.Path(exi
 @click.pass_obj
 def agreement_check(settings: Settings, paths):
     """Read documents and tell every fault, by line and field. Registers nothing."""
-    from geoserver_app.registering import missing_layers, read_agreements, rehearse
+    from geoserver_app.registering import doubtful_terms, missing_layers, read_agreements, rehearse
 
     catalogue, register = opened(settings)
     read = read_agreements(catalogue, paths)
     rehearse(register, read)
     warn_of(missing_layers(catalogue, read))
+    for sentence in doubtful_terms(catalogue, settings.store, read):
+        tell(sentence, style="yellow")
     for agreement, _ in read:
         grants = counted(len(agreement.grants), "grant")
         click.echo(f"{agreement.agreement_id} version {agreement.version}: {grants} to {agreement.grantee}")
@@ -50,12 +52,14 @@ def agreement_register(settings: Settings, paths):
 
     What is still to be agreed on begins with `geoshare agreement draft`.
     """
-    from geoserver_app.registering import missing_layers, read_agreements, rehearse
+    from geoserver_app.registering import doubtful_terms, missing_layers, read_agreements, rehearse
 
     catalogue, register = opened(settings)
     read = read_agreements(catalogue, paths)
     rehearse(register, read)
     warn_of(missing_layers(catalogue, read))
+    for sentence in doubtful_terms(catalogue, settings.store, read):
+        tell(sentence, style="yellow")
     for agreement, text in read:
         register.register(agreement, text)
         noted(settings, "agreements.import", f"{agreement.agreement_id}/{agreement.version}")

@@ -231,6 +231,14 @@ def test_a_grant_of_a_layer_that_is_not_there_is_remarked_on(furnished):
     assert result.exit_code == 0 and "layer `dam` is not in the catalogue" in result.stderr
 
 
+def test_a_condition_that_a_layer_can_not_meet_is_remarked_on(furnished):
+    grant = {"clause": "1", "layers": ["dem"], "operations": ["GetMap"], "area": "everywhere", "rows": "GRADE = 1"}
+    result = furnished.types("agreement", "check", furnished.document("rows", agreement="AG-9", grants=[grant]))
+    assert result.exit_code == 0 and "AG-9, clause 1, layer `dem`: `rows` can't be met by a raster" in result.stderr
+    wrong = furnished.types("agreement", "check", furnished.document("wrong", agreement="AG-9", grants=[grant | {"rows": "GRADE = = 1"}]))
+    assert wrong.exit_code == 3 and "is not CQL2 text at character 9" in wrong.stderr
+
+
 def test_a_suspended_agreement_is_listed_as_suspended_until_it_is_resumed(furnished):
     assert furnished.rows("agreement", "list")[0]["state"] == "active"
     furnished.done("agreement", "suspend", "AG-1", "--reason", "flood season", "--layer", "dem")

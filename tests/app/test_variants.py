@@ -15,6 +15,7 @@ from PIL import Image
 from agreements.model import Mark, Operation
 from geoserver_app.gate import Asked
 from geoserver_app.identity import Carriage, Presented
+from geoserver_app.registering import doubtful_terms
 from layers.cells import CellReader
 from layers.crs import transform_geometry
 from layers.model import Bounds, LayerName, View
@@ -74,7 +75,7 @@ def county(lasting_house):
     heights = np.cumsum(rng.normal(size=(SIDE, SIDE)), axis=1).astype(np.float32)[None]
     house.raster("dem", heights, LEFT, TOP, STEP, product="DEM", nodata=-9999)
     house.raster("dom", rng.integers(40, 220, (3, SIDE, SIDE), np.uint8), LEFT, TOP, STEP)
-    for agency in ("filtered", "mixed", "coarse", "layered", "marked", "whole", "also-filtered"):
+    for agency in ("filtered", "mixed", "coarse", "layered", "marked", "whole", "also-filtered", "remarked"):
         house.agency(agency)
     house.grant("filtered", "dlg", "twin", rows=ROWS, attributes=None)
     house.grant("also-filtered", "dlg", rows=ROWS, attributes=frozenset({"NAME"}))
@@ -218,6 +219,23 @@ def test_a_register_that_holds_a_filter_nobody_can_read_is_trusted_with_nothing(
     tile, _ = tile_address("dlg")
     for answer in (ask(house, map_query("dlg")), house.get(tile, "water"), ask(house, click_query("dlg", 50, 6))):
         assert answer.status_code == 503 and "GRADE" not in answer.text
+
+
+@pytest.mark.parametrize("rows, told", [
+    ("LRDL.GRADE <= 2 AND NAME LIKE '路%'", []), ("GRADE = '2'", ["`GRADE` of LRDL holds numbers: write its values without quotes"]),
+    ("NAME = 5 OR NOTE = 'x'", ["`NAME` of BOUL, HYDL, LRDL holds text: write its values in quotes"]),
+    ("GRAD = 1", ["no class has a field `GRAD`"]), ("HYDL.GRADE = 1", ["no class has a field `HYDL.GRADE`"]), ("NOTE IS NULL", []),
+])
+def test_a_filter_that_shows_less_than_it_seems_is_remarked_on(county, rows, told):
+    agreement = county.agree("remarked", county.clause("dlg", rows=rows))
+    found = doubtful_terms(county.services.catalogue, county.services.settings.store, [(agreement, "")])
+    assert len(found) == len(told) and all(sentence in one for sentence, one in zip(told, found, strict=True))
+
+
+def test_conditions_of_another_kind_are_remarked_on(county):
+    agreement = county.agree("remarked", county.clause("dlg", "dom", rows="NAME = 'x'"), county.clause("dlg", "dem", clause="3.2", degrade=10.0))
+    found = doubtful_terms(county.services.catalogue, county.services.settings.store, [(agreement, "")])
+    assert [one.split(":")[0] for one in found] == [f"{agreement.agreement_id}, clause 3.1, layer `dom`", f"{agreement.agreement_id}, clause 3.2, layer `dlg`"]
 
 
 # Cells
