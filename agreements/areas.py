@@ -233,6 +233,8 @@ def _buffer(said: object, gazetteer: Gazetteer) -> _Part:
 
 
 def _distance(metres: object) -> float:
+    if isinstance(metres, str) and re.fullmatch(r"(\d{1,3}(,\d{3})+|\d{1,9})(\.\d{1,9})?", metres):
+        metres = float(metres.replace(",", ""))
     if type(metres) not in (int, float) or not 0 < metres <= WIDEST_BUFFER:
         raise _invalid(f"`{str(metres)[:40]}` is no width of a buffer: give `metres`, a number up to {WIDEST_BUFFER:.0f}")
     return float(metres)

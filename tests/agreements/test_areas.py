@@ -74,6 +74,7 @@ def test_a_corridor_is_all_ground_within_a_distance_of_a_line(gazetteer):
     assert is_same_ground(area, area_on_the_ground(shapely.LineString(LINE["coordinates"]).buffer(0.01), "").geometry)
     assert area.title == "within 1000 m of a drawn shape"
     assert area_of({"buffer": {"of": json.dumps(LINE), "metres": 1000.0, "crs": "EPSG:4490"}}, gazetteer).digest == area.digest
+    assert area_of({"buffer": {"of": LINE, "metres": "1,000"}}, gazetteer).digest == area.digest
     both = area_of({"buffer": {"of": LINE, "metres": 1000}, "divisions": ["320105"]}, gazetteer)
     assert is_same_ground(both, shapely.union(area.geometry, EAST.geometry))
 
