@@ -9,15 +9,18 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 
 from agreements.areas import EVERYWHERE_DIGEST
 from agreements.canonical import canonical_digest
+from agreements.difference import Ground
 from agreements.model import Agreement, Area, Grant, Operation, Suspension, Term
 from agreements.quota import Limit, Measure, Quota, Window
 from agreements.reading import DURATION, SHANGHAI
 from agreements.record import Channel, Contribution, OnOverdue, Party, RenewalMode, Role, UnitScope
 from agreements.register import AgreementRegister
+from geoserver_app.area_drawings import Drawings
 from geoserver_app.papers.blocks import (
     CHINESE,
     Block,
@@ -91,9 +94,10 @@ def agreement_text(agreement: Agreement, names: Names = Names(), picture: Pictur
 
 
 def registered_text(
-    catalogue: Catalogue, register: AgreementRegister, config: Path, agreement_id: str, version: int | None = None, picture: Picture = lambda area: None,
+    catalogue: Catalogue, register: AgreementRegister, config: Path, agreement_id: str, version: int | None = None, picture: Picture | None = None,
 ) -> Document:
-    """The text of an agreement of the register, the newest version unless one is named. Raises AgreementNotDefined."""
+    """The text of an agreement of the register, the newest version unless one is named, with its areas over the outlines of divisions unless
+    `picture` draws them otherwise. Raises AgreementNotDefined."""
     named: dict[str, dict[str, str]] = {}
 
     def division(code: str, vintage: str) -> str:
@@ -106,7 +110,11 @@ def registered_text(
         purposes={code: one.zh for code, one in load_purposes(config).items()},
         indicators={code: one.zh for code, one in load_indicators(config).items()},
     )
-    return agreement_text(register.registered(agreement_id, version), names, picture)
+    return agreement_text(register.registered(agreement_id, version), names, picture or partial(_ground, Drawings(catalogue)))
+
+
+def _ground(drawings: Drawings, area: Area) -> str | None:
+    return drawings.of_change(Ground(), Ground(), Ground(area.geometry, drawings.km2(area)), CHINESE) or None
 
 
 class _Writing:

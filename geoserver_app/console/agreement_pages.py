@@ -16,10 +16,10 @@ from geoserver_app.api.agreements import DONE_BY_MOVES, MoveSent, ResumeSent, Ve
 from geoserver_app.api.contributions import UsageTold
 from geoserver_app.api.faults import NothingThere
 from geoserver_app.api.reading import PageQuery
+from geoserver_app.area_drawings import drawings
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.console.clauses import Names, area_in_words, layers_in_words, operations_in_words, restrictions, term_in_words
 from geoserver_app.console.frame import Frame, field, page, sent, tried
-from geoserver_app.console.pictures import drawings
 from geoserver_app.console.register_pages import agency_names
 from geoserver_app.console.stopping import Effect, division_choices, effect_of, layer_choices, suspension_sent
 from geoserver_app.console.wording import ACTIONS, BUTTONS, worded

@@ -5,10 +5,10 @@ from markupsafe import Markup
 
 from geoserver_app.api.differences import difference_told
 from geoserver_app.api.operation import STAFF
+from geoserver_app.area_drawings import drawings
 from geoserver_app.comparing import compare
 from geoserver_app.console.agreement_pages import found
 from geoserver_app.console.frame import Frame, page
-from geoserver_app.console.pictures import drawings
 from geoserver_app.review.words import MEASURES, SPANS
 
 AMOUNTS = {

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from geoserver_app.api.operation import STAFF
 from geoserver_app.api.reading import Sent
+from geoserver_app.area_drawings import drawings
 from geoserver_app.console.editor_pages import MOST_AT_ONCE
 from geoserver_app.console.frame import Frame, asked, page
-from geoserver_app.console.pictures import drawings
 
 HIDDEN = 1 / 2000
 """Of the height of what is shown: a shape is simplified by so much, which is half a pixel on a large screen."""

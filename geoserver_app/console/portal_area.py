@@ -12,8 +12,8 @@ from shapely.geometry.base import BaseGeometry
 from geoserver_app.api.areas import geojson
 from geoserver_app.api.faults import NothingThere
 from geoserver_app.api.reading import Sent
+from geoserver_app.area_drawings import drawings
 from geoserver_app.console.frame import asked
-from geoserver_app.console.pictures import drawings
 from geoserver_app.console.portal import PortalFrame, page
 from geoserver_app.console.portal_layers import OwnLayer, own_layers
 

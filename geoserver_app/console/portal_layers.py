@@ -9,10 +9,10 @@ from markupsafe import Markup
 from shapely.geometry.base import BaseGeometry
 
 from agreements.model import Agency, Area, Grant, Operation, Piece
+from geoserver_app.area_drawings import drawings
 from geoserver_app.capabilities import LayerEntry, describe
 from geoserver_app.console.agreement_pages import names_of
 from geoserver_app.console.clauses import OPERATIONS, restrictions
-from geoserver_app.console.pictures import drawings
 from geoserver_app.console.portal import PortalFrame
 from geoserver_app.gate import Asked, Standing, Visible
 from geoserver_app.identity import Caller, Carriage, Presented, counts

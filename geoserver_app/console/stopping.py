@@ -11,8 +11,8 @@ from agreements.difference import Ground
 from agreements.model import Agreement, Area
 from geoserver_app.api.agreements import SuspensionSent
 from geoserver_app.api.areas import read_area
+from geoserver_app.area_drawings import drawings
 from geoserver_app.console.frame import Frame, field, fields, moment, moment_sent, sent
-from geoserver_app.console.pictures import drawings
 from layers.crs import geodesic_km2
 
 

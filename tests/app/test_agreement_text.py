@@ -176,6 +176,12 @@ def test_every_sample_agreement_has_a_text_whose_every_character_can_be_set(cata
         assert pdf.render(paper).startswith(b"%PDF-")
 
 
+def test_the_text_of_a_registered_agreement_shows_the_ground_of_every_grant_that_is_not_everywhere(catalogue, register):  # noqa: F811
+    paper = registered_text(catalogue, register, CONFIG, "AG-2011-007")
+    drawn = [block for block in paper.blocks if isinstance(block, Figure)]
+    assert len(drawn) == 2 and all(figure.svg.startswith("<svg") and "千米" in figure.svg for figure in drawn)
+
+
 def test_divisions_and_purposes_are_called_by_their_names(catalogue, register):  # noqa: F811
     said = json.dumps(plain(registered_text(catalogue, register, CONFIG, "AG-2011-003")), ensure_ascii=False)
     assert "行政区划（2011 版界线）" in said and "（329901101）" in said and "防汛抗旱与水资源管理" in said and "flood-control" not in said
