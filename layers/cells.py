@@ -30,8 +30,8 @@ MARGIN = KERNEL + 1
 PARTS_OF_A_CELL = 2
 """A cell is made of pixels of a level at most half as wide, where there are such."""
 
-PARTS_OF_HEIGHT = 4
-"""... heights of the finest grid, which are told as numbers, of pixels at most a quarter as wide."""
+PARTS_OF_EXACT = 4
+"""... of the finest grid where it holds heights, which are told as numbers, or classes, of pixels at most a quarter as wide."""
 
 STRIP_PIXELS = 1 << 20
 """Source pixels held at once."""
@@ -155,7 +155,8 @@ class _CellMosaic:
     def _cells(self, doublings: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Means of the source in the cells of a window, and 255 where a cell has one: where at least half of it is covered with data."""
         size, mosaic = self._cell * 2**doublings, self.mosaic
-        widest = size / (PARTS_OF_HEIGHT if self._source.is_elevation and not doublings else PARTS_OF_A_CELL) / mosaic.resolution
+        is_exact = not doublings and (self._source.is_elevation or self._source.nearest)
+        widest = size / (PARTS_OF_EXACT if is_exact else PARTS_OF_A_CELL) / mosaic.resolution
         level = [one for one in self._source.levels if one.factor <= widest or one is self._source.levels[0]][-1]
         pixel = mosaic.resolution * level.factor
         cols = (self._left + (window.col_off + np.arange(window.width + 1)) * size - mosaic.bounds.left) / pixel
