@@ -2,7 +2,7 @@
 
 key -> compiled decision -> file -> socket. A compiled decision is `Gate.decide` for one tile row, remembered until the register, the catalogue or
 the calendar could change it; the tile's place (inside, edge, outside) comes from the area's quadtree. Inside tiles leave as the cache holds them;
-an outside tile is one constant that touches neither cache nor source; edge tiles are cut on a copy, which is kept in this worker's memory.
+an outside tile is one constant that touches neither cache nor source; edge tiles, marked and composed ones are made on a copy, kept in memory here.
 Whatever is not a plain hit - a miss, a refusal, a malformed address - goes on to Flask, where `TileServer.answer` is the same code.
 """
 
