@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from databases import postgresql
+from databases import emptied, postgresql
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,7 +24,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url():
-    """The address of an empty PostgreSQL database; skips, with the reason, where there is none."""
+def postgresql_server():
+    """The address of a PostgreSQL database for all tests; skips, with the reason, where there is none."""
     with postgresql() as url:
         yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server):
+    """The address of an empty PostgreSQL database: whatever an earlier test has left in it is gone."""
+    emptied(postgresql_server)
+    return postgresql_server

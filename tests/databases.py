@@ -82,3 +82,14 @@ def _wait_for(url: str) -> None:
                 raise
             time.sleep(0.1)
     engine.dispose()
+
+
+def emptied(url: str) -> None:
+    """Drop all that is in a PostgreSQL database."""
+    engine = sa.create_engine(url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+            connection.execute(sa.text("CREATE SCHEMA public"))
+    finally:
+        engine.dispose()

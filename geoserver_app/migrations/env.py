@@ -12,10 +12,15 @@ from geoserver_app.guessing import metadata as guesses_tables
 from geoserver_app.metering.tables import metadata as quota_tables
 from layers.catalogue import metadata as catalogue_tables
 
+TABLES = [
+    catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables, request_tables,
+]
+
 engine = connect(context.config.attributes["url"])
-with engine.begin() as connection:
-    tables = [catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables, request_tables]
-    context.configure(connection=connection, target_metadata=tables, render_as_batch=True, compare_type=True)
-    with context.begin_transaction():
-        context.run_migrations()
-engine.dispose()
+try:
+    with engine.begin() as connection:
+        context.configure(connection=connection, target_metadata=TABLES, render_as_batch=True, compare_type=True)
+        with context.begin_transaction():
+            context.run_migrations()
+finally:
+    engine.dispose()

@@ -77,11 +77,6 @@ def engine(request, tmp_path):
     SqlRegister(engine).add_agency(Agency(agency_id="water", name_zh="水利厅", name_en="Water"))
     yield engine
     engine.dispose()
-    if request.param == "postgresql":
-        with engine.begin() as connection:
-            connection.execute(sqlalchemy.text("DROP SCHEMA public CASCADE"))
-            connection.execute(sqlalchemy.text("CREATE SCHEMA public"))
-        engine.dispose()
 
 
 @pytest.fixture
