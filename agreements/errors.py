@@ -14,7 +14,7 @@
 
 from dataclasses import dataclass
 
-from agreements.refusals import ENGLISH, REFUSALS
+from agreements.life.refusals import ENGLISH, REFUSALS
 
 
 class AgreementsError(Exception):

@@ -5,10 +5,10 @@ A column without a value is not part of the digest, so that columns which come l
 
 from collections.abc import Mapping
 
-from agreements.history import Subject
+from agreements.life.history import Subject
 from agreements.model import Agency, Agreement, Area, Key, State, Suspension
 from agreements.plain import AreaOf, digest_of, from_plain, moment_of, moment_text, to_plain
-from agreements.standing import Held, HeldKey, HeldSuspension, HeldVersion
+from agreements.register.standing import Held, HeldKey, HeldSuspension, HeldVersion
 
 NOT_COMPILED = frozenset({"agreement_id", "version", "state", "replaced"})
 """Of an agreement: columns of their own, and what follows from the other versions."""

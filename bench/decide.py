@@ -20,12 +20,12 @@ from office import AGENCY, CENTRE, GRANTS, LAYERS, RADIUS, Office
 from shapes import county
 
 from agreements.areas import area_of, area_on_the_ground
+from agreements.compare.difference import amendment
+from agreements.compare.subset import gaps
 from agreements.decision import decide
-from agreements.difference import amendment
 from agreements.model import BUREAU, GRANTABLE, Agency, Agreement, Grant, Operation, OverlayRequest, ScaleWindow, Term
 from agreements.record import Record, UseLimits
 from agreements.register import InMemoryRegister
-from agreements.subset import gaps
 from geoserver_app.clock import now
 from geoserver_app.layer_facts import layer_facts
 from geoserver_app.registering import CatalogueGazetteer

@@ -19,14 +19,14 @@ from agreements.areas import area_on_the_ground
 from agreements.model import GRANTABLE, Agency, Agreement, Grant, Operation, Term
 from agreements.register import InMemoryRegister
 from geoserver_app import create_app
-from geoserver_app.accounts import Accounts
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.gate import Asked, Gate
-from geoserver_app.guessing import BadKeys
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.lane import TileServer
 from geoserver_app.metering.files import FileLedgers
 from geoserver_app.metering.meter import Meter
+from geoserver_app.people.accounts import Accounts
+from geoserver_app.people.guessing import BadKeys
 from geoserver_app.settings import Settings
 from geoserver_app.wiring import Services
 from layers.catalogue import InMemoryCatalogue

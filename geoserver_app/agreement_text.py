@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from agreements.areas import EVERYWHERE_DIGEST
-from agreements.canonical import canonical_digest
-from agreements.difference import Ground
+from agreements.compare.difference import Ground
+from agreements.document.canonical import canonical_digest
+from agreements.document.reading import DURATION, SHANGHAI
 from agreements.model import Agreement, Area, Grant, Operation, Suspension, Term
 from agreements.quota import Limit, Measure, Quota, Window
-from agreements.reading import DURATION, SHANGHAI
 from agreements.record import Channel, Contribution, OnOverdue, Party, RenewalMode, Role, UnitScope
 from agreements.register import AgreementRegister
 from geoserver_app.area_drawings import Drawings

@@ -12,7 +12,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import EVERYWHERE_DIGEST
-from agreements.difference import Ground
+from agreements.compare.difference import Ground
 from agreements.model import Area
 from geoserver_app.area_picture import picture
 from geoserver_app.wiring import services

@@ -13,7 +13,7 @@ from html import escape
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from agreements.difference import Ground
+from agreements.compare.difference import Ground
 
 WIDTH, TALLEST = 640.0, 640.0
 """Units of the picture: 1/96 inch where nobody says otherwise."""

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from agreements.errors import RegisterUnavailable
-from agreements.lifecycle import Deadlines
-from agreements.tasks import OFFICE, Task
-from agreements.workdays import Due, WorkCalendar
+from agreements.life.lifecycle import Deadlines
+from agreements.life.tasks import OFFICE, Task
+from agreements.life.workdays import Due, WorkCalendar
 from geoserver_app.database import from_database, utc, writing
 from geoserver_app.messages import CHINESE, ENGLISH, sentence
 

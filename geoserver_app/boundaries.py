@@ -19,12 +19,12 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import SMALLEST_AREA, area_of
-from agreements.difference import NOWHERE, Ground
+from agreements.compare.difference import NOWHERE, Ground
 from agreements.errors import AreaInvalid
-from agreements.lifecycle import Action, Case, Role
+from agreements.life.lifecycle import Action, Case, Role
+from agreements.life.tasks import Task
 from agreements.model import Agreement, Area, State
 from agreements.register import AgreementRegister
-from agreements.tasks import Task
 from geoserver_app.registering import CatalogueGazetteer
 from layers.catalogue import Catalogue
 from layers.crs import geodesic_km2

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shapely.geometry.base import BaseGeometry
 
-from agreements.difference import Difference, amendment
+from agreements.compare.difference import Difference, amendment
 from agreements.model import Agreement
 from agreements.register import AgreementRegister
 from geoserver_app.layer_facts import layer_facts

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from agreements.lifecycle import Role
-from geoserver_app.accounts import Accounts, Person
-from geoserver_app.guessing import instance_secret
+from agreements.life.lifecycle import Role
+from geoserver_app.people.accounts import Accounts, Person
+from geoserver_app.people.guessing import instance_secret
 from geoserver_app.settings import Settings
 
 FILE = "demo-people.json"

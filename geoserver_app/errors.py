@@ -32,16 +32,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from agreements.errors import RegisterUnavailable
 from agreements.model import Reason
 from agreements.terms import sentence as reason_sentence
-from geoserver_app.accounts import AccountsUnavailable
 from geoserver_app.api.faults import ApiFault
 from geoserver_app.charging import OVER_QUOTA
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.gate import NotTrusted, OverQuota, Refused
-from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.identity import Unidentified
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.ows_documents import document
+from geoserver_app.people.accounts import AccountsUnavailable
+from geoserver_app.people.guessing import TooManyGuesses
 from geoserver_app.wiring import services
 from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, OutsideAreaOfUse
 from tiles.encode import encode

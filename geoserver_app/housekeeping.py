@@ -13,19 +13,19 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from agreements.document.writing import write_document
 from agreements.errors import AgreementsError, MoveRefused
-from agreements.lifecycle import SYSTEM, Action, Case, allowed_moves
+from agreements.life.lifecycle import SYSTEM, Action, Case, allowed_moves
+from agreements.life.renewal import renewed
+from agreements.life.tasks import is_to_renew
 from agreements.record import RenewalMode
 from agreements.register import AgreementRegister
-from agreements.renewal import renewed
-from agreements.tasks import is_to_renew
-from agreements.writing import write_document
 from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.contributions import ContributionBook
+from geoserver_app.contributions.mailing import mail_notices
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.mail_server import MailServer
-from geoserver_app.mailing import mail_notices
 from geoserver_app.settings import Settings
 
 LOCK = "tick.lock"

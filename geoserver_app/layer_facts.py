@@ -1,6 +1,6 @@
 """What agreements are compared by: of every edition in the catalogue all that a decision depends on."""
 
-from agreements.cells import LayerFacts
+from agreements.compare.cells import LayerFacts
 from layers.catalogue import Catalogue
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 
 from agreements.errors import DocumentInvalid, Fault
+from agreements.life.tasks import Desk, Task, in_order, open_tasks
+from agreements.life.workdays import WorkCalendar, read_calendar
 from agreements.model import Agreement
 from agreements.register import AgreementRegister
-from agreements.tasks import Desk, Task, in_order, open_tasks
-from agreements.workdays import WorkCalendar, read_calendar
 from geoserver_app.asking import RequestBook, request_tasks
 from geoserver_app.boundaries import boundary_tasks
 from geoserver_app.contributions import ContributionBook, contribution_tasks

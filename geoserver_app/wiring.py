@@ -7,18 +7,18 @@ import flask
 import sqlalchemy
 
 from agreements.register import AgreementRegister, SqlRegister
-from geoserver_app.accounts import Accounts
 from geoserver_app.audit.store import anchored_log
 from geoserver_app.contributions import ContributionBook
 from geoserver_app.database import connect
 from geoserver_app.decision_log import DecisionLog
 from geoserver_app.gate import Gate
-from geoserver_app.guessing import BadKeys, instance_secret
 from geoserver_app.lane import TileServer
 from geoserver_app.layer_facts import layer_facts
 from geoserver_app.metering.files import FileLedgers
 from geoserver_app.metering.meter import Meter
 from geoserver_app.metering.tables import SqlLedgers
+from geoserver_app.people.accounts import Accounts
+from geoserver_app.people.guessing import BadKeys, instance_secret
 from geoserver_app.settings import Settings
 from layers.catalogue import Catalogue, SqlCatalogue
 from tiles.engine import Engine

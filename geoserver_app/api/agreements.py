@@ -1,6 +1,6 @@
 """`/agreements`: their documents, and their life from draft to archive. A member sees those of his agency, from their approval on.
 
-Who may move what is `agreements.lifecycle`'s to say; the door only asks whether somebody is signed in.
+Who may move what is `agreements.life.lifecycle`'s to say; the door only asks whether somebody is signed in.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,18 +10,18 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agreements.document import document_of, read_document, write_document
+from agreements.document.odrl import odrl_agreement
+from agreements.document.schema import agreement_schema
 from agreements.errors import MoveRefused
-from agreements.history import Event, Subject
-from agreements.lifecycle import COUNTING, IN_HOUSE, MOVES, Action, Role, allowed_moves, state_at
+from agreements.life.history import Event, Subject
+from agreements.life.lifecycle import COUNTING, IN_HOUSE, MOVES, Action, Role, allowed_moves, state_at
 from agreements.model import BUREAU, Agreement, State, Suspension
-from agreements.odrl import odrl_agreement
-from agreements.schema import agreement_schema
-from agreements.standing import is_beginning
-from geoserver_app.accounts import PEOPLES_ROLES
+from agreements.register.standing import is_beginning
 from geoserver_app.api.areas import AreaWords, read_area
 from geoserver_app.api.faults import ApiFault, FieldFault, InputFaulty, NothingThere
 from geoserver_app.api.operation import EVERYBODY, JSON, LARGE, STAFF, Answer, Text, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Page, PageQuery, Sent, Told, paged
+from geoserver_app.people.accounts import PEOPLES_ROLES
 from geoserver_app.registering import CatalogueGazetteer, missing_layers
 from layers.model import CatalogueSnapshot, LayerName
 
@@ -201,7 +201,7 @@ def get_document(visit: Visit, agreement: str, version: str, query: DocumentQuer
 
 
 @operation(
-    "agreements.history", "GET /agreements/{agreement}/history", "协议的历史", "All that was done with an agreement", roles=EVERYBODY,
+    "agreements.life.history", "GET /agreements/{agreement}/history", "协议的历史", "All that was done with an agreement", roles=EVERYBODY,
     query=PageQuery, answer=Page[EventTold],
 )
 def get_history(visit: Visit, agreement: str, query: PageQuery) -> dict:
@@ -214,7 +214,7 @@ def get_history(visit: Visit, agreement: str, query: PageQuery) -> dict:
 
 
 @operation(
-    "agreements.schema", "GET /agreement-schema", "协议文本的 JSON Schema", "The JSON Schema of agreement documents", roles=EVERYBODY,
+    "agreements.document.schema", "GET /agreement-schema", "协议文本的 JSON Schema", "The JSON Schema of agreement documents", roles=EVERYBODY,
 )
 def get_schema(visit: Visit) -> Mapping:
     return agreement_schema()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from werkzeug.wsgi import FileWrapper
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from geoserver_app.api.faults import FieldFault, InputFaulty, NothingThere
 from geoserver_app.api.operation import JSON, Answer, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Page, PageQuery, Sent, Told, paged

@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from agreements.lifecycle import MOVES, Action
-from geoserver_app.accounts import PEOPLES_ROLES
+from agreements.life.lifecycle import MOVES, Action
 from geoserver_app.api.areas import geojson
 from geoserver_app.api.differences import Form
 from geoserver_app.api.faults import NothingThere
@@ -13,6 +12,7 @@ from geoserver_app.api.operation import JSON, STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Sent, Told
 from geoserver_app.area_picture import picture
 from geoserver_app.boundaries import BoundaryChange, boundary_changes, keeping, outlines, told
+from geoserver_app.people.accounts import PEOPLES_ROLES
 
 
 class DivisionNamed(Told):

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agreements.ledger import Audience, Check, Delivery, Entry
-from agreements.lifecycle import Role, state_at
+from agreements.life.ledger import Audience, Check, Delivery, Entry
+from agreements.life.lifecycle import Role, state_at
 from agreements.model import Agreement, State
 from geoserver_app.api.agreements import versions_seen
 from geoserver_app.api.faults import NothingThere

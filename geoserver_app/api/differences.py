@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agreements.difference import Difference, Ground, LayerDifference
-from agreements.difference_words import sentences
+from agreements.compare.difference import Difference, Ground, LayerDifference
+from agreements.compare.difference_words import sentences
 from agreements.model import Agreement
 from geoserver_app.api.agreements import DOCUMENT, read_agreement, version_seen, versions_seen
 from geoserver_app.api.areas import geojson
@@ -75,7 +75,7 @@ class DifferenceTold(Told):
 
 
 @operation(
-    "agreements.difference", "GET /agreements/{agreement}/difference", "两个版本之间的差异（面积、图层、图幅、属性、操作）",
+    "agreements.compare.difference", "GET /agreements/{agreement}/difference", "两个版本之间的差异（面积、图层、图幅、属性、操作）",
     "What a version changes: ground, layers, sheets, attributes, operations", roles=EVERYBODY, query=DifferenceQuery, answer=DifferenceTold,
     media_types=(JSON, "image/svg+xml"),
 )

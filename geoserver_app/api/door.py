@@ -12,17 +12,17 @@ from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException
 
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, DocumentInvalid, KeyNotDefined, MoveRefused
-from geoserver_app.accounts import AccountInvalid, AccountsError, PersonNotDefined, Proof, SignedIn, SignInRefused, TokenNotDefined
 from geoserver_app.api.faults import ApiFault, FieldFault, InConflict, InputFaulty, NotAllowed, NothingThere, NotSignedIn, document_pointer
 from geoserver_app.api.operation import JSON, Answer, ApiOperation, Text, Visit
 from geoserver_app.api.reading import read_body, read_query
 from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.contributions import ContributionInvalid
 from geoserver_app.errors import UNAVAILABLE
-from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.messages import language_of, sentence
+from geoserver_app.people.accounts import AccountInvalid, AccountsError, PersonNotDefined, Proof, SignedIn, SignInRefused, TokenNotDefined
+from geoserver_app.people.guessing import TooManyGuesses
+from geoserver_app.people.sessions import FORM_HEADER, SESSION, address, check_form, check_origin, keep, session_token, signed_in_by_cookie
 from geoserver_app.routes import governed
-from geoserver_app.sessions import FORM_HEADER, SESSION, address, check_form, check_origin, keep, session_token, signed_in_by_cookie
 from geoserver_app.wiring import services
 
 PREFIX = "/api/v1"

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from agreements.errors import AgencyNotDefined
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from agreements.model import Key
 from geoserver_app.api.faults import FieldFault, InputFaulty, NothingThere
 from geoserver_app.api.operation import EVERYBODY, Answer, Visit, operation

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from agreements.lifecycle import Actor, Role
-from geoserver_app.accounts import BUREAU_ROLES, PEOPLES_ROLES, Person, SignedIn
+from agreements.life.lifecycle import Actor, Role
 from geoserver_app.api.faults import NothingThere
+from geoserver_app.people.accounts import BUREAU_ROLES, PEOPLES_ROLES, Person, SignedIn
 from geoserver_app.wiring import Services
 
 JSON = "application/json"

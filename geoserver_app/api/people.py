@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from agreements.model import BUREAU
-from geoserver_app.accounts import Person
 from geoserver_app.api.operation import Answer, Visit, operation
 from geoserver_app.api.reading import AgencyId, Page, PageQuery, Sent, paged
 from geoserver_app.api.session import Password, PersonTold, RoleName, Tokens, TokenTold
+from geoserver_app.people.accounts import Person
 
 ADMINISTRATORS = frozenset({Role.ADMINISTRATOR})
 READERS = ADMINISTRATORS | {Role.AUDITOR}

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from geoserver_app.api.faults import FieldFault, InConflict, InputFaulty, NothingThere
 from geoserver_app.api.operation import EVERYBODY, Answer, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Sent, Told

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from agreements.lifecycle import Role
-from geoserver_app.accounts import MOST_PASSWORD, AccountInvalid, Person, SignedIn, Token
+from agreements.life.lifecycle import Role
 from geoserver_app.api.faults import FieldFault, InputFaulty
 from geoserver_app.api.operation import ANYBODY, EVERYBODY, Answer, Visit, operation
 from geoserver_app.api.reading import Moment, Sent, Told
+from geoserver_app.people.accounts import MOST_PASSWORD, AccountInvalid, Person, SignedIn, Token
 
 RoleName = Literal["administrator", "approver", "auditor", "data_manager", "member"]
 Password = Annotated[SecretStr, Field(min_length=1, max_length=MOST_PASSWORD)]

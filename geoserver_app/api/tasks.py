@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from agreements.tasks import Task
+from agreements.life.tasks import Task
 from geoserver_app.api.operation import EVERYBODY, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Sent, Told
 from geoserver_app.tasks import Office, waiting

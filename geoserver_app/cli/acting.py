@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from agreements.lifecycle import OPERATOR, Actor
+from agreements.life.lifecycle import OPERATOR, Actor
 from geoserver_app.cli.base import InputInvalid
 from geoserver_app.cli.people import accounts_of, told
 from geoserver_app.settings import Settings

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from agreements.errors import AgreementsError, RegisterUnavailable
-from geoserver_app.accounts import AccountsUnavailable
 from geoserver_app.database import DatabaseUnavailable
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.metering.ledger import MeteringUnavailable
+from geoserver_app.people.accounts import AccountsUnavailable
 from geoserver_app.settings import PortInUse, Settings, SettingsInvalid
 from layers.errors import CatalogueUnavailable, EditionOutpaced, IngestBusy, LayersError
 from layers.model import LayerName

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from agreements.lifecycle import Action
+from agreements.life.lifecycle import Action
 from geoserver_app.cli.acting import acting, as_option, stdin_option
 from geoserver_app.cli.base import InputInvalid, json_option, noted, opened, table
 from geoserver_app.cli.layers import division

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from agreements.ledger import Check, Entry
+from agreements.life.ledger import Check, Entry
 from geoserver_app.cli.base import InputInvalid, counted, json_option, opened, table, tell
 from geoserver_app.settings import Settings
 
@@ -163,8 +163,8 @@ def notices(settings: Settings, take, mail, shows_all, as_json):
 
 
 def send_mail(settings: Settings, book) -> int:
+    from geoserver_app.contributions.mailing import mail_notices
     from geoserver_app.mail_server import MailServer
-    from geoserver_app.mailing import mail_notices
 
     if not settings.smtp_url:
         raise InputInvalid("no mail server is set: give `smtp_url` in config/service.yaml, or read the notices with `geoshare notices --json`")

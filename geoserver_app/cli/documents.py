@@ -19,7 +19,7 @@ out_option = click.option("--out", type=click.Path(dir_okay=False, path_type=Pat
 @out_option
 def agreement_schema(out):
     """Print the JSON Schema of agreement documents."""
-    from agreements.schema import schema_text
+    from agreements.document.schema import schema_text
 
     _give(schema_text(), out)
 
@@ -50,7 +50,7 @@ def agreement_export(settings: Settings, agreement_id, version, form, out):
 @click.pass_obj
 def agreement_digest(settings: Settings, agreement_id, version, is_form):
     """Print the digest that stands on every page of the signed text."""
-    from agreements.canonical import canonical_digest, canonical_form
+    from agreements.document.canonical import canonical_digest, canonical_form
 
     held = _registered(settings, agreement_id, version)
     click.echo(canonical_form(held) if is_form else canonical_digest(held), nl=not is_form)
@@ -63,7 +63,7 @@ def agreement_digest(settings: Settings, agreement_id, version, is_form):
 @click.pass_obj
 def agreement_odrl(settings: Settings, agreement_id, version, out):
     """Print an agreement in ODRL 2.2, as JSON-LD."""
-    from agreements.odrl import odrl_agreement
+    from agreements.document.odrl import odrl_agreement
 
     held = _registered(settings, agreement_id, version)
     _give(json.dumps(odrl_agreement(held), ensure_ascii=False, indent=2) + "\n", out)

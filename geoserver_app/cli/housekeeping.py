@@ -96,7 +96,7 @@ def workday_import(settings: Settings, path: Path):
 
     CSV with the columns date, kind (holiday or working), name_zh, status (announced or provisional) and source.
     """
-    from agreements.workdays import merged, read_rows, write_rows
+    from agreements.life.workdays import merged, read_rows, write_rows
     from geoserver_app.tasks import HOLIDAYS, table_text
 
     new, place = read_rows(table_text(path), path.name), settings.config / HOLIDAYS

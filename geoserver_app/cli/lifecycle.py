@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from agreements.difference import Turn
-from agreements.lifecycle import Action, Actor, Signature
+from agreements.compare.difference import Turn
+from agreements.life.lifecycle import Action, Actor, Signature
 from agreements.register import SqlRegister
 from geoserver_app.cli.acting import acting, as_option, stdin_option
 from geoserver_app.cli.agreements import agreement, warn_of
@@ -200,7 +200,7 @@ def agreement_history(settings: Settings, agreement_id, as_json):
 @click.pass_obj
 def agreement_diff(settings: Settings, agreement_id, before, after, path, language, as_json):
     """What a version, or a document, lets the agency see more (+) and less (-) than the version before it: not what the texts say."""
-    from agreements.difference_words import sentences
+    from agreements.compare.difference_words import sentences
     from geoserver_app.comparing import compare
 
     catalogue, register = opened(settings)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import click
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from agreements.model import BUREAU
 from geoserver_app.cli.base import InputInvalid, counted, json_option, last_day, noted, opened, table, tell
 from geoserver_app.messages import ENGLISH, sentence
@@ -32,7 +32,7 @@ def person():
 @click.pass_obj
 def person_add(settings: Settings, login, roles, agency_id, name, from_stdin, temporary):
     """Add a person. The password is asked for on the terminal."""
-    from geoserver_app.accounts import Person
+    from geoserver_app.people.accounts import Person
 
     accounts = accounts_of(settings)
     one = Person(login=login, name=name or login, roles=frozenset(map(Role, roles)), agency=agency_id, must_change=temporary)
@@ -111,9 +111,9 @@ def person_token(settings: Settings, login, roles, expires: datetime, label):
 
 
 def accounts_of(settings: Settings):
-    from geoserver_app.accounts import Accounts
     from geoserver_app.database import connect
-    from geoserver_app.guessing import instance_secret
+    from geoserver_app.people.accounts import Accounts
+    from geoserver_app.people.guessing import instance_secret
 
     opened(settings)
     return Accounts(connect(settings.database_url), instance_secret(settings.data / "instance-secret"))
@@ -121,7 +121,7 @@ def accounts_of(settings: Settings):
 
 def told(function, *arguments, **named):
     """What `function` gives; what it refuses, in a sentence. Never with the password in it."""
-    from geoserver_app.accounts import AccountsError
+    from geoserver_app.people.accounts import AccountsError
 
     try:
         return function(*arguments, **named)

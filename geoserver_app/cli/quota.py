@@ -66,7 +66,7 @@ def meter_of(settings: Settings):
 def newest(register, agreement_id: str):
     """The newest version that ever counted. Raises AgreementNotDefined."""
     from agreements.errors import AgreementNotDefined
-    from agreements.lifecycle import COUNTING
+    from agreements.life.lifecycle import COUNTING
 
     versions = [one for one in register.list() if one.agreement_id == agreement_id]
     if not versions:

@@ -7,11 +7,11 @@ from datetime import date, datetime, timedelta
 import flask
 from markupsafe import Markup
 
+from agreements.compare.subset import gaps
+from agreements.compare.subset_words import sentence as gap_sentence
 from agreements.errors import MoveRefused
-from agreements.lifecycle import MOVES, Action, Case, Role, allowed_moves, certificates, check_move, is_unratified, signatures, state_at
+from agreements.life.lifecycle import MOVES, Action, Case, Role, allowed_moves, certificates, check_move, is_unratified, signatures, state_at
 from agreements.model import Agreement, State
-from agreements.subset import gaps
-from agreements.subset_words import sentence as gap_sentence
 from geoserver_app.api.agreements import DONE_BY_MOVES, MoveSent, ResumeSent, VersionTold, version_seen, visible
 from geoserver_app.api.contributions import UsageTold
 from geoserver_app.api.faults import NothingThere
@@ -267,7 +267,7 @@ class Happened:
 
 def _events(frame: Frame, one: Agreement) -> list[Happened]:
     """The newest first."""
-    told = frame.ask("agreements.history", agreement=one.agreement_id, query=PageQuery(limit=500))["items"]
+    told = frame.ask("agreements.life.history", agreement=one.agreement_id, query=PageQuery(limit=500))["items"]
     return [
         Happened(
             at=event.at, title=worded(ACTIONS, event.action, frame.language), version=event.version, actor=event.actor or "", comment=event.comment,

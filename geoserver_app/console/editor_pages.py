@@ -11,9 +11,9 @@ import flask
 from markupsafe import Markup
 from ruamel.yaml import YAML, YAMLError
 
-from agreements.lifecycle import Action, allowed_moves
+from agreements.document.writing import write_document
+from agreements.life.lifecycle import Action, allowed_moves
 from agreements.model import GRANTABLE, Agreement
-from agreements.writing import write_document
 from geoserver_app.api.agreements import OFFICE, Checked
 from geoserver_app.api.differences import DifferenceTold, Form
 from geoserver_app.api.faults import NothingThere

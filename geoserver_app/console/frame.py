@@ -17,8 +17,7 @@ from urllib.parse import urlencode
 import flask
 from pydantic import BaseModel
 
-from agreements.lifecycle import Role
-from geoserver_app.accounts import AccountsUnavailable, Person
+from agreements.life.lifecycle import Role
 from geoserver_app.api.door import as_fault, perform, visit_of
 from geoserver_app.api.faults import ApiFault, NotAllowed, NothingThere
 from geoserver_app.api.operation import EVERYBODY, OPERATIONS, STAFF, Answer, Visit
@@ -27,6 +26,7 @@ from geoserver_app.clock import SHANGHAI
 from geoserver_app.console.wording import ROLES, done_sentence, worded
 from geoserver_app.errors import Told, contact, told
 from geoserver_app.messages import CHINESE, ENGLISH, LANGUAGES, language_of
+from geoserver_app.people.accounts import AccountsUnavailable, Person
 from geoserver_app.review.words import STATES
 from geoserver_app.routes import governed
 from geoserver_app.views import session

@@ -10,10 +10,10 @@ import flask
 from markupsafe import Markup
 
 from agreements.errors import MoveRefused
-from agreements.lifecycle import Action, check_move, state_at
+from agreements.life.lifecycle import Action, check_move, state_at
+from agreements.life.tasks import Task
+from agreements.life.workdays import WorkCalendar
 from agreements.model import Agreement, State
-from agreements.tasks import Task
-from agreements.workdays import WorkCalendar
 from geoserver_app.api.agreements import visible
 from geoserver_app.api.faults import NothingThere
 from geoserver_app.api.tasks import is_for, tasks_of

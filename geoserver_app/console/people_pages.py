@@ -2,13 +2,13 @@
 
 import flask
 
-from geoserver_app.accounts import BUREAU_ROLES, Role
 from geoserver_app.api.operation import OPERATIONS
 from geoserver_app.api.people import NewPassword, NewPerson, PersonChange
 from geoserver_app.api.reading import PageQuery
 from geoserver_app.api.session import PersonTold, TokenTold
 from geoserver_app.console.frame import Frame, field, fields, page, sent, tried
 from geoserver_app.console.register_pages import agency_names
+from geoserver_app.people.accounts import BUREAU_ROLES, Role
 
 READERS = OPERATIONS["people.list"].roles
 EVERY_ROLE = (*sorted(BUREAU_ROLES), Role.MEMBER)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import flask
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from geoserver_app.console import frame as console_frame
 from geoserver_app.console.frame import Frame, View
 from geoserver_app.messages import CHINESE, LANGUAGES

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import flask
 from markupsafe import Markup
 
-from agreements.lifecycle import state_at
+from agreements.life.lifecycle import state_at
 from agreements.model import Agreement, State
 from geoserver_app.api.agreements import visible
 from geoserver_app.api.contributions import ContributionQuery, NoticeQuery, UsageTold

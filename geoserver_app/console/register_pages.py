@@ -6,7 +6,7 @@ from typing import Annotated
 import flask
 from pydantic import Field
 
-from agreements.lifecycle import state_at
+from agreements.life.lifecycle import state_at
 from agreements.model import BUREAU, Agency, Agreement
 from geoserver_app.api.agreements import StateName, visible
 from geoserver_app.api.reading import AgencyId, Sent

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import SMALLEST_AREA, WORLD
-from agreements.difference import Ground
+from agreements.compare.difference import Ground
 from agreements.model import Agreement, Area
 from geoserver_app.api.agreements import SuspensionSent
 from geoserver_app.api.areas import read_area

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from agreements.lifecycle import Action
+from agreements.life.lifecycle import Action
 from geoserver_app.messages import LANGUAGES
 
 Words = Mapping[str, tuple[str, str]]

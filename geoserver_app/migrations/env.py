@@ -3,13 +3,13 @@
 from alembic import context
 
 from agreements.register import metadata as register_tables
-from geoserver_app.accounts import metadata as people_tables
 from geoserver_app.asking import metadata as request_tables
 from geoserver_app.audit.tables import metadata as audit_tables
 from geoserver_app.contributions import metadata as contribution_tables
 from geoserver_app.database import connect
-from geoserver_app.guessing import metadata as guesses_tables
 from geoserver_app.metering.tables import metadata as quota_tables
+from geoserver_app.people.accounts import metadata as people_tables
+from geoserver_app.people.guessing import metadata as guesses_tables
 from layers.catalogue import metadata as catalogue_tables
 
 TABLES = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from agreements.lifecycle import Actor, Role
+from agreements.life.lifecycle import Actor, Role
 from agreements.model import Agreement
 
 BUREAU_ROLES = frozenset({Role.ADMINISTRATOR, Role.APPROVER, Role.AUDITOR, Role.DATA_MANAGER, Role.OPERATOR})

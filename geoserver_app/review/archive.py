@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from agreements.history import Event
-from agreements.ledger import Entry
+from agreements.life.history import Event
+from agreements.life.ledger import Entry
+from agreements.life.tasks import Task
 from agreements.model import Agreement
 from agreements.register import AgreementRegister
-from agreements.tasks import Task
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.contributions import ContributionBook
 from geoserver_app.messages import CHINESE, ENGLISH, sentence

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 
 from shapely.geometry.base import BaseGeometry
 
-from agreements.difference import amendment
-from agreements.difference_words import Line, sentences
-from agreements.history import Event
-from agreements.ledger import Entry
-from agreements.lifecycle import Action, is_unratified, state_at
+from agreements.compare.difference import amendment
+from agreements.compare.difference_words import Line, sentences
+from agreements.life.history import Event
+from agreements.life.ledger import Entry
+from agreements.life.lifecycle import Action, is_unratified, state_at
+from agreements.life.tasks import Task
 from agreements.model import Agreement
 from agreements.quota import Measure, Quota
 from agreements.record import OnOverdue
-from agreements.tasks import Task
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.layer_facts import layer_facts
 from geoserver_app.papers.blocks import Seal, Seals

@@ -17,10 +17,10 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
-from agreements.history import Event
-from agreements.lifecycle import Action, Deadlines
+from agreements.life.history import Event
+from agreements.life.lifecycle import Action, Deadlines
+from agreements.life.workdays import WorkCalendar, read_calendar
 from agreements.model import Agreement
-from agreements.workdays import WorkCalendar, read_calendar
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.messages import CHINESE
 from geoserver_app.papers.blocks import Document

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from agreements.ledger import Entry
+from agreements.life.ledger import Entry
 from geoserver_app.review.figures import values
 from geoserver_app.review.questions import whole
 

@@ -7,9 +7,9 @@ is in `access`.
 from collections.abc import Sequence
 from datetime import date
 
-from agreements.lifecycle import IN_HOUSE, state_at
+from agreements.life.lifecycle import IN_HOUSE, state_at
+from agreements.life.tasks import Task
 from agreements.model import Agreement, State
-from agreements.tasks import Task
 from geoserver_app.messages import CHINESE
 from geoserver_app.papers.blocks import Document
 from geoserver_app.review import chapters

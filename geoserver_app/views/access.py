@@ -6,9 +6,9 @@ import flask
 
 from geoserver_app.capabilities import LayerEntry, ServiceEntry, describe
 from geoserver_app.gate import Asked, Drawn, Visible
-from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.identity import Caller, Unidentified, client_address, presented_key
 from geoserver_app.messages import language_of, sentence
+from geoserver_app.people.guessing import TooManyGuesses
 from geoserver_app.wiring import services
 from tiles.permits import Permit
 from tiles.requests import Limits

@@ -7,15 +7,14 @@ from urllib.parse import quote
 
 import flask
 
-from agreements.lifecycle import Role
-from geoserver_app.accounts import AccountInvalid, Person, SignedIn, SignInRefused
+from agreements.life.lifecycle import Role
 from geoserver_app.api.door import as_fault
 from geoserver_app.api.faults import NotAllowed, NothingThere
 from geoserver_app.errors import contact, told
-from geoserver_app.guessing import TooManyGuesses
 from geoserver_app.messages import CHINESE, language_of
-from geoserver_app.routes import governed
-from geoserver_app.sessions import (
+from geoserver_app.people.accounts import AccountInvalid, Person, SignedIn, SignInRefused
+from geoserver_app.people.guessing import TooManyGuesses
+from geoserver_app.people.sessions import (
     FORM_FIELD,
     SESSION,
     VISITOR,
@@ -27,6 +26,7 @@ from geoserver_app.sessions import (
     signed_in_by_cookie,
     visitor_token,
 )
+from geoserver_app.routes import governed
 from geoserver_app.wiring import services
 
 bp = flask.Blueprint("session", __name__)

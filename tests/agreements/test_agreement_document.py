@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_world import BOTH, EAST, SHANGHAI, WEST, SmallGazetteer, agreement, at, box, grant
 
-from agreements import document, marked, record_fields
 from agreements.areas import WORDS, area_of
-from agreements.document import AGREEMENT, GRANT, SUSPENSION, document_of, read_document, write_document
+from agreements.document import AGREEMENT, GRANT, SUSPENSION, document_of, marked, read_document, record_fields, write_document
+from agreements.document import form as document
+from agreements.document.marked import MOST_BYTES
+from agreements.document.reading import plain_value
 from agreements.errors import DocumentInvalid
-from agreements.marked import MOST_BYTES
 from agreements.model import GRANTABLE, Agreement, Grant, Mark, Operation, ResolutionWindow, ScaleWindow, Suspension, Term
 from agreements.quota import Limit, Measure, Quota, Rate, Window
-from agreements.reading import plain_value
 from agreements.record import (
     Attachment,
     Channel,

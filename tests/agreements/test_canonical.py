@@ -13,8 +13,8 @@ from rich_agreement import OTHERS, RICH
 from small_world import EAST, WEST, SmallGazetteer, agreement, at, grant
 from test_agreement_document import DOCUMENT, any_agreements
 
-from agreements.canonical import canonical_digest, canonical_form
 from agreements.document import document_of, read_document, write_document
+from agreements.document.canonical import canonical_digest, canonical_form
 from agreements.model import Area, State
 
 

@@ -14,10 +14,10 @@ from toy_world import in_earnest, toy_agreement, toy_grant
 from worlds import CELLS, suspension
 
 from agreements.areas import area_of
-from agreements.cells import OTHER, LayerFacts, Span
+from agreements.compare.cells import OTHER, LayerFacts, Span
+from agreements.compare.difference import ENFORCED, Turn, amendment, difference
+from agreements.compare.difference_words import SPOKEN, sentences
 from agreements.decision import decide
-from agreements.difference import ENFORCED, Turn, amendment, difference
-from agreements.difference_words import SPOKEN, sentences
 from agreements.model import BUREAU, Agreement, Mark, Operation, OverlayRequest, ResolutionWindow, ScaleWindow, State, Term
 from agreements.quota import Limit, Measure, Quota, Rate, Window
 from agreements.record import Contact, Party, Record

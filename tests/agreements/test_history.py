@@ -11,8 +11,8 @@ from small_world import BOTH, EAST, NOON, WEST, agreement, at, grant, request
 
 from agreements.decision import decide
 from agreements.errors import AgreementNotDefined, AlreadyRegistered, MoveRefused, RegisterUnavailable
-from agreements.history import FIRST_SEAL, broken_seals, sealed
-from agreements.lifecycle import SYSTEM, Action, Actor, Role, Signature
+from agreements.life.history import FIRST_SEAL, broken_seals, sealed
+from agreements.life.lifecycle import SYSTEM, Action, Actor, Role, Signature
 from agreements.model import BUREAU, Agency, Effect, State, Term
 from agreements.record import Record, UseLimits
 from agreements.register import InMemoryRegister, SqlRegister, metadata, rehearsal_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agreements.ledger import (
+from agreements.life.ledger import (
     OPEN,
     Audience,
     Cadence,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from small_world import NOON, agreement, at
 
 from agreements.errors import MoveRefused
-from agreements.history import Event
-from agreements.lifecycle import (
+from agreements.life.history import Event
+from agreements.life.lifecycle import (
     COUNTING,
     IN_PREPARATION,
     KEPT,
@@ -31,9 +31,9 @@ from agreements.lifecycle import (
     signatures,
     state_at,
 )
+from agreements.life.refusals import REFUSALS
 from agreements.model import BUREAU, State, Suspension, Term
 from agreements.record import Record, Security
-from agreements.refusals import REFUSALS
 
 PAPER = "a" * 64
 

@@ -16,13 +16,13 @@ from small_world import SHANGHAI, SmallGazetteer, agreement, grant
 from test_agreement_document import any_agreements
 
 from agreements.areas import digest_of
-from agreements.canonical import canonical_digest, canonical_form
 from agreements.document import read_document
+from agreements.document.canonical import canonical_digest, canonical_form
+from agreements.document.odrl import ACTIONS, CONTEXT, MEASURES, ODRL, PROFILE, RECORDED, odrl_agreement
+from agreements.document.record_fields import RECORD
 from agreements.model import CLASSIFICATIONS, GRANTABLE, Area, Grant, Mark, ResolutionWindow, ScaleWindow, Suspension, Term
-from agreements.odrl import ACTIONS, CONTEXT, MEASURES, ODRL, PROFILE, RECORDED, odrl_agreement
 from agreements.quota import Limit, Measure, Quota, Rate, Window
 from agreements.record import UseLimits
-from agreements.record_fields import RECORD
 
 PAGE = Path(__file__).parents[2] / "docs" / "odrl-profile.md"
 

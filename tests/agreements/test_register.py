@@ -11,12 +11,12 @@ import shapely
 import sqlalchemy as sa
 from small_world import BOTH, EAST, NOON, WEST, agreement, at, box, grant, request
 
-from agreements import register_sql
 from agreements.decision import decide
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, KeyNotDefined, RegisterUnavailable
 from agreements.model import BUREAU, Agency, Effect, Operation, ScaleWindow, State, Suspension, Term
 from agreements.record import Contribution, Record
 from agreements.register import InMemoryRegister, SqlRegister, metadata
+from agreements.register import sql as register_sql
 
 WATER = Agency(agency_id="water", name_zh="省水利厅", name_en="Department of Water Resources")
 POLICE = Agency(agency_id="police", name_zh="省公安厅", name_en="Department of Public Security")

@@ -5,7 +5,7 @@ import math
 import pytest
 from small_world import NOON, agreement, at, grant, request
 
-from agreements.cells import DIMENSIONS, OTHER, LayerFacts, Span, cells, joined_spans, layers_named, rules_of, stops_of, top_of
+from agreements.compare.cells import DIMENSIONS, OTHER, LayerFacts, Span, cells, joined_spans, layers_named, rules_of, stops_of, top_of
 from agreements.model import BUREAU, METRES_AT_ONE, ResolutionWindow, ScaleWindow, Term
 from agreements.terms import TERMS, ceiling_term, kind_term, layer_term, owner_term, quota_term, state_term
 

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from small_world import SmallGazetteer
 from test_agreement_document import DOCUMENT, FAULTY, FIELDS_READ, TABLES, any_agreements, with_grant_field
 
-from agreements import document, marked, record_fields, schema
 from agreements.areas import BUFFER_WORDS, WORDS
+from agreements.document import form as document
+from agreements.document import marked, record_fields, schema
+from agreements.document.reading import plain_value
 from agreements.errors import DocumentInvalid
-from agreements.reading import plain_value
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = schema.agreement_schema()

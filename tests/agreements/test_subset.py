@@ -12,13 +12,13 @@ from test_model_check import random_grant
 from toy_world import earnest_grant
 
 from agreements.areas import area_of
-from agreements.cells import LayerFacts
+from agreements.compare.cells import LayerFacts
+from agreements.compare.subset import GapCode, are_rows_within, conjuncts, gaps
+from agreements.compare.subset_words import SENTENCES, sentence
 from agreements.decision import decide
 from agreements.model import BUREAU, Operation, ResolutionWindow, ScaleWindow, State, Term
 from agreements.quota import Limit, Measure, Quota, Rate, Window
 from agreements.record import Contractor, Party, Record, UnitScope, UseLimits
-from agreements.subset import GapCode, are_rows_within, conjuncts, gaps
-from agreements.subset_words import SENTENCES, sentence
 
 LETS_ANYBODY = Record(use=UseLimits(third_party=True))
 

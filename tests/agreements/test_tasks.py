@@ -7,12 +7,12 @@ import pytest
 from small_world import NOON, agreement, at
 from test_history import ANNA, CARL, DORA, OTIS, WATER, Clock, sign
 
-from agreements.lifecycle import Action, Deadlines, Role
+from agreements.life.lifecycle import Action, Deadlines, Role
+from agreements.life.tasks import SENTENCES, Desk, open_tasks
+from agreements.life.workdays import WorkCalendar, read_calendar
 from agreements.model import BUREAU, Term
 from agreements.record import Contractor, Record, Renewal, RenewalMode, Security, UseLimits
 from agreements.register import InMemoryRegister
-from agreements.tasks import SENTENCES, Desk, open_tasks
-from agreements.workdays import WorkCalendar, read_calendar
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from small_world import at
 
 from agreements.errors import DocumentInvalid
-from agreements.workdays import WorkCalendar, calendar_of, merged, read_calendar, read_rows, write_rows
+from agreements.life.workdays import WorkCalendar, calendar_of, merged, read_calendar, read_rows, write_rows
 
 HEADER = "date,kind,name_zh,status,source\n"
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from argon2 import PasswordHasher
 from houses import House
 
-from agreements.lifecycle import Role
-from geoserver_app.accounts import Person
+from agreements.life.lifecycle import Role
 from geoserver_app.decision_log import read_segment
+from geoserver_app.people.accounts import Person
 
 PASSWORD = "correct horse battery"
 

@@ -10,10 +10,12 @@ import pytest
 import sqlalchemy
 from argon2 import PasswordHasher
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from agreements.model import Agency
 from agreements.register import SqlRegister
-from geoserver_app.accounts import (
+from geoserver_app.clock import SHANGHAI
+from geoserver_app.database import connect, migrate
+from geoserver_app.people.accounts import (
     LONGEST_TOKEN,
     AccountInvalid,
     Accounts,
@@ -23,9 +25,7 @@ from geoserver_app.accounts import (
     SignInRefused,
     TokenNotDefined,
 )
-from geoserver_app.clock import SHANGHAI
-from geoserver_app.database import connect, migrate
-from geoserver_app.guessing import (
+from geoserver_app.people.guessing import (
     FREE_BY_ADDRESS,
     FREE_BY_LOGIN,
     MOST_BAD_KEYS,

@@ -12,8 +12,8 @@ from test_cli import Office
 from test_papers import Page, text_of, without_glyph
 from test_samples import CONFIG, catalogue, register  # noqa: F401  (fixtures)
 
-from agreements.canonical import canonical_digest
 from agreements.document import read_document
+from agreements.document.canonical import canonical_digest
 from agreements.model import LATEST, Area, Operation, Term
 from agreements.record import Contribution, Renewal, RenewalMode, Security, UseLimits
 from geoserver_app.agreement_text import CLASSIFICATIONS, MEASURES, ON_OVERDUE, OPERATIONS, Names, agreement_text, registered_text

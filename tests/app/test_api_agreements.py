@@ -8,7 +8,7 @@ from api_office import SQUARE, TO_APPROVAL, TO_FORCE, Office
 from ruamel.yaml import YAML
 
 from agreements.document import read_document, write_document
-from agreements.odrl import FORM
+from agreements.document.odrl import FORM
 from geoserver_app.registering import CatalogueGazetteer
 
 TILE = "/tiles/dom/WebMercatorQuad/14/13596/6645.png"

@@ -11,7 +11,7 @@ import pytest
 import shapely
 from api_office import EVERYBODY, PASSWORD, SQUARE, Office
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from geoserver_app.api.operation import Text
 from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.audit.sealing import seal_days
@@ -133,8 +133,8 @@ CASES = {
     "agreements.get":         Case("401 200 200 200 200 200 404", arrange=an_agreement),
     "agreements.versions.get": Case("401 200 200 200 200 200 404", arrange=active),
     "agreements.document":    Case("401 200 200 200 200 200 404", arrange=active),
-    "agreements.history":     Case("401 200 200 200 200 200 404", arrange=an_agreement),
-    "agreements.schema":      Case("401 200 200 200 200 200 200"),
+    "agreements.life.history":     Case("401 200 200 200 200 200 404", arrange=an_agreement),
+    "agreements.document.schema":      Case("401 200 200 200 200 200 200"),
     "agreements.check":       Case("401 422 422 422 422 403 403", content=sends(agreement="x")),
     "agreements.draft":       Case("401 422 403 403 422 403 403", content=sends(agreement="x")),
     "agreements.edit":        Case("401 428 403 403 428 403 403", arrange=drafted, content=sends(agreement="x")),
@@ -142,7 +142,7 @@ CASES = {
     "agreements.suspend":     Case("401 201 201 403 403 403 403", arrange=an_agreement, content=sends(reason="checked")),
     "agreements.resume":      Case("401 200 403 403 403 403 403", arrange=an_agreement, content=sends()),
     "agreements.text":        Case("401 200 200 200 200 200 404", arrange=active),
-    "agreements.difference":  Case("401 200 200 200 200 200 404", arrange=an_agreement),
+    "agreements.compare.difference":  Case("401 200 200 200 200 200 404", arrange=an_agreement),
     "agreements.compare":     Case("401 422 422 422 422 403 403", content=sends(agreement="x")),
     "areas.compile":          Case("401 200 200 200 200 403 403", content=sends(area={"geojson": SQUARE})),
     "divisions.list":         Case("401 200 200 200 200 403 403"),

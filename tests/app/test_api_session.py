@@ -8,8 +8,8 @@ import pytest
 from api_office import PASSWORD, Office
 from houses import build_house
 
-from geoserver_app.accounts import Accounts
-from geoserver_app.guessing import FREE_BY_LOGIN, MOST_BAD_KEYS
+from geoserver_app.people.accounts import Accounts
+from geoserver_app.people.guessing import FREE_BY_LOGIN, MOST_BAD_KEYS
 from geoserver_app.wiring import wire
 
 OTHER = "staple under the moon"

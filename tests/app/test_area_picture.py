@@ -10,7 +10,7 @@ import typst
 from PIL import Image
 
 from agreements.areas import area_on_the_ground
-from agreements.difference import Ground
+from agreements.compare.difference import Ground
 from geoserver_app.area_picture import _sheet, picture
 from geoserver_app.papers.svg import safe_svg
 from layers.crs import geodesic_km2

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from agreements.areas import area_of
 from agreements.decision import decide
 from agreements.errors import MoveRefused
-from agreements.lifecycle import Action, Actor, Role
+from agreements.life.lifecycle import Action, Actor, Role
 from agreements.model import BUREAU, Agency, Agreement, Grant, Operation, OverlayRequest, Suspension, Term
 from agreements.register import InMemoryRegister
 from geoserver_app.boundaries import boundary_changes, boundary_tasks, changes_of, keeping, outlines, told

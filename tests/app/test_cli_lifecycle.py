@@ -10,9 +10,10 @@ import pytest
 from argon2 import PasswordHasher
 from test_cli import Office
 
-from geoserver_app import accounts, housekeeping
+from geoserver_app import housekeeping
 from geoserver_app.clock import SHANGHAI, now
 from geoserver_app.decision_log import read_segment
+from geoserver_app.people import accounts
 
 PASSWORD = "correct horse battery"
 PEOPLE = {"dora": "data_manager", "carl": "administrator", "anna": "approver", "otis": "administrator"}

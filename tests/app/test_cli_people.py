@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from geoserver_app.accounts import Accounts
 from geoserver_app.cli import main
 from geoserver_app.database import connect
 from geoserver_app.decision_log import read_segment
-from geoserver_app.guessing import instance_secret
+from geoserver_app.people.accounts import Accounts
+from geoserver_app.people.guessing import instance_secret
 from geoserver_app.settings import Settings
 
 PASSWORD = "correct horse battery"

@@ -13,7 +13,7 @@ from api_office import PASSWORD, TO_APPROVAL, TO_FORCE, Office
 from PIL import Image
 
 from agreements.document import read_document
-from agreements.writing import write_document
+from agreements.document.writing import write_document
 from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import now

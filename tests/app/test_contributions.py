@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from agreements.errors import AgreementNotDefined, RegisterUnavailable
-from agreements.ledger import Audience, Check, Standing
+from agreements.life.ledger import Audience, Check, Standing
 from agreements.record import OnOverdue
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.contributions import ContributionInvalid, contribution_tasks, file_facts

@@ -10,13 +10,13 @@ from alembic.migration import MigrationContext
 from agreements.model import Agency
 from agreements.register import SqlRegister
 from agreements.register import metadata as register_tables
-from geoserver_app.accounts import metadata as people_tables
 from geoserver_app.asking import metadata as request_tables
 from geoserver_app.audit.tables import metadata as audit_tables
 from geoserver_app.contributions import metadata as contribution_tables
 from geoserver_app.database import DatabaseUnavailable, alembic_config, connect, migrate
-from geoserver_app.guessing import metadata as guesses_tables
 from geoserver_app.metering.tables import metadata as quota_tables
+from geoserver_app.people.accounts import metadata as people_tables
+from geoserver_app.people.guessing import metadata as guesses_tables
 from geoserver_app.settings import Settings
 from layers.catalogue import Division, SqlCatalogue
 from layers.catalogue import metadata as catalogue_tables

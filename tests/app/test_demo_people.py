@@ -7,9 +7,9 @@ import pytest
 from argon2 import PasswordHasher
 from ruamel.yaml import YAML
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from geoserver_app import demo_people
-from geoserver_app.accounts import Accounts, SignInRefused
+from geoserver_app.people.accounts import Accounts, SignInRefused
 from geoserver_app.settings import ROOT
 
 

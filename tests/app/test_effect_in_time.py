@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from agreements.lifecycle import OPERATOR, Action, Actor, Role, Signature
+from agreements.life.lifecycle import OPERATOR, Action, Actor, Role, Signature
 from agreements.model import BUREAU, Agreement, Operation, Suspension, Term
 from geoserver_app.clock import SHANGHAI, now
 from geoserver_app.gate import Asked, NotTrusted, Refused

@@ -8,8 +8,8 @@ from io import StringIO
 
 import pytest
 
-from agreements.ledger import Check
-from agreements.lifecycle import Action, Actor, Role
+from agreements.life.ledger import Check
+from agreements.life.lifecycle import Action, Actor, Role
 from agreements.model import State
 from geoserver_app.audit.sql import QueryInvalid, connect, select
 from geoserver_app.papers import html, pdf

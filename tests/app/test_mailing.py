@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agreements.ledger import Check
+from agreements.life.ledger import Check
+from geoserver_app.contributions.mailing import MailUnavailable, mail_notices
 from geoserver_app.mail_server import MailServer
-from geoserver_app.mailing import MailUnavailable, mail_notices
 from geoserver_app.settings import Settings
 from tests.agreements.small_world import at
 from tests.app.reciprocity import DIKES, open_office

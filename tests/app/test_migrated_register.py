@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import command
 
 from agreements.areas import area_on_the_ground, to_wkb
-from agreements.lifecycle import Actor, Role
+from agreements.life.lifecycle import Actor, Role
 from agreements.model import Agency, Operation, ScaleWindow, State, Term
 from agreements.register import SqlRegister
 from geoserver_app.clock import SHANGHAI

@@ -4,7 +4,7 @@ import flask
 import pytest
 from api_office import Office
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from geoserver_app.routes import GOVERNED
 from geoserver_app.views.session import current_person, page
 

@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from agreements.errors import AgreementNotDefined
-from agreements.ledger import Check
-from agreements.lifecycle import Action, Actor, Role
+from agreements.life.ledger import Check
+from agreements.life.lifecycle import Action, Actor, Role
+from agreements.life.tasks import Task
 from agreements.model import Agency, Operation, State, Term
 from agreements.reasons import REASON_CODES
-from agreements.tasks import Task
 from geoserver_app.audit.sql import connect, select
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.papers import html, pdf

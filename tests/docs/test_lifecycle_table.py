@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from agreements.lifecycle import MOVES, OFFICE, Action
+from agreements.life.lifecycle import MOVES, OFFICE, Action
 from agreements.model import State
 
 ADMIN = Path(__file__).resolve().parents[2] / "docs" / "admin.md"

@@ -1,7 +1,7 @@
 """Lifecycle of agreements, and what a key is for
 
 What a register of the first shape holds gets its history: one event for each row, at the moment at which the row says it came to be. The
-digests are made here as `agreements.rows` and `agreements.history` made them when this was written.
+digests are made here as `agreements.rows` and `agreements.life.history` made them when this was written.
 """
 
 import hashlib

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from email.utils import make_msgid
 
-from geoserver_app.contributions import ContributionBook, GivenNotice
+from geoserver_app.contributions.book import ContributionBook, GivenNotice
 from geoserver_app.mail_server import MailServer
 from geoserver_app.messages import CHINESE, ENGLISH, sentence
 

@@ -5,8 +5,8 @@ from datetime import datetime, time, timedelta
 from itertools import groupby
 from typing import NamedTuple
 
-from agreements.cells import OTHER, SOME_DAY, Span
-from agreements.difference import AmountChange, Change, Choice, Difference, LayerDifference, Obligation, Turn, ValueGround
+from agreements.compare.cells import OTHER, SOME_DAY, Span
+from agreements.compare.difference import AmountChange, Change, Choice, Difference, LayerDifference, Obligation, Turn, ValueGround
 from agreements.reasons import CHINESE, ENGLISH
 
 MOST_NAMES = 6

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from agreements.ledger import cadence_of
+from agreements.life.ledger import cadence_of
 from agreements.model import Agreement, State, Term
 
 

@@ -1,8 +1,8 @@
 """A gap between an agreement and the one above it, in a plain sentence: what is granted beyond, and where."""
 
-from agreements.difference_words import SPOKEN, km2_in_words, listed, value_in_words
+from agreements.compare.difference_words import SPOKEN, km2_in_words, listed, value_in_words
+from agreements.compare.subset import Gap, GapCode
 from agreements.reasons import CHINESE, ENGLISH
-from agreements.subset import Gap, GapCode
 
 
 def sentence(gap: Gap, language: str) -> str:

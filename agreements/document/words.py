@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from agreements.marked import Node, Scalar
+from agreements.document.marked import Node, Scalar
+from agreements.document.reading import Reading, is_known, listed, looked_up, matching, meant, number, scalar, text
 from agreements.model import CLASSIFICATIONS, FOLLOWS_FROM, GRANTABLE, Operation
-from agreements.reading import Reading, is_known, listed, looked_up, matching, meant, number, scalar, text
 
 FORMATS = {
     "png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp",

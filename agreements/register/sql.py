@@ -16,15 +16,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from agreements.areas import to_wkb
-from agreements.cells import LayerFacts
+from agreements.compare.cells import LayerFacts
 from agreements.errors import AlreadyRegistered, RegisterUnavailable
-from agreements.history import EVENT_FIELDS, Event, Subject, broken_seals
-from agreements.lifecycle import EMERGENCY
+from agreements.life.history import EVENT_FIELDS, Event, Subject, broken_seals
+from agreements.life.lifecycle import EMERGENCY
 from agreements.model import Agency, Area, State
 from agreements.plain import moment_of, moment_text
-from agreements.register_rules import Change, RegisterRules, now
+from agreements.register.rules import Change, RegisterRules, now
+from agreements.register.standing import Books, Held, HeldKey, HeldSuspension, HeldVersion
 from agreements.rows import areas_of, held_of, row_digest, row_of, subject_of_row
-from agreements.standing import Books, Held, HeldKey, HeldSuspension, HeldVersion
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from agreements.history import FIRST_SEAL, Event, Subject
-from agreements.lifecycle import COUNTING, Action
+from agreements.life.history import FIRST_SEAL, Event, Subject
+from agreements.life.lifecycle import COUNTING, Action
 from agreements.model import Agency, Agreement, Key, RegisterSnapshot, State, Suspension
 
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)

@@ -13,8 +13,8 @@ from enum import Enum
 
 import rfc8785
 
+from agreements.document.reading import SHANGHAI
 from agreements.model import Agreement, Area
-from agreements.reading import SHANGHAI
 
 FORM = "geoshare-agreement-1"
 """Named in every canonical text: another way to write one would be another form."""

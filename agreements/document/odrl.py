@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 import shapely
 
-from agreements.canonical import FORM, canonical_digest
+from agreements.document.canonical import FORM, canonical_digest
+from agreements.document.reading import SHANGHAI
+from agreements.document.writing import document_of
 from agreements.model import CLASSIFICATIONS, Agreement, Area, Grant, Operation, ResolutionWindow, ScaleWindow, Suspension, Term
 from agreements.quota import Limit, Measure, Quota
-from agreements.reading import SHANGHAI
 from agreements.record import Party
-from agreements.writing import document_of
 
 PROFILE = "urn:geoshare:odrl"
 ODRL = "http://www.w3.org/ns/odrl/2/"

@@ -1,6 +1,6 @@
 """What documents are read with: mappings by table, single values, days and moments. Every fault is told at its line and field, with the mend.
 
-A reader takes a node at a dotted field and gives the value, or None where it told a fault. Tables of fields are in `agreements.document`.
+A reader takes a node at a dotted field and gives the value, or None where it told a fault. Tables of fields are in `agreements.document.form`.
 """
 
 import difflib
@@ -14,10 +14,10 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from agreements import marked
 from agreements.areas import area_of
+from agreements.document import marked
+from agreements.document.marked import Node, Scalar
 from agreements.errors import AreaInvalid, Fault
-from agreements.marked import Node, Scalar
 from agreements.model import Area, Gazetteer
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -25,12 +25,12 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from agreements.lifecycle import Role
+from agreements.life.lifecycle import Role
 from agreements.model import BUREAU
 from agreements.register import agencies_table
 from geoserver_app.clock import now
 from geoserver_app.database import from_database, utc, writing
-from geoserver_app.guessing import Guesses
+from geoserver_app.people.guessing import Guesses
 
 LOGIN = re.compile(r"[a-z][a-z0-9._-]{1,62}")
 LEAST_PASSWORD, MOST_PASSWORD = 12, 256

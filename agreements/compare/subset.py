@@ -3,7 +3,7 @@
 A service that enforces both (`agreements.decision`) shows no more than both allow, whatever is written here. But nobody should sign what can't
 be kept: so a child is put in force when it grants, by itself, nothing that its parent does not grant, for every request there could be.
 
-The proof asks one request of every kind that any grant of either tells apart (`agreements.cells`): wherever a grant of the child takes it, grants
+The proof asks one request of every kind that any grant of either tells apart (`agreements.compare.cells`): wherever a grant of the child takes it, grants
 of the parent that take it too must cover its ground, several of them together if need be. Beside that the quota must be no larger, the
 grantor the grantee of the parent, and the recipient one that the parent names or lets the grantor choose.
 """
@@ -18,8 +18,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import EVERYWHERE_DIGEST, SMALLEST_AREA
-from agreements.cells import DIMENSIONS, SOME_DAY, Box, Kind, LayerFacts, Rule, Span, cells, is_about, joined_spans, layers_named, signature
-from agreements.difference import labels
+from agreements.compare.cells import DIMENSIONS, SOME_DAY, Box, Kind, LayerFacts, Rule, Span, cells, is_about, joined_spans, layers_named, signature
+from agreements.compare.difference import labels
 from agreements.model import Agreement, Area, Grant, OverlayRequest
 from agreements.quota import Limit, Quota, Window
 from agreements.record import UnitScope

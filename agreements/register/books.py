@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from agreements.cells import LayerFacts
-from agreements.history import Event, Subject, broken_seals
-from agreements.lifecycle import COUNTING, EMERGENCY, OPERATOR, Action, Actor, Case
+from agreements.compare.cells import LayerFacts
+from agreements.life.history import Event, Subject, broken_seals
+from agreements.life.lifecycle import COUNTING, EMERGENCY, OPERATOR, Action, Actor, Case
 from agreements.model import Agency, Agreement, Area, Key, RegisterSnapshot, Suspension
-from agreements.register_rules import Change, RegisterRules, now
-from agreements.register_sql import SqlRegister, agencies_table, agreements_table, keys_table, metadata
+from agreements.register.rules import Change, RegisterRules, now
+from agreements.register.sql import SqlRegister, agencies_table, agreements_table, keys_table, metadata
+from agreements.register.standing import Books, Held, HeldVersion, subject_of
 from agreements.rows import row_digest, row_of
-from agreements.standing import Books, Held, HeldVersion, subject_of
 
 __all__ = (
     "COUNTING", "AgreementRegister", "InMemoryRegister", "SqlRegister", "agencies_table", "agreements_table", "keys_table", "metadata",
@@ -29,7 +29,7 @@ __all__ = (
 class AgreementRegister(Protocol):
     """Who shares what with whom. Readers raise RegisterUnavailable where the answer can't be trusted.
 
-    `actor` is who does it: the moves of `agreements.lifecycle` are refused to whom they are not for; the rest is only put in the history.
+    `actor` is who does it: the moves of `agreements.life.lifecycle` are refused to whom they are not for; the rest is only put in the history.
     """
 
     def epoch(self) -> int:
@@ -84,7 +84,7 @@ class AgreementRegister(Protocol):
     def move(
         self, agreement_id: str, version: int, action: Action | str, actor: Actor, *, comment: str = "", detail: Mapping | None = None,
     ) -> Event:
-        """Moves a version from state to state as `agreements.lifecycle.MOVES` allow; `detail` of `sign` is a `lifecycle.Signature`'s.
+        """Moves a version from state to state as `agreements.life.lifecycle.MOVES` allow; `detail` of `sign` is a `lifecycle.Signature`'s.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class AgreementRegister(Protocol):
         """What `lifecycle.allowed_moves` is asked with, of the newest version unless one is named. Raises AgreementNotDefined."""
 
     def cases(self) -> tuple[Case, ...]:
-        """Of every version there is, by id and version: for whoever looks over all of them, as `agreements.tasks` does."""
+        """Of every version there is, by id and version: for whoever looks over all of them, as `agreements.life.tasks` does."""
 
     def history(self, agreement_id: str | None = None) -> tuple[Event, ...]:
         """Every event of one agreement, or of all, in order. Raises AgreementNotDefined."""

@@ -1,4 +1,4 @@
-"""The JSON Schema of agreement documents, for editors, forms and other programs. A test holds it to the tables of `agreements.document`."""
+"""The JSON Schema of agreement documents, for editors, forms and other programs. A test holds it to the tables of `agreements.document.form`."""
 
 import json
 from functools import cache

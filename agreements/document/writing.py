@@ -10,9 +10,9 @@ from enum import StrEnum
 from ruamel.yaml import YAML
 
 from agreements.areas import EVERYWHERE_DIGEST
+from agreements.document.reading import SHANGHAI
 from agreements.model import CLASSIFICATIONS, Agreement, Area, Grant, Mark, Suspension, Term
 from agreements.quota import Limit, Measure, Quota
-from agreements.reading import SHANGHAI
 from agreements.record import Record
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from agreements.lifecycle import IN_PREPARATION, Action, Case, Deadlines, Role, certificates, is_unratified, signatures
+from agreements.life.lifecycle import IN_PREPARATION, Action, Case, Deadlines, Role, certificates, is_unratified, signatures
+from agreements.life.workdays import Due, WorkCalendar
 from agreements.model import BUREAU, Agreement, State
 from agreements.record import RenewalMode
-from agreements.workdays import Due, WorkCalendar
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

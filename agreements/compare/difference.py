@@ -1,6 +1,6 @@
 """What an amendment changes: all that a request could see before and after, not what the texts say.
 
-Two sets of agreements of one grantee are asked one request of every kind that any of their grants tells apart (`agreements.cells`), through
+Two sets of agreements of one grantee are asked one request of every kind that any of their grants tells apart (`agreements.compare.cells`), through
 `agreements.decision.decide`. Where the answers differ, there is a change; so ground that moves from one grant to another with the same terms
 is none, and a window that is split in two is none. Geometry is CRS84; square kilometres come from a function, since the plane knows none.
 """
@@ -15,7 +15,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agreements.areas import SMALLEST_AREA, sheets_named
-from agreements.cells import (
+from agreements.compare.cells import (
     DIMENSIONS,
     OTHER,
     Box,

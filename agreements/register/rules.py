@@ -16,11 +16,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from agreements.canonical import canonical_digest
-from agreements.cells import LayerFacts
+from agreements.compare.cells import LayerFacts
+from agreements.compare.subset import gaps
+from agreements.compare.subset_words import sentence
+from agreements.document.canonical import canonical_digest
 from agreements.errors import AgencyNotDefined, AgreementNotDefined, AlreadyRegistered, KeyNotDefined, MoveRefused, RegisterUnavailable
-from agreements.history import Event, Subject, sealed
-from agreements.lifecycle import (
+from agreements.life.history import Event, Subject, sealed
+from agreements.life.lifecycle import (
     IN_PREPARATION,
     OPERATOR,
     Action,
@@ -32,9 +34,7 @@ from agreements.lifecycle import (
 )
 from agreements.model import BUREAU, Agency, Agreement, Area, Key, RegisterSnapshot, State, Suspension
 from agreements.reasons import CHINESE, ENGLISH
-from agreements.standing import ADDED, ISSUED, REVOKED, Books, Held, HeldKey, HeldSuspension, HeldVersion, books_as_of, subject_of
-from agreements.subset import gaps
-from agreements.subset_words import sentence
+from agreements.register.standing import ADDED, ISSUED, REVOKED, Books, Held, HeldKey, HeldSuspension, HeldVersion, books_as_of, subject_of
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -143,7 +143,7 @@ def _moment_after(books: Books, now: datetime) -> datetime:
 
 
 class RegisterRules(ABC):
-    """The contract of `agreements.register.AgreementRegister`, but for where things are kept."""
+    """The contract of `agreements.register.books.AgreementRegister`, but for where things are kept."""
 
     def __init__(self, clock: Callable[[], datetime] | None, emergency: timedelta, layers: Callable[[], Iterable[LayerFacts]]):
         self._clock, self._emergency, self._layers = clock, emergency, layers

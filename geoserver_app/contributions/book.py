@@ -16,8 +16,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from agreements.errors import AgreementsError, RegisterUnavailable
-from agreements.history import Event, Subject
-from agreements.ledger import (
+from agreements.life.history import Event, Subject
+from agreements.life.ledger import (
     LONGEST_STATEMENT,
     STAGES,
     Audience,
@@ -31,12 +31,12 @@ from agreements.ledger import (
     notices_owed,
     periods,
 )
-from agreements.lifecycle import Action, Role
+from agreements.life.lifecycle import Action, Role
+from agreements.life.tasks import OFFICE, Task
 from agreements.model import BUREAU, Agreement
 from agreements.record import Contact, Contribution, OnOverdue
 from agreements.register import AgreementRegister
-from agreements.standing import is_beginning
-from agreements.tasks import OFFICE, Task
+from agreements.register.standing import is_beginning
 from geoserver_app.clock import SHANGHAI, end_of_day, now
 from geoserver_app.database import from_database, utc, writing
 from geoserver_app.decision_log import DecisionLog

@@ -11,9 +11,9 @@ import secrets
 
 import flask
 
-from geoserver_app.accounts import SignedIn
 from geoserver_app.api.faults import NotAllowed
 from geoserver_app.identity import client_address, origin_of
+from geoserver_app.people.accounts import SignedIn
 from geoserver_app.settings import Settings
 from geoserver_app.wiring import services
 

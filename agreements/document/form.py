@@ -1,19 +1,16 @@
 """Agreement documents: YAML or JSON <-> Agreement, every fault told at once with its line and field.
 
 docs/agreement-document.md shows the form. Tables say which fields a mapping has and how each is read: a new field is one row here, or in
-`agreements.record_fields`, and one in agreement.schema.json.
+`agreements.document.record_fields`, and one in agreement.schema.json.
 """
 
 import json
 from collections.abc import Sequence
 
-from agreements import marked, words
 from agreements.areas import PARTS, WORDS
-from agreements.errors import AreaInvalid, DocumentInvalid
-from agreements.marked import Node, Scalar
-from agreements.model import Agreement, Area, Gazetteer, Grant, Mark, ResolutionWindow, ScaleWindow, Suspension, Term
-from agreements.quota import Limit, Measure, Quota, Rate, Window
-from agreements.reading import (
+from agreements.document import marked, words
+from agreements.document.marked import Node, Scalar
+from agreements.document.reading import (
     Field,
     Reader,
     Reading,
@@ -36,8 +33,11 @@ from agreements.reading import (
     word,
     yes_or_no,
 )
-from agreements.record_fields import RECORD, parties, record_of
-from agreements.writing import document_of, write_document
+from agreements.document.record_fields import RECORD, parties, record_of
+from agreements.document.writing import document_of, write_document
+from agreements.errors import AreaInvalid, DocumentInvalid
+from agreements.model import Agreement, Area, Gazetteer, Grant, Mark, ResolutionWindow, ScaleWindow, Suspension, Term
+from agreements.quota import Limit, Measure, Quota, Rate, Window
 
 __all__ = ("AGREEMENT", "GRANT", "SUSPENSION", "document_of", "read_document", "write_document")
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from agreements.errors import MoveRefused
-from agreements.history import Event
+from agreements.life.history import Event
 from agreements.model import BUREAU, Agreement, State
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

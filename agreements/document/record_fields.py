@@ -1,8 +1,8 @@
 """How the record of an agreement is read: parties, what is given back, limits of use, security, coordination, review. One row a field."""
 
-from agreements import marked, words
-from agreements.marked import Node
-from agreements.reading import Field, Reading, built, day, duration, fields, join, listed, mapping_lines, text, whole, word, yes_or_no
+from agreements.document import marked, words
+from agreements.document.marked import Node
+from agreements.document.reading import Field, Reading, built, day, duration, fields, join, listed, mapping_lines, text, whole, word, yes_or_no
 from agreements.record import (
     Attachment,
     Channel,

@@ -1,0 +1,1 @@
+"""Agreements against one another: what an amendment changes, what an agreement under another passes on."""

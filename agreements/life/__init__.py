@@ -1,0 +1,1 @@
+"""The life of an agreement: states and moves, working days, tasks, what is owed back."""
