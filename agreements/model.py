@@ -21,11 +21,12 @@ class Operation(StrEnum):
     GET_FEATURE_INFO = "GetFeatureInfo"
     GET_TILE = "GetTile"
     GET_LEGEND_GRAPHIC = "GetLegendGraphic"
+    GET_COVERAGE = "GetCoverage"           # values of rasters, not pictures of them: WCS, terrain tiles, profiles
     DOWNLOAD = "Download"                  # files to keep: counted as exports of ground
     DESCRIBE_LAYER = "DescribeLayer"       # its entry in capabilities, TileJSON and the catalogue
 
 
-GRANTABLE = frozenset({Operation.GET_MAP, Operation.GET_FEATURE_INFO, Operation.GET_TILE, Operation.DOWNLOAD})
+GRANTABLE = frozenset({Operation.GET_MAP, Operation.GET_FEATURE_INFO, Operation.GET_TILE, Operation.GET_COVERAGE, Operation.DOWNLOAD})
 """What a grant lists. The others follow: see `FOLLOWS_FROM`."""
 
 FOLLOWS_FROM = {

@@ -55,6 +55,7 @@ editions_table = sa.Table(
     sa.Column("vectors", sa.Text),
     sa.Column("height_low", sa.Float),
     sa.Column("height_high", sa.Float),
+    sa.Column("vertical_datum", sa.String(40)),
     sa.Column("sheet_count", sa.Integer, nullable=False),
     sa.Column("nearest", sa.Boolean, nullable=False),
     sa.Column("lossless", sa.Boolean, nullable=False),
@@ -80,6 +81,9 @@ sheets_table = sa.Table(
     sa.Column("nodata", sa.Float),
     sa.Column("checksum", sa.String(64), nullable=False),
     sa.Column("lineage", sa.JSON, nullable=False),
+    sa.Column("currency", sa.Date),
+    sa.Column("taken_in", sa.DateTime(timezone=True)),
+    sa.Column("delivered", sa.Text),
     sqlite_autoincrement=True,
 )
 
@@ -502,7 +506,7 @@ def _layer_of(row: sa.RowMapping, editions: list[Edition]) -> Layer:
 
 
 def _edition_row(edition: Edition) -> dict:
-    names = ("layer", "name", "generation", "folder", "crs", "resolution", "vectors", "sheet_count", "nearest", "lossless")
+    names = ("layer", "name", "generation", "folder", "crs", "resolution", "vectors", "sheet_count", "nearest", "lossless", "vertical_datum")
     low, high = edition.height_range or (None, None)
     return {name: getattr(edition, name) for name in names} | {
         "product": edition.product.value,
@@ -544,7 +548,7 @@ def _sheet_of(row: sa.RowMapping) -> Sheet:
     del row["edition_id"]
     return Sheet(**{
         **row, "bounds": Bounds(*row["bounds"]), "resolution": tuple(row["resolution"]), "lineage": tuple(row["lineage"]),
-        "footprint": shapely.from_wkb(row["footprint"]),
+        "footprint": shapely.from_wkb(row["footprint"]), "taken_in": _in_utc(row["taken_in"]),
     })
 
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -159,6 +159,9 @@ class Sheet:
     nodata: float | None
     checksum: str               # sha256 of the delivered file
     lineage: tuple[str, ...]    # what was done on the way in, one sentence a step
+    currency: date | None = None            # the day on which its content was true (现势性), where the delivery says so
+    taken_in: datetime | None = None        # when it was published, UTC
+    delivered: str | None = None            # the file as it was delivered, relative to the edition's folder; None where it was not kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,7 @@ class Edition:
     classes: tuple[FeatureClass, ...] = ()
     vectors: str | None = None  # GeoPackage, relative to `folder`
     height_range: tuple[float, float] | None = None
+    vertical_datum: str | None = None       # a code of config/vertical_datums.csv; None where the delivery did not say
     sheet_count: int = 0
     nearest: bool = False       # resample by nearest neighbour (classified maps, test rasters)
     lossless: bool = False      # never through JPEG on the way

@@ -25,6 +25,7 @@ ACTIONS = {
     Operation.GET_MAP: ("geoshare:GetMap", "odrl:display"),
     Operation.GET_TILE: ("geoshare:GetTile", "odrl:display"),
     Operation.GET_FEATURE_INFO: ("geoshare:GetFeatureInfo", "odrl:read"),
+    Operation.GET_COVERAGE: ("geoshare:GetCoverage", "odrl:extract"),
     Operation.DOWNLOAD: ("geoshare:Download", "odrl:reproduce"),
 }
 """Our action, and the one of ODRL that it is a kind of."""

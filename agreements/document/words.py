@@ -8,7 +8,7 @@ from agreements.document.reading import Reading, is_known, listed, looked_up, ma
 from agreements.model import CLASSIFICATIONS, FOLLOWS_FROM, GRANTABLE, Operation
 
 FORMATS = {
-    "png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp",
+    "png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp", "tiff": "image/tiff", "geotiff": "image/tiff",
     "json": "application/json", "geojson": "application/geo+json", "html": "text/html", "text": "text/plain",
     "gml": "application/vnd.ogc.gml",
 }

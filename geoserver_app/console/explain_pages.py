@@ -21,7 +21,7 @@ from geoserver_app.review.words import CODES
 from layers.crs import SERVED
 from layers.model import STYLES
 
-FORMATS = ("image/png", "image/jpeg", "image/webp", "application/json", "text/html", "text/plain")
+FORMATS = ("image/png", "image/jpeg", "image/webp", "image/tiff", "application/json", "text/html", "text/plain")
 
 Found = TypeVar("Found")
 

@@ -216,7 +216,7 @@ term: {from: 2026-13-01, until: 2028-12-31}
 grants:
   - clause: 3.1
     layers: []
-    operations: [GetMap, getmap, GetLegendGraphic, GetCoverage]
+    operations: [GetMap, getmap, GetLegendGraphic, GetEverything]
     area: {divisions: ["320104", "999999"]}
     scale: {finest: 50000, coarsest: 5000}
   - clause: 3.2

@@ -14,7 +14,7 @@ from test_samples import CONFIG, catalogue, register  # noqa: F401  (fixtures)
 
 from agreements.document import read_document
 from agreements.document.canonical import canonical_digest
-from agreements.model import LATEST, Area, Operation, Term
+from agreements.model import GRANTABLE, LATEST, Area, Term
 from agreements.record import Contribution, Renewal, RenewalMode, Security, UseLimits
 from geoserver_app.agreement_text import CLASSIFICATIONS, MEASURES, ON_OVERDUE, OPERATIONS, Names, agreement_text, registered_text
 from geoserver_app.papers import html, pdf
@@ -138,7 +138,7 @@ def test_renewal_is_said_as_it_was_agreed():
 
 
 def test_every_code_has_its_word():
-    assert set(OPERATIONS) == {Operation.GET_MAP, Operation.GET_TILE, Operation.GET_FEATURE_INFO, Operation.DOWNLOAD}
+    assert set(OPERATIONS) == GRANTABLE
     assert len(CLASSIFICATIONS) == 5 and len(MEASURES) == 5 and len(ON_OVERDUE) == 4
     said = words_of(replace(RICH, record=replace(RICH.record, security=Security(classification=4), contributions=(
         Contribution(dataset="水闸", first_due=date(2026, 3, 1)),

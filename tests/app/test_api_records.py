@@ -75,7 +75,7 @@ def test_a_question_that_can_t_be_read_is_told_at_its_parameter(office, query, p
     assert answer.status_code == 422 and [(one["parameter"], one["code"]) for one in answer.json["errors"]] == [(parameter, code)], answer.text
 
 
-@pytest.mark.parametrize("operation", ("GetMap", "GetTile", "GetFeatureInfo", "GetLegendGraphic", "Download", "DescribeLayer"))
+@pytest.mark.parametrize("operation", ("GetMap", "GetTile", "GetFeatureInfo", "GetCoverage", "GetLegendGraphic", "Download", "DescribeLayer"))
 @pytest.mark.parametrize("more", ("", "&bounds=118.7,32.0,118.8,32.1&scale=5000", "&format=image/png&crs=EPSG:3857", "&at="))
 def test_a_member_can_t_tell_a_layer_that_is_not_shared_from_one_that_is_not_there(office, operation, more):
     member = office.visitor("member")
