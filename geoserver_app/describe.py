@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agreements.model import Agreement, State, Suspension
 from geoserver_app.settings import CLASSIFICATIONS
-from layers import rasters
+from layers import formats
 from layers.catalogue import Catalogue
 from layers.errors import LayerNotDefined
 from layers.info import raster_info, vector_info
@@ -36,7 +36,7 @@ def describe_layer(catalogue: Catalogue, name: str) -> dict:
 
 def describe_file(path: Path) -> dict:
     """What a file says of itself, as gdalinfo or ogrinfo would tell it. Raises LayerRejected where it is none that is taken."""
-    return asdict(raster_info(path) if path.suffix.lower() in rasters.SUFFIXES else vector_info(path))
+    return asdict(raster_info(path) if path.suffix.lower() in formats.SUFFIXES else vector_info(path))
 
 
 def secrecy(layer: Layer) -> str:

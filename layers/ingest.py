@@ -27,7 +27,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from layers import crs as reference
-from layers import rasters, vectors
+from layers import formats, rasters, vectors
 from layers.catalogue import Catalogue, JobState
 from layers.errors import AboveCeiling, IngestBusy, IngestFailed, LayerMismatch, LayerNotDefined, LayerRejected
 from layers.feature_classes import FeatureClassTable
@@ -175,7 +175,7 @@ def find_sources(paths: Iterable[Path], product: ProductType) -> list[Path]:
     IngestFailed
         A path is not there, or a folder holds no file of the right kind.
     """
-    suffixes = rasters.SUFFIXES if product.is_raster else vectors.SUFFIXES
+    suffixes = formats.SUFFIXES if product.is_raster else vectors.SUFFIXES
     found, faults = [], []
     for path in paths:
         if path.is_dir():

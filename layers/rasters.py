@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,30 +18,18 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
-from layers import sheets
+from layers import formats, sheets
 from layers.errors import LayerRejected
 from layers.model import Bounds, ProductType, Sheet
 from layers.sources import approved_crs, check_frame, check_place, footprint_of, settle
-
-DRIVER = "GTiff"
-"""The only one that opens a delivered file: a VRT, say, could read any other file of this machine."""
-
-SUFFIXES = (".tif", ".tiff")
 
 DEM_NODATA = -9999.0
 JPEG_QUALITY = 90
 BLOCK = 256
 ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 8192
-GDAL_SETTINGS = {
-    "GDAL_CACHEMAX": 64 * 2**20,                # bytes: a smaller number would be megabytes
-    "GDAL_TIFF_INTERNAL_MASK": True,
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": True,      # else a truncated JPEG block reads as grey
-    "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE",    # .tfw and .aux.xml lie beside the file
-    "GDAL_PAM_ENABLED": True,
-}
 
 LOWEST_HEIGHT, HIGHEST_HEIGHT = -500.0, 9000.0
 """Metres: what lies beyond, in more than `SUSPICIOUS_SHARE` of the cells, is no height but an undeclared nodata."""
@@ -113,7 +100,7 @@ def check_raster(path: Path, options: RasterOptions) -> RasterFacts:
     LayerRejected
         Not a GeoTIFF, truncated, no or refused CRS, rotated, wrong bands for the product, not where its sheet number says.
     """
-    with _opened(path) as source:
+    with formats.opened(path) as source:
         _check_grid(source, path.name)
         _check_bands(source, path.name, options.product)
         name = approved_crs(source.crs.to_wkt() if source.crs else None, options.crs, path.name)
@@ -126,32 +113,6 @@ def check_raster(path: Path, options: RasterOptions) -> RasterFacts:
     if facts.number:
         check_frame(facts.name, facts.number, facts.bounds, facts.crs, fills=True)
     return facts
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[rasterio.DatasetReader]:
-    with rasterio.Env(**GDAL_SETTINGS), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)        # told in a sentence of ours
-        try:
-            source = rasterio.open(path, driver=DRIVER)
-        except RasterioError as error:
-            raise _unreadable(path) from error
-        with source:
-            yield source
-
-
-def _unreadable(path: Path) -> LayerRejected:
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if not head:
-        return LayerRejected(path.name, "the file is empty", "deliver it again")
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return LayerRejected(path.name, "it begins like a TIFF but can't be opened: it is truncated or damaged", "deliver it again")
-    if b"NSDTF-DEM" in head or b"CNSDTF" in head:
-        return LayerRejected(path.name, "it is a text grid (NSDTF-DEM), which is not taken in yet", "convert it to GeoTIFF")
-    if b"HeadBegin" in head:
-        return LayerRejected(path.name, "it is a VCT file (GB/T 17798), which is not taken in", "export it as GeoPackage or Shapefile")
-    return LayerRejected(path.name, "it is not a GeoTIFF", "give a GeoTIFF, for instance by `gdal_translate -of GTiff`")
 
 
 def _check_grid(source: rasterio.DatasetReader, name: str) -> None:
@@ -200,7 +161,7 @@ def sample_values(path: Path, facts: RasterFacts, options: RasterOptions) -> np.
     factor = max(facts.width, facts.height) / SAMPLE_SIDE
     shape = (max(1, round(facts.height / factor)), max(1, round(facts.width / factor))) if factor > 1 else (facts.height, facts.width)
     bands = [1, 2, 3] if facts.band_count > 1 else [1]
-    with _opened(path) as source, _read_faults(path.name):
+    with formats.opened(path) as source, _read_faults(path.name):
         values = source.read(bands, out_shape=(len(bands), *shape))
         valid = source.dataset_mask(out_shape=shape) > 0
     if options.nodata is not None:
@@ -319,7 +280,7 @@ class _Tally:
 def _copy_picture(path: Path, facts: RasterFacts, options: RasterOptions, rough: Path) -> tuple[Bounds, list[str]]:
     tally = _Tally(facts)
     stretch = _stretch_table(options.stretch) if facts.needs_stretch else None
-    with _opened(path) as source:
+    with formats.opened(path) as source:
         colours = _palette(source) if facts.interpretation[0] == "palette" else None
         with rasterio.open(rough, "w", **_rough_profile(source, facts, count=3, dtype="uint8", photometric="RGB")) as target:
             for window in _windows(facts):
@@ -383,7 +344,7 @@ def _picture_lineage(facts: RasterFacts, options: RasterOptions) -> list[str]:
 
 def _copy_heights(path: Path, facts: RasterFacts, options: RasterOptions, rough: Path) -> tuple[Bounds, list[str], tuple[float, float]]:
     tally, heights = _Tally(facts), _Heights(facts, options)
-    with _opened(path) as source:
+    with formats.opened(path) as source:
         scale, offset = source.scales[0], source.offsets[0]
         with rasterio.open(rough, "w", **_rough_profile(source, facts, count=1, dtype="float32", nodata=DEM_NODATA)) as target:
             for window in _windows(facts):
@@ -463,7 +424,7 @@ class _Heights:
 def _write_cog(rough: Path, finished: Path, options: RasterOptions) -> None:
     resampling = "NEAREST" if options.nearest else "AVERAGE"
     settings = {"BLOCKSIZE": BLOCK, "RESAMPLING": resampling, "OVERVIEW_RESAMPLING": resampling, "BIGTIFF": "IF_SAFER", "NUM_THREADS": 1}
-    with rasterio.Env(**GDAL_SETTINGS):
+    with rasterio.Env(**formats.GDAL_SETTINGS):
         rasterio.shutil.copy(rough, finished, driver="COG", **settings, **_compression(options))
 
 
