@@ -19,6 +19,7 @@ from geoserver_app.ingesting import ingest
 from geoserver_app.samples import add_parties, load_samples, sample_parties
 from geoserver_app.settings import Settings
 from layers.catalogue import SqlCatalogue
+from layers.model import LayerName
 from tiles.engine import Engine
 
 DESCRIPTION = "demo.json"
@@ -43,8 +44,8 @@ def build_demo(settings: Settings, console: Console) -> dict:
 
 
 def _add_missing_layers(settings: Settings, catalogue: SqlCatalogue, wanted: list[Mapping], console: Console) -> None:
-    known = catalogue.snapshot().layers
-    missing = [layer for layer in wanted if layer["name"] not in known]
+    known = catalogue.snapshot()
+    missing = [layer for layer in wanted if known.find(LayerName(layer["name"], layer["edition"])) is None]
     if not missing:
         return
     from geoserver_app.model_county import write_county

@@ -25,6 +25,8 @@ COLUMNS, ROWS = (77, 78, 79, 80), (95, 94, 93)
 """Columns and rows of 1:10,000 sheets in I50, from the south-west corner."""
 OVERLAP = 100
 """Metres by which a file reaches beyond the frame of its sheet."""
+NOT_YET_FLOWN = "I50G093080"
+"""A sheet that the older edition lacks."""
 NOTE = "SYNTHETIC DATA 样例数据: a county that does not exist, computed from one seed; not a survey of any place"
 
 
@@ -34,6 +36,7 @@ class CountyFiles:
 
     folder: Path
     dom: tuple[Path, ...]
+    dom_2006: tuple[Path, ...]
     dem: tuple[Path, ...]
     dlg: tuple[Path, ...]
     water_gauges: tuple[Path, ...]
@@ -66,12 +69,13 @@ def write_county(
     files = CountyFiles(
         folder=folder,
         dom=tuple(folder / f"{n}DOM.tif" for n in numbers),
+        dom_2006=tuple(folder / f"{n}DOM_2006.tif" for n in numbers if n != NOT_YET_FLOWN),
         dem=tuple(folder / f"{n}DEM.tif" for n in numbers),
         dlg=(folder / "329901_DLG_SYNTHETIC.gpkg",),
         water_gauges=(folder / "329901_water_SYNTHETIC.gpkg",),
         divisions=folder / "329901_divisions_SYNTHETIC.gpkg",
     )
-    if all(p.exists() for p in (*files.dom, *files.dem, *files.dlg, *files.water_gauges, files.divisions)):
+    if all(p.exists() for p in (*files.dom, *files.dom_2006, *files.dem, *files.dlg, *files.water_gauges, files.divisions)):
         return files
     if county is None:
         say("raising hills, letting rivers cut them, laying out roads and fields")
@@ -88,6 +92,9 @@ def write_county(
         say(f"taking orthophotos, row {row + 1} of {rows}")
         strip = list(zip(numbers, files.dom))[row * columns : (row + 1) * columns]
         _write_photos(painting, [(windows[n], path) for n, path in strip if not path.exists()], workers)
+    say("printing the older photographs")
+    for path in files.dom_2006:
+        _once(path, lambda part, number=path.name[:10]: _write_older_photo(part, folder / f"{number}DOM.tif"))
     return files
 
 
@@ -173,6 +180,20 @@ def _write_photo(path: Path, window: Bounds, pixels: np.ndarray) -> None:
     ) as sheet:
         sheet.update_tags(TIFFTAG_IMAGEDESCRIPTION=NOTE, TIFFTAG_DATETIME="2011:06:01 10:00:00")
         sheet.write(np.moveaxis(pixels, 2, 0))
+
+
+def _write_older_photo(path: Path, photo: Path) -> None:
+    """The same ground on panchromatic film, at 2 m: dull, and grainy."""
+    with rasterio.open(photo) as source:
+        width, height = source.width // 2, source.height // 2
+        grey = source.read(out_shape=(3, height, width), resampling=rasterio.enums.Resampling.average).mean(axis=0)
+        grain = np.random.default_rng(int(photo.name[4:7]) * 1000 + int(photo.name[7:10])).normal(0, 5, grey.shape)
+        profile = source.profile | {
+            "count": 1, "width": width, "height": height, "photometric": "MINISBLACK", "transform": source.transform * rasterio.Affine.scale(2),
+        }
+    with rasterio.open(path, "w", **profile) as sheet:
+        sheet.update_tags(TIFFTAG_IMAGEDESCRIPTION=NOTE, TIFFTAG_DATETIME="2006:05:20 10:00:00")
+        sheet.write(np.clip(28 + 0.78 * grey + grain, 0, 255).astype(np.uint8), 1)
 
 
 def _write_heights(path: Path, county: County, window: Bounds) -> None:
