@@ -17,8 +17,9 @@ run: $(VENV)/installed
 demo: $(VENV)/installed
 	$(BIN)/geoshare demo --port $(PORT) --build-only
 
+# A process a core; the tests of a file stay together, as many share a house that is dear to build.
 test: $(VENV)/installed-test system check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: $(VENV)/installed-test
 	$(BIN)/lint-imports

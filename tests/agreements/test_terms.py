@@ -164,7 +164,7 @@ def test_what_can_not_be_done_to_a_layer_of_its_kind_grants_nothing_of_it(terms,
     assert counts or [(r.code, r.detail) for r in decision.reasons] == [("not-evaluable", {"case": "kind"})]
 
 
-@pytest.mark.parametrize("operation", GRANTABLE)
+@pytest.mark.parametrize("operation", sorted(GRANTABLE))
 @pytest.mark.parametrize("follower", FOLLOWS_FROM)
 def test_legends_and_descriptions_follow_from_what_is_granted(operation, follower):
     one = grant(operations=frozenset({operation}))
@@ -172,7 +172,7 @@ def test_legends_and_descriptions_follow_from_what_is_granted(operation, followe
     assert unmet(one, (), {"operation": follower}) == (None if follows else "operation-not-granted")
 
 
-@pytest.mark.parametrize("operation", GRANTABLE)
+@pytest.mark.parametrize("operation", sorted(GRANTABLE))
 def test_no_operation_follows_from_a_legend(operation):
     assert unmet(grant(operations=frozenset({Operation.GET_LEGEND_GRAPHIC})), (), {"operation": operation}) == "operation-not-granted"
 
