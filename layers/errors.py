@@ -6,6 +6,7 @@
       OutsideAreaOfUse         coordinates leave what the CRS can express
       CrsNotServed             a CRS outside the closed list
       DatumShiftRefused        no approved way from one datum to the other
+      VerticalDatumRefused     no approved constant from one vertical datum to the other
       SheetNumberInvalid       not a GB/T 13989 number
       DivisionNotDefined       no administrative division with that code
       CatalogueUnavailable     the catalogue can't be trusted: answer 503, never 200
@@ -19,6 +20,9 @@
 Each message is one sentence or two: what is wrong, with the user's own words in backticks, then how to mend it.
 None of them names a path of this machine.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class LayersError(Exception):
@@ -64,6 +68,17 @@ class CrsNotServed(LayersError):
 
 class DatumShiftRefused(LayersError):
     pass
+
+
+class VerticalDatumRefused(LayersError):
+    """`fault` names the sentence (`layers.heights.FAULTS`), `detail` is what it speaks of, for those who tell it in another language."""
+
+    def __init__(self, message: str, fault: str = "", detail: Mapping[str, str] = MappingProxyType({})):
+        super().__init__(message)
+        self.message, self.fault, self.detail = message, fault, dict(detail)
+
+    def __reduce__(self):       # found in a worker process, told by its parent
+        return type(self), (self.message, self.fault, self.detail)
 
 
 class SheetNumberInvalid(LayersError):
