@@ -91,7 +91,8 @@ class _CellMosaic:
         block = cell * 2**self._coarsest
         self._left, self._top = math.floor(bounds.left / block) * block, math.ceil(bounds.top / block) * block
 
-    def read(self, view: View, paint: Paint | None) -> Patch | None:
+    def read(self, view: View, paint: Paint | None, _nearest: bool = False) -> Patch | None:
+        """Cells are mixed whatever is asked, unless the edition's own pixels may not be: the steps of picked ones hold frequencies that cells can't."""
         part = self._source.part(view)
         if part is None:
             return None

@@ -71,7 +71,7 @@ class MosaicReader:
         self.edition = edition
         self._mosaics = tuple(OpenMosaic(folder, mosaic, edition) for mosaic in edition.mosaics)
 
-    def read(self, view: View, *, margin: int = 0, paint: Paint | None = None) -> Patch | None:
+    def read(self, view: View, *, margin: int = 0, paint: Paint | None = None, nearest: bool = False) -> Patch | None:
         """The pixels of `view`, or None where the edition has none.
 
         Parameters
@@ -81,6 +81,8 @@ class MosaicReader:
             Pixels to add on every side; the bounds of the answer say so.
         paint : Paint, optional
             Makes colours of heights in the sheets' own grid, before they are moved: slopes are those of the ground.
+        nearest : bool
+            Pixels are picked, not mixed, also where the edition's may be mixed.
 
         Raises
         ------
@@ -90,7 +92,7 @@ class MosaicReader:
         view = _widened(view, margin) if margin else view
         result: Patch | None = None
         for mosaic in self._mosaics:
-            patch = mosaic.read(view, paint)
+            patch = mosaic.read(view, paint, nearest)
             if patch is not None:
                 result = patch if result is None else _filled(result, patch)
                 if result.valid.all():
@@ -154,7 +156,7 @@ class OpenMosaic:
             levels.append(_Level(dataset.transform.a / self.mosaic.resolution, path, overview, dataset.width, dataset.height))
         return tuple(levels)
 
-    def read(self, view: View, paint: Paint | None) -> Patch | None:
+    def read(self, view: View, paint: Paint | None, nearest: bool = False) -> Patch | None:
         part = self.part(view)
         if part is None:
             return None
@@ -162,7 +164,7 @@ class OpenMosaic:
         level, positions = self._level_for(pixel_map)
         shrink = self._shrink(pixel_map.step / level.factor)
         window = _window(positions, level, shrink)
-        return self._moved(view, part, positions, level, window, shrink, paint) if window else None
+        return self._moved(view, part, positions, level, window, shrink, paint, nearest) if window else None
 
     def sample(self, x: float, y: float, crs: str) -> tuple[float, ...] | None:
         cols, rows = self.to_source(crs)(np.array([x]), np.array([y]))
@@ -231,7 +233,8 @@ class OpenMosaic:
         return 1 if self.nearest or pixels < 2 * COARSEST_ALLOWED else int(pixels)
 
     def _moved(
-        self, view: View, part: Part, positions: Positions, level: _Level, window: Window, shrink: int, paint: Paint | None
+        self, view: View, part: Part, positions: Positions, level: _Level, window: Window, shrink: int, paint: Paint | None,
+        nearest: bool = False,
     ) -> Patch | None:
         values, valid = self.pixels(level, window)
         if valid is not None and not valid.any():
@@ -244,16 +247,16 @@ class OpenMosaic:
         if shift is not None:
             picked, kept = _cut_out(values, valid, shift[0] - window.col_off, shift[1] - window.row_off, part.shape)
         else:
-            picked, kept = self._sampled(values, valid, positions, window, shrink)
+            picked, kept = self._sampled(values, valid, positions, window, shrink, nearest or self.nearest)
         return placed(view, part, picked, kept)
 
     def _sampled(
-        self, values: np.ndarray, valid: np.ndarray | None, positions: Positions, window: Window, shrink: int
+        self, values: np.ndarray, valid: np.ndarray | None, positions: Positions, window: Window, shrink: int, nearest: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
         offset = window.col_off, window.row_off
-        if valid is None and not self.nearest and positions.lie_within(window.width, window.height, *offset):
+        if valid is None and not nearest and positions.lie_within(window.width, window.height, *offset):
             return mix(values, *positions.maps(*offset, shrink)), None
-        return resample(values, valid, *positions.places(*offset, shrink), nearest=self.nearest)
+        return resample(values, valid, *positions.places(*offset, shrink), nearest=nearest)
 
     def pixels(self, level: _Level, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         return _read_pixels(_handles.open(level.path, level.overview), window, self.is_elevation)

@@ -26,11 +26,12 @@ from mapproxy.source import SourceError
 from mapproxy.srs import SRS
 from mapproxy.util.lock import FileLock, LockTimeout
 from PIL import Image
+from rasterio.errors import RasterioError
 from shapely.geometry.base import BaseGeometry
 
 from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
-from layers.model import STYLES, Bounds, Edition, View
+from layers.model import STYLES, Bounds, Edition, Patch, View
 from layers.mosaic import MosaicReader
 from tiles.dlg_styles import UNLABELLED, StyleBook
 from tiles.encode import decode
@@ -52,6 +53,8 @@ KERNEL_MARGIN = 4
 
 CELL_MARGIN = 8
 """Cells of a degraded grid that they may; the widest ones that are shown are hardly wider than a pixel."""
+
+UNREADABLE = "the data of this layer can't be read at this moment: ask again later, or tell the bureau"
 
 PNG_LEVEL = 3
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG", b"\xff\xd8"
@@ -166,6 +169,23 @@ class Engine:
             return pasted
         with self._slot():
             return self._renderer(edition, style, variant).map(view, symbol_scale)
+
+    def values(self, edition: Edition, view: View, permit: Permit, variant: Variant = MASTER, *, nearest: bool = False) -> Patch | None:
+        """The numbers of the whole edition (rasters only) in `view`, unclipped; None where it has none. Nothing of them is ever cached.
+
+        Where the view's pixels are those of the sheets they come as they are; elsewhere they are mixed, or with `nearest` picked.
+
+        Raises
+        ------
+        PermitMissing, RenderFailed
+            As `map`.
+        """
+        _check(edition, permit, variant)
+        with self._slot():
+            try:
+                return self.reader(edition, variant.degrade).read(view, nearest=nearest)
+            except (RasterioError, OSError) as error:
+                raise RenderFailed(UNREADABLE) from error
 
     def tile(
         self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit, variant: Variant = MASTER,
@@ -418,7 +438,7 @@ def _told_as_render_failed() -> Iterator[None]:
     try:
         yield
     except SourceError as error:
-        raise RenderFailed("the data of this layer can't be read at this moment: ask again later, or tell the bureau") from error
+        raise RenderFailed(UNREADABLE) from error
     except LockTimeout as error:
         raise RenderFailed("this part of the map is still being drawn: ask again in a few seconds") from error
 
