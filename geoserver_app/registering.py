@@ -19,7 +19,7 @@ from layers.errors import LayersError
 from layers.features import text_fields
 from layers.model import Edition, Layer, LayerName
 from layers.rows import parse_rows, parse_written
-from layers.sheets import normalise, sheet_frame
+from layers.sheets import sheet_frame
 
 
 class DocumentsInvalid(DocumentInvalid):
@@ -46,7 +46,7 @@ class CatalogueGazetteer:
 
     def sheet(self, number: str) -> BaseGeometry:
         try:
-            return sheet_frame(normalise(number))
+            return sheet_frame(number)
         except LayersError as error:
             raise LookupError(str(error)) from error
 

@@ -53,14 +53,14 @@ def test_a_sheet_holds_its_south_west_corner_and_not_its_others(column, row, let
 
 @pytest.mark.parametrize("text", ["i50g095077", " I50 G 095077 ", "I50-G-095077", "Ｉ５０Ｇ０９５０７７", "I50G 095 077"])
 def test_any_spelling_of_a_number_is_one_number(text):
-    assert sheets.normalise(text) == "I50G095077"
+    assert sheets.any_number(text) == "I50G095077"
 
 
 @pytest.mark.parametrize("text", ["", "W50", "I61", "I00", "I50G097001", "I50G000001", "I50G001097", "I50G95077", "I50J095077",
                                   "I50L001001", "I50G٠٩٥٠٧٧x", "I50G0950777"])
 def test_what_is_no_number_is_told_so(text):
     with pytest.raises(SheetNumberInvalid):
-        sheets.normalise(text)
+        sheets.any_number(text)
 
 
 @pytest.mark.parametrize("lon, lat, letter", [(118, -1, "G"), (180, 30, "G"), (118, 88, "G"), (118, 30, "L")])
@@ -118,3 +118,49 @@ def test_a_sheet_touches_itself_alone():
 def test_too_many_sheets_are_not_listed():
     with pytest.raises(SheetNumberInvalid, match="coarser scale"):
         sheets.sheets_touching(shapely.box(110, 30, 122, 36), "K")
+
+
+def test_neighbours_are_the_eight_sheets_around_also_across_the_largest_sheets():
+    around = sheets.neighbours("I50G096096")
+    assert around == {
+        "north-west": "I50G095095", "north": "I50G095096", "north-east": "I51G095001", "west": "I50G096095", "east": "I51G096001",
+        "south-west": "H50G001095", "south": "H50G001096", "south-east": "H51G001001",
+    }
+    frame = sheets.sheet_frame("I50G096096")
+    assert all(shapely.touches(frame, sheets.sheet_frame(number)) for number in around.values())
+
+
+def test_neighbours_go_round_the_globe_and_end_at_the_equator_and_at_88_degrees():
+    assert sheets.neighbours("I60G001096")["east"] == "I01G001001" and sheets.neighbours("I01G001001")["west"] == "I60G001096"
+    assert set(sheets.neighbours("A50G096001")) == {"north-west", "north", "north-east", "west", "east"}
+    assert set(sheets.neighbours("V50G001001")) == {"west", "east", "south-west", "south", "south-east"}
+
+
+@given(st.integers(0, 60 * 2304 - 1), st.integers(0, 22 * 2304 - 1), st.sampled_from("ABCDEFGHIJK"), st.sampled_from("ABCDEFGHIJK"))
+def test_a_parent_is_the_coarser_sheet_at_the_same_point(column, row, letter, coarser):
+    west, south = Fraction(column, 2304) * 6 - 180, Fraction(row, 2304) * 4
+    number = sheets.encode(west, south, letter)
+    expected = sheets.encode(west, south, coarser) if sheets.SCALES[coarser].divisions < sheets.SCALES[letter].divisions else None
+    assert sheets.parent(number, coarser) == expected
+    assert list(sheets.ancestors(number)) == [sheets.encode(west, south, each) for each in reversed("ABCDEFGHIJK"[:"ABCDEFGHIJK".index(letter)])]
+
+
+@pytest.mark.parametrize("number, letter, count", [("I50", "E", 576), ("I50E024020", "G", 16), ("I50G095077", None, 4), ("I50H190153", None, 9), ("I50G095077", "E", 0)])
+def test_children_fill_their_parent(number, letter, count):
+    held = sheets.children(number, letter)
+    assert len(set(held)) == count
+    if held:
+        ground = shapely.union_all([sheets.sheet_frame(each) for each in held])
+        assert ground.symmetric_difference(sheets.sheet_frame(number)).area < 1e-9
+        assert {sheets.parent(each, sheets.scale_of(number).letter) for each in held} == {number}
+    assert sheets.children("I50K00010001") == []
+
+
+def test_too_many_children_are_not_listed():
+    with pytest.raises(SheetNumberInvalid, match="coarser scale"):
+        sheets.children("I50", "K")
+
+
+@pytest.mark.parametrize("text", ["G", "g", "10000", "1:10,000", "1:1万", "１：１００００"])
+def test_a_scale_is_named_by_its_letter_or_its_denominator(text):
+    assert sheets.scale_named(text).denominator == 10_000
