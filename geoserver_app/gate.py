@@ -45,7 +45,7 @@ from geoserver_app.metering.meter import Meter, Reservation
 from layers.catalogue import Catalogue
 from layers.crs import scale_denominator
 from layers.errors import CatalogueUnavailable, RowsInvalid
-from layers.model import STYLES, Bounds, CatalogueSnapshot, Classification, Edition, Layer, LayerName, View
+from layers.model import MEASURED, STYLES, Bounds, CatalogueSnapshot, Classification, Edition, Layer, LayerName, View, picture_styles
 from layers.rows import parse_rows
 from tiles.area import ServedArea
 from tiles.permits import Booking, Permit, PermitPiece, PictureMark, parts_of
@@ -84,7 +84,10 @@ class OverQuota(Refused):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One layer and what is wanted of it. `view` carries extent and scale where the operation has them, `point` (CRS84) the place of which
-    something is told."""
+    something is told, `points` those of several. `is_in_full`: there is no view, and what is told is as fine as the edition itself.
+
+    To ask for a picture in a style that shows values is to ask for the values: the operation is GetCoverage, whichever way it is asked.
+    """
 
     layer: LayerName
     operation: Operation
@@ -95,6 +98,13 @@ class Asked:
     crs: str | None = None
     attributes: frozenset[str] = frozenset()
     is_counted: bool = True              # whether anything of it leaves: not of a layer that is merely shown beside the one that is queried
+    points: tuple[tuple[float, float], ...] = ()
+    is_in_full: bool = False
+    within: ServedArea | None = None     # nothing but this ground is asked: the permit reaches no farther, and no more is counted
+
+    def __post_init__(self):
+        if self.operation in PICTURES and self.style in MEASURED:
+            object.__setattr__(self, "operation", Operation.GET_COVERAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +282,7 @@ class Gate:
         denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
         if denials:
             raise Refused(denials, record_id)
-        return [self.permit(caller, ruling) for ruling in rulings]
+        return [self.permit(caller, ruling, one.within) for one, ruling in zip(asked, rulings, strict=True)]
 
     def serve(
         self, caller: Caller, asked: Sequence[Asked], draw: Callable[[list[Permit]], Drawn], *, sends_body: bool = True,
@@ -302,7 +312,7 @@ class Gate:
                 raise refusal(denials, self.log.write(_event(standing, caller, asked, rulings), at.timestamp()), turn, at)
             for ruling in rulings:
                 turn.note(ruling.decision)
-            permits = [self.permit(caller, ruling) for ruling in rulings]
+            permits = [self.permit(caller, ruling, one.within) for one, ruling in zip(asked, rulings, strict=True)]
             if not turn.admit(_least(asked, permits), at):
                 continue
             try:
@@ -320,7 +330,7 @@ class Gate:
         """The ruling, or a denial where the agreements that are not exhausted grant nothing of the place that is asked: not a picture of nothing."""
         if not turn.exhausted or ruling.is_denied or not asked.is_counted or not charging.is_spent(ruling.decision):
             return ruling
-        there = self._there(standing, caller, ruling, charging.extent_of(asked.view, asked.point))
+        there = self._there(standing, caller, ruling, charging.extent_of(asked.view, asked.point, asked.points))
         return there if there.is_denied else ruling
 
     @staticmethod
@@ -345,7 +355,7 @@ class Gate:
             ruling = self.decide(standing, caller, asked, at, turn.exhausted)
             permit, granted = None, None
             if not ruling.is_denied:
-                permit = self.permit(caller, ruling)
+                permit = self.permit(caller, ruling, asked.within)
                 granted = polygons_of(ground if permit.area is None else permit.area.cut(ground))
                 if granted.is_empty:
                     ruling = self._there(standing, caller, ruling, ground)
@@ -372,7 +382,7 @@ class Gate:
         agreements = standing.register.agreements.get(caller.agency.agency_id, ())
         request = OverlayRequest(
             agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=asked.operation, at=at,
-            scale_denominator=scale_denominator(asked.view) if asked.view else None,
+            scale_denominator=scale_denominator(asked.view) if asked.view else _own_scale(edition) if asked.is_in_full else None,
             format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), style=asked.style, attributes=asked.attributes,
             product=layer.product.value, is_latest=edition is layer.editions[0], classification=int(layer.classification),
             networks=caller.networks, purpose=caller.purpose, app=caller.app, exhausted=exhausted,
@@ -380,7 +390,7 @@ class Gate:
         if asked.operation not in DRAWN:
             return _ruling(edition, asked.style, request, agreements)
         first_denied = None
-        for style in STYLES[layer.product] if asked.style is None else (asked.style,):
+        for style in picture_styles(layer.product) if asked.style is None else (asked.style,):
             named = request.attributes | self.names_written(edition, style) if asked.operation in PICTURES else request.attributes
             ruling = _ruling(edition, style, replace(request, style=style, attributes=named), agreements)
             if not ruling.is_denied:
@@ -401,8 +411,20 @@ class Gate:
         ends = [one.decision.holds_until for one in (ruling, *described) if one.decision.holds_until]
         return replace(ruling, decision=replace(ruling.decision, holds_until=min(ends, default=None)))
 
-    def permit(self, caller: Caller, ruling: Ruling) -> Permit:
+    def permit(self, caller: Caller, ruling: Ruling, within: ServedArea | None = None) -> Permit:
         """What a renderer needs of a decision that is no denial. Raises NotTrusted where the register holds a row filter that can't be read."""
+        permit = self._permit(caller, ruling)
+        return permit if within is None else self._narrowed(permit, within)
+
+    def _narrowed(self, permit: Permit, ground: ServedArea) -> Permit:
+        """The same of the ground alone."""
+        common = self._areas.common
+        return replace(
+            permit, area=common(permit.area, ground), parts=tuple(replace(part, area=common(part.area, ground)) for part in permit.parts),
+            bookings=tuple(replace(one, area=common(one.area, ground)) for one in permit.bookings),
+        )
+
+    def _permit(self, caller: Caller, ruling: Ruling) -> Permit:
         edition, decision = ruling.edition, ruling.decision
         area = self._areas.served(decision.area)
         pieces = tuple(self._permit_piece(piece) for piece in decision.pieces) or (PermitPiece(area=None, attributes=None),)
@@ -477,7 +499,10 @@ class Gate:
         drawing = PICTURES & operations
         granted = frozenset(
             style for style in STYLES[layer.product]
-            if any(_is_open(ruling, operation=op, style=style, attributes=self.names_written(ruling.edition, style)) for op in drawing)
+            if any(
+                _is_open(ruling, operation=op, style=style, attributes=self.names_written(ruling.edition, style))
+                for op in ({Operation.GET_COVERAGE} & operations if style in MEASURED else drawing)
+            )
         )
         return None if not drawing or len(granted) == len(STYLES[layer.product]) else granted
 
@@ -507,6 +532,13 @@ class _Areas:
             return world or areas[0]
         digest = hashlib.sha256("\n".join(["united", *sorted(by_digest)]).encode()).hexdigest()
         return self._kept(self._served, digest, lambda: ServedArea(shapely.union_all([one.geometry for one in by_digest.values()]), digest))
+
+    def common(self, area: ServedArea | None, ground: ServedArea) -> ServedArea:
+        """What lies in both: an area of nothing where that is nowhere."""
+        if area is None or area.is_world or ground.is_world or area.digest == ground.digest:
+            return ground if area is None or area.is_world else area
+        digest = hashlib.sha256(f"common\n{area.digest}\n{ground.digest}".encode()).hexdigest()
+        return self._kept(self._served, digest, lambda: ServedArea(polygons_of(shapely.intersection(area.geometry, ground.geometry)), digest))
 
     def extent(self, area: ServedArea | None, edition: Edition) -> BaseGeometry:
         """CRS84: the granted part of an edition."""
@@ -540,6 +572,10 @@ def _all_of(chains: Sequence[tuple[Grant, ...]], term: str) -> frozenset[str] | 
 def _common(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
     named = [one for one in sets if one is not None]
     return frozenset.intersection(*named) if named else None
+
+
+def _own_scale(edition: Edition) -> float | None:
+    return None if edition.resolution is None else edition.resolution / METRES_AT_ONE
 
 
 def _window(chain: tuple[Grant, ...]) -> tuple[float | None, float | None]:
@@ -583,10 +619,10 @@ def _least(asked: Sequence[Asked], permits: Sequence[Permit]) -> list[Bill]:
     for one, permit in zip(asked, permits, strict=True):
         if not one.is_counted or one.operation not in METERED:
             continue
-        least = SOME_FEATURES if one.operation is Operation.GET_FEATURE_INFO else SOME_PICTURE
+        least = SOME_FEATURES if one.operation is Operation.GET_FEATURE_INFO or one.points else SOME_PICTURE
         for booking in permit.bookings:
             account = booking.account
-            if account.agreement_id not in bills and charging.touches(booking.area, one.view, one.point):
+            if account.agreement_id not in bills and charging.touches(booking.area, one.view, one.point, one.points):
                 bills[account.agreement_id] = Bill(account, ONE_REQUEST, at_least=least, token=True)
     return list(bills.values())
 
