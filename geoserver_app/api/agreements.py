@@ -201,7 +201,7 @@ def get_document(visit: Visit, agreement: str, version: str, query: DocumentQuer
 
 
 @operation(
-    "agreements.life.history", "GET /agreements/{agreement}/history", "协议的历史", "All that was done with an agreement", roles=EVERYBODY,
+    "agreements.history", "GET /agreements/{agreement}/history", "协议的历史", "All that was done with an agreement", roles=EVERYBODY,
     query=PageQuery, answer=Page[EventTold],
 )
 def get_history(visit: Visit, agreement: str, query: PageQuery) -> dict:
@@ -214,7 +214,7 @@ def get_history(visit: Visit, agreement: str, query: PageQuery) -> dict:
 
 
 @operation(
-    "agreements.document.schema", "GET /agreement-schema", "协议文本的 JSON Schema", "The JSON Schema of agreement documents", roles=EVERYBODY,
+    "agreements.schema", "GET /agreement-schema", "协议文本的 JSON Schema", "The JSON Schema of agreement documents", roles=EVERYBODY,
 )
 def get_schema(visit: Visit) -> Mapping:
     return agreement_schema()

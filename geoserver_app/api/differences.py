@@ -75,7 +75,7 @@ class DifferenceTold(Told):
 
 
 @operation(
-    "agreements.compare.difference", "GET /agreements/{agreement}/difference", "两个版本之间的差异（面积、图层、图幅、属性、操作）",
+    "agreements.difference", "GET /agreements/{agreement}/difference", "两个版本之间的差异（面积、图层、图幅、属性、操作）",
     "What a version changes: ground, layers, sheets, attributes, operations", roles=EVERYBODY, query=DifferenceQuery, answer=DifferenceTold,
     media_types=(JSON, "image/svg+xml"),
 )

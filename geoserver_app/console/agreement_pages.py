@@ -267,7 +267,7 @@ class Happened:
 
 def _events(frame: Frame, one: Agreement) -> list[Happened]:
     """The newest first."""
-    told = frame.ask("agreements.life.history", agreement=one.agreement_id, query=PageQuery(limit=500))["items"]
+    told = frame.ask("agreements.history", agreement=one.agreement_id, query=PageQuery(limit=500))["items"]
     return [
         Happened(
             at=event.at, title=worded(ACTIONS, event.action, frame.language), version=event.version, actor=event.actor or "", comment=event.comment,
