@@ -6,12 +6,14 @@ spelling. Boxes are those of the granted part of a layer, never of the layer. Sc
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from itertools import groupby
 
 from markupsafe import Markup
 
 from agreements.model import Operation
+from geoserver_app.editions_in_time import TimeEntry, time_entry
 from geoserver_app.gate import Visible
 from geoserver_app.messages import LANGUAGES, sentence, style_title
 from geoserver_app.ows_documents import document, plain_number
@@ -72,6 +74,7 @@ class LayerEntry:
     coarsest: float | None
     credit: str
     tile_sets: tuple[TileSetEntry, ...]
+    time: TimeEntry | None = None               # of the bare name of a layer alone: which of its editions are shared
 
     @property
     def is_queryable(self) -> bool:
@@ -79,7 +82,12 @@ class LayerEntry:
 
 
 def describe(visible: Iterable[Visible], language: str, address: Address) -> list[LayerEntry]:
-    return [_entry(one, language, address) for one in visible]
+    visible = tuple(visible)
+    times = {
+        name: time_entry([one.edition for one in entries])
+        for name, entries in groupby(visible, key=lambda one: one.layer.name) for entries in [tuple(entries)]
+    }
+    return [replace(_entry(one, language, address), time=times[one.layer.name] if one.is_latest else None) for one in visible]
 
 
 def public_name(one: Visible) -> str:

@@ -75,6 +75,7 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "not-in-layers": "`QUERY_LAYERS` 中的 `{value}` 不在 `LAYERS` 中：请在两处都写上",
     "colour": "`BGCOLOR` 的值 `{value}` 不可用：须为 0xRRGGBB，如 0xFFFFFF",
     "refused-parameter": "不接受参数 `{name}`：本服务不执行客户端的样式、过滤或属性列表，请去掉它",
+    "time": "`TIME` 的值 `{value}` 不可用：请给出年、月、日或时刻，如 2011-06-30，或时段 2006/2011，或 `current`；一次一个",
     "no-dimension": "不接受参数 `{name}`：版本写在图层名里，如 `dom@2011`",
     "not-offered": "不提供 `{value}`：可用 {choices}",
     "version": "不提供 {service} 的 `{value}` 版：可用 {choices}",
@@ -82,6 +83,10 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "too-many-layers": "{count} 个图层超过本服务一次绘制的上限：最多 {most} 个",
     "no-such-matrix": "`{tms}` 没有级别 `{value}`：有 {least} 至 {most} 级",
     "no-such-tile": "`{tms}` 第 {z} 级没有行 {row}、列 {col}：共 {rows} 行 {cols} 列，从左上角以 0 起计",
+    "numbers-as-png": "样式 `{value}` 的瓦片以数值表示高程：请用 png 请求，它不损失任何一位",
+    "style-of-values": "样式 `{value}` 表示的是数值，不是可保存的图片：请以覆盖数据或地形瓦片获取数值",
+    "datum-name": "`WATER_DATUM` 为 `{value}`：应为高程基准代码，例如 1985 或 wusong",
+    "water-level-far": "`WATER_LEVEL` 为 `{value}`：应为 -1000 至 10000 之间的米数",
     "too-much-to-download": "{width} x {height} 像素超过一次下载的上限：最多 {most} 像素，请分块下载或加大 RESOLUTION",
 })
 """The sentences of `tiles.requests.FAULTS`, name by name."""
@@ -109,6 +114,14 @@ SENTENCES = MappingProxyType({
     "style-not-defined": (
         "图层 `{layer}` 没有样式 `{style}`：可用 {choices}",
         "layer `{layer}` has no style `{style}`: ask for one of {choices}",
+    ),
+    "no-edition-then": (
+        "图层 `{layer}` 没有早至 `{value}` 的版本：可用 {choices}",
+        "layer `{layer}` has no edition as early as `{value}`: ask for one of {choices}",
+    ),
+    "time-contradicts": (
+        "`{layer}` 的现势性为 {period}，而 `TIME` 为 `{value}`：请去掉其一",
+        "`{layer}` is of {period}, but `TIME` is `{value}`: leave one of them out",
     ),
     "outside-crs": (
         "所求范围超出坐标系能表达的范围：请缩小范围或换用另一坐标系",
@@ -243,6 +256,14 @@ SENTENCES = MappingProxyType({
     ),
     "input-faulty": ("内容有 {count} 处错误：见 errors", "{count} faults in what was sent: see `errors`"),
     "in-conflict": ("不能办理：{reason}", "this can't be done: {reason}"),
+    "edition-changed": (
+        "版本 {edition} 在此期间有变动：请重新查看后再办理",
+        "edition {edition} has changed meanwhile: look at it again first",
+    ),
+    "edition-busy": (
+        "版本 {edition} 正在入库：请等作业结束后再办理",
+        "files are being added to edition {edition}: wait until the job is over",
+    ),
     "changed-meanwhile": (
         "对象已被他人修改：请重新读取后再修改，并在 `If-Match` 中给出其 ETag",
         "somebody has changed it meanwhile: read it again, and send its ETag in `If-Match`",
@@ -349,12 +370,44 @@ SENTENCES = MappingProxyType({
     "synthetic": ("合成演示数据，不代表真实地物", "Synthetic demonstration data: it shows nothing real"),
     "nothing-here": ("此处没有可告知的内容", "Nothing to tell here"),
     "height": ("高程（米）", "Height (m)"),
+    # elevation
+    "datum-not-known": ("未知的高程基准 `{value}`：应为 {choices} 之一", "vertical datum `{value}` is not known: it must be one of {choices}"),
+    "datum-not-stated": (
+        "图层 `{layer}` 的高程基准未知，其高程不能与其他高程比较：请其所有单位说明高程基准",
+        "the vertical datum of layer `{layer}` is not known, so its heights can't be compared with others: ask its owner to state it",
+    ),
+    "datum-ellipsoidal": (
+        "大地高（椭球高）不是海拔，本服务不能换算：请给出水准高程",
+        "heights above the ellipsoid are not heights above the sea and can't be converted here: give a levelled height",
+    ),
+    "datum-of-gauges": (
+        "`{value}` 是水位站使用的基准，其常数只适用于水位站水位：地表高程不与它互相换算",
+        "`{value}` is a datum of gauges, and its constant holds for their water levels alone: heights of a surface are not converted to it or from it",
+    ),
+    "datum-no-way": (
+        "没有经批准的常数可由 `{source}` 换算到 `{target}`：请使用 `{source}` 高程",
+        "no approved constant leads from `{source}` to `{target}`: ask for heights in `{source}`",
+    ),
+    "datum-elsewhere": (
+        "`{value}` 的常数只适用于东经 {west} 至 {east}、北纬 {south} 至 {north}：此处在其范围之外",
+        "the constant of `{value}` holds from {west} to {east} E and from {south} to {north} N: this place lies outside",
+    ),
+    "not-elevation": (
+        "图层 `{layer}` 不是高程模型，没有高程：请选用高程图层",
+        "layer `{layer}` is no elevation model and has no heights: ask for one of elevation",
+    ),
 })
 """Chinese, English."""
 
 STYLE_TITLES = MappingProxyType({
     "default": ("默认样式", "Default"),
     "hillshade": ("晕渲", "Hillshade"),
+    "multidirectional-hillshade": ("多方向晕渲", "Hillshade lit from several sides"),
+    "aspect": ("坡向", "Aspect"),
+    "contours": ("等高线", "Contours"),
+    "water-level": ("水位淹没范围", "Ground below a water level"),
+    "terrain-rgb": ("地形数值瓦片（Terrain-RGB）", "Heights as Terrain-RGB tiles"),
+    "terrarium": ("地形数值瓦片（Terrarium）", "Heights as Terrarium tiles"),
     "relief": ("分层设色", "Colour relief"),
     "shaded-relief": ("晕渲分层设色", "Hillshade over colour relief"),
     "slope": ("坡度", "Slope"),

@@ -22,7 +22,8 @@ from urllib.parse import parse_qsl
 
 from layers.crs import SERVED, is_geographic, is_north_first, parse_crs, reach, transform_bounds, world_bounds
 from layers.errors import CrsNotServed
-from layers.model import EDITION, NAME, Bounds, LayerName, View
+from layers.model import EDITION, ENCODINGS, MEASURED, NAME, WATER_LEVEL, Bounds, LayerName, View
+from layers.periods import TimeAsked, read_time
 from tiles.encode import EXTENSIONS, JPEG, PNG, WEBP, WHITE
 from tiles.errors import RequestInvalid, RequestTooLarge
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
@@ -82,6 +83,16 @@ class GetMap:
     transparent: bool = False
     background: tuple[int, int, int] = WHITE
     dpi: float = 90.714                     # 0.28 mm a pixel
+    time: TimeAsked | None = None           # which edition of a bare name is meant; None is its default
+    water: "WaterAsked | None" = None       # where a style is `water-level`
+
+
+@dataclass(frozen=True, slots=True)
+class WaterAsked:
+    """A level of water, metres in the vertical datum of that code."""
+
+    level: float
+    datum: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +111,7 @@ class GetFeatureInfo:
     row: int
     media_type: str
     feature_count: int = 1
+    time: TimeAsked | None = None
 
     @property
     def point(self) -> tuple[float, float]:
@@ -114,6 +126,7 @@ class GetLegendGraphic:
     layer: LayerName
     style: str | None
     media_type: str
+    time: TimeAsked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +197,7 @@ FAULTS = MappingProxyType({
     "not-in-layers": "`{value}` is asked in `QUERY_LAYERS` but is not in `LAYERS`: name it in both",
     "colour": "`BGCOLOR` is `{value}`: it must be 0xRRGGBB, such as 0xFFFFFF",
     "refused-parameter": "`{name}` is not taken: this service has no styles, filters or attribute lists of the client's; leave it out",
+    "time": "`TIME` is `{value}`: give a year, month, day or instant such as 2011-06-30, a span such as 2006/2011, or `current`; one at a time",
     "no-dimension": "`{name}` is not taken: an edition is part of the layer's name, such as `dom@2011`",
     "not-offered": "`{value}` is not offered: ask for one of {choices}",
     "version": "version `{value}` of {service} is not offered: ask for {choices}",
@@ -192,6 +206,10 @@ FAULTS = MappingProxyType({
     "no-such-matrix": "`{value}` is not a tile matrix of {tms}: it has {least} to {most}",
     "no-such-tile":
         "row {row}, column {col} is not in tile matrix {z} of {tms}: it has {rows} rows and {cols} columns, counted from 0 at the top left",
+    "numbers-as-png": "tiles of style `{value}` hold heights as numbers: ask for them as png, which keeps every bit",
+    "style-of-values": "style `{value}` shows values, not a picture to keep: fetch the values themselves, as a coverage or as terrain tiles",
+    "datum-name": "`WATER_DATUM` is `{value}`: it must be the code of a vertical datum, such as 1985 or wusong",
+    "water-level-far": "`WATER_LEVEL` is `{value}`: it must be metres from -1000 to 10000",
     "too-much-to-download":
         "{width} x {height} pixels are more than one download holds: ask for at most {most}, a part at a time or at a coarser RESOLUTION",
 })
@@ -201,14 +219,14 @@ SHOWN = 80
 """Characters of the client's own words that a message repeats."""
 
 
-def _shown(value: object) -> str:
+def quotable(value: object) -> str:
     text = str(value)
     kept = "".join(c if c.isprintable() and c != "`" else "?" for c in text[:SHOWN])
     return f"{kept}..." if len(text) > SHOWN else kept
 
 
 def _fault(code: str, locator: str, fault: str, kind: type[RequestInvalid] = RequestInvalid, **detail: object) -> RequestInvalid:
-    shown = {name: _shown(value) if name == "value" else str(value) for name, value in detail.items()}
+    shown = {name: quotable(value) if name == "value" else str(value) for name, value in detail.items()}
     return kind(code, locator, FAULTS[fault].format(**shown), fault=fault, detail=MappingProxyType(shown))
 
 
@@ -230,6 +248,7 @@ WMS_PARAMETERS = frozenset({
     "SERVICE", "REQUEST", "VERSION", "WMTVER", "LAYERS", "STYLES", "CRS", "SRS", "BBOX", "WIDTH", "HEIGHT", "FORMAT", "TRANSPARENT",
     "BGCOLOR", "EXCEPTIONS",
     "QUERY_LAYERS", "INFO_FORMAT", "FEATURE_COUNT", "I", "J", "X", "Y", "LAYER", "STYLE", "DPI", "MAP_RESOLUTION", "FORMAT_OPTIONS", "LANG",
+    "WATER_LEVEL", "WATER_DATUM",
 }) | REFUSED | DIMENSIONS
 WMTS_PARAMETERS = frozenset({
     "SERVICE", "REQUEST", "VERSION", "ACCEPTVERSIONS", "LAYER", "STYLE", "FORMAT", "TILEMATRIXSET", "TILEMATRIX", "TILEROW", "TILECOL",
@@ -239,7 +258,7 @@ XYZ_PARAMETERS = frozenset({"STYLE", "LANG"}) | REFUSED | DIMENSIONS
 DOWNLOAD_PARAMETERS = frozenset({"CRS", "BBOX", "RESOLUTION", "FORMAT", "STYLE", "LANG"}) | REFUSED | DIMENSIONS
 
 
-class _Parameters:
+class Parameters:
     """The known parameters of a request by upper-case name. An empty value counts as none."""
 
     def __init__(self, pairs: Pairs, known: frozenset[str], limits: Limits):
@@ -253,17 +272,17 @@ class _Parameters:
             self._values[name] = value.strip(" ")
         for name, count in counts.items():
             if count > 1:
-                raise _fault("InvalidParameterValue", _shown(name), "repeated", name=_shown(name), count=count)
+                raise _fault("InvalidParameterValue", quotable(name), "repeated", name=quotable(name), count=count)
             if len(self._values[name]) > limits.max_value:
-                raise _fault("InvalidParameterValue", _shown(name), "too-long", RequestTooLarge, name=_shown(name),
+                raise _fault("InvalidParameterValue", quotable(name), "too-long", RequestTooLarge, name=quotable(name),
                              count=len(self._values[name]), most=limits.max_value)
 
-    def refuse_what_clients_may_not_choose(self) -> None:
+    def refuse_what_clients_may_not_choose(self, but: frozenset[str] = frozenset()) -> None:
         for name, value in self._values.items():
-            if not value:
+            if not value or name in but:
                 continue
             if name in DIMENSIONS or name.startswith("DIM_"):
-                raise _fault("InvalidDimensionValue", _shown(name), "no-dimension", name=_shown(name))
+                raise _fault("InvalidDimensionValue", quotable(name), "no-dimension", name=quotable(name))
             if name in REFUSED:
                 raise _fault("InvalidParameterValue", name, "refused-parameter", name=name)
 
@@ -299,7 +318,7 @@ class _Parameters:
         return choices[value.upper()]
 
 
-def _number(name: str, value: str) -> float:
+def decimal(name: str, value: str) -> float:
     if not NUMBER.fullmatch(value) or not math.isfinite(float(value)):
         raise _fault("InvalidParameterValue", name, "not-a-number", name=name, value=value)
     return float(value)
@@ -318,6 +337,7 @@ EXCEPTION_FORMS = MappingProxyType({
 })
 TRUTH = MappingProxyType({"TRUE": True, "FALSE": False})
 STYLE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+DATUM = re.compile(r"[a-z0-9][a-z0-9-]{0,38}")
 PNG_MODE = re.compile(r"image/png; ?mode=(?:8bit|16bit|24bit|32bit)")
 
 DPI_LEAST, DPI_MOST, DPI_STANDARD = 72.0, 400.0, 90.714
@@ -325,7 +345,7 @@ DPI_LEAST, DPI_MOST, DPI_STANDARD = 72.0, 400.0, 90.714
 
 def service_of(pairs: Pairs) -> str:
     """WMS or WMTS: what `SERVICE` says, WMS where it says nothing. Raises RequestInvalid for another one."""
-    parameters = _Parameters([(n, v) for n, v in pairs if n.upper() == "SERVICE"], WMS_PARAMETERS, Limits())
+    parameters = Parameters([(n, v) for n, v in pairs if n.upper() == "SERVICE"], WMS_PARAMETERS, Limits())
     return parameters.one_of("SERVICE", {"WMS": "WMS", "WMTS": "WMTS"}, "WMS")
 
 
@@ -340,9 +360,9 @@ def parse_wms(pairs: Pairs, limits: Limits = Limits()) -> WmsRequest:
     >>> one.view.bounds
     Bounds(left=118.0, bottom=32.0, right=119.0, top=33.0)
     """
-    parameters = _Parameters(pairs, WMS_PARAMETERS, limits)
+    parameters = Parameters(pairs, WMS_PARAMETERS, limits)
     parameters.one_of("SERVICE", {"WMS": "WMS"}, "WMS")
-    parameters.refuse_what_clients_may_not_choose()
+    parameters.refuse_what_clients_may_not_choose(but=frozenset({"TIME"}))
     operation = parameters.required("REQUEST", "give GetCapabilities, GetMap, GetFeatureInfo or GetLegendGraphic")
     parse = WMS_OPERATIONS.get(operation.upper())
     if parse is None:
@@ -351,7 +371,7 @@ def parse_wms(pairs: Pairs, limits: Limits = Limits()) -> WmsRequest:
     return parse(parameters, limits)
 
 
-def _wms_capabilities(parameters: _Parameters, limits: Limits) -> GetCapabilities:
+def _wms_capabilities(parameters: Parameters, limits: Limits) -> GetCapabilities:
     return GetCapabilities(service="WMS", version=negotiated(parameters.text("VERSION") or parameters.text("WMTVER")))
 
 
@@ -374,25 +394,39 @@ def _version_key(version: str) -> tuple[int, ...]:
     return tuple(parts + [0] * (3 - len(parts)))
 
 
-def _exact_version(parameters: _Parameters) -> str:
+def _exact_version(parameters: Parameters) -> str:
     version = parameters.text("VERSION") or WMS_VERSIONS[-1]
     if version not in WMS_VERSIONS:
         raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=", ".join(WMS_VERSIONS))
     return version
 
 
-def _get_map(parameters: _Parameters, limits: Limits) -> GetMap:
+def _get_map(parameters: Parameters, limits: Limits) -> GetMap:
     version = _exact_version(parameters)
     parameters.one_of("EXCEPTIONS", EXCEPTION_FORMS, Exceptions.XML)
     layers = _layers(parameters, "LAYERS", limits)
+    styles = _styles(parameters, layers)
     return GetMap(
-        version=version, layers=layers, styles=_styles(parameters, layers), view=_view(parameters, version, limits),
+        version=version, layers=layers, styles=styles, view=_view(parameters, version, limits),
         media_type=map_format(parameters.required("FORMAT", f"give one of {', '.join(MAP_FORMATS)}")),
         transparent=parameters.one_of("TRANSPARENT", TRUTH, False), background=_background(parameters), dpi=_dpi(parameters),
+        time=_time(parameters), water=_water(parameters) if WATER_LEVEL in styles else None,
     )
 
 
-def _get_feature_info(parameters: _Parameters, limits: Limits) -> GetFeatureInfo:
+def _water(parameters: Parameters) -> WaterAsked:
+    """WATER_LEVEL and WATER_DATUM, our own parameters: both are needed, since a level without a datum means nothing."""
+    text = parameters.required("WATER_LEVEL", "style `water-level` needs the level in metres")
+    level = decimal("WATER_LEVEL", text)
+    if not -1000 <= level <= 10_000:
+        raise _fault("InvalidParameterValue", "WATER_LEVEL", "water-level-far", value=text)
+    datum = parameters.required("WATER_DATUM", "style `water-level` needs the vertical datum of the level, such as 1985 or wusong").lower()
+    if not DATUM.fullmatch(datum):
+        raise _fault("InvalidParameterValue", "WATER_DATUM", "datum-name", value=datum)
+    return WaterAsked(level, datum)
+
+
+def _get_feature_info(parameters: Parameters, limits: Limits) -> GetFeatureInfo:
     version = _exact_version(parameters)
     parameters.one_of("EXCEPTIONS", EXCEPTION_FORMS, Exceptions.XML)
     layers = _layers(parameters, "LAYERS", limits)
@@ -409,16 +443,16 @@ def _get_feature_info(parameters: _Parameters, limits: Limits) -> GetFeatureInfo
         column=parameters.whole(column, 0, view.width - 1, code="InvalidPoint"),
         row=parameters.whole(row, 0, view.height - 1, code="InvalidPoint"),
         media_type=_info_format(parameters),
-        feature_count=min(parameters.whole("FEATURE_COUNT", 1, 10**9 - 1, default=1), limits.max_features),
+        feature_count=min(parameters.whole("FEATURE_COUNT", 1, 10**9 - 1, default=1), limits.max_features), time=_time(parameters),
     )
 
 
-def _get_legend_graphic(parameters: _Parameters, limits: Limits) -> GetLegendGraphic:
+def _get_legend_graphic(parameters: Parameters, limits: Limits) -> GetLegendGraphic:
     version = _exact_version(parameters)
     parameters.one_of("EXCEPTIONS", EXCEPTION_FORMS, Exceptions.XML)
     return GetLegendGraphic(
         version=version, layer=layer_name(parameters.required("LAYER", "name one layer"), "LAYER"),
-        style=style_name(parameters.text("STYLE"), "STYLE"), media_type=map_format(parameters.text("FORMAT") or PNG),
+        style=style_name(parameters.text("STYLE"), "STYLE"), media_type=map_format(parameters.text("FORMAT") or PNG), time=_time(parameters),
     )
 
 
@@ -443,14 +477,14 @@ def style_name(text: str, locator: str) -> str | None:
     return text
 
 
-def _layers(parameters: _Parameters, name: str, limits: Limits) -> tuple[LayerName, ...]:
+def _layers(parameters: Parameters, name: str, limits: Limits) -> tuple[LayerName, ...]:
     names = parameters.required(name, "name one layer or more, between commas").split(",")
     if len(names) > limits.max_layers:
         raise _fault("InvalidParameterValue", name, "too-many-layers", RequestTooLarge, count=len(names), most=limits.max_layers)
     return tuple(layer_name(one.strip(" "), name) for one in names)
 
 
-def _styles(parameters: _Parameters, layers: Sequence[LayerName]) -> tuple[str | None, ...]:
+def _styles(parameters: Parameters, layers: Sequence[LayerName]) -> tuple[str | None, ...]:
     if not parameters.text("STYLES"):
         return (None,) * len(layers)
     names = parameters.text("STYLES").split(",")
@@ -474,14 +508,22 @@ def map_format(text: str, locator: str = "FORMAT") -> str:
     raise _fault("InvalidFormat", locator, "not-offered", value=text, choices=", ".join(MAP_FORMATS))
 
 
-def _info_format(parameters: _Parameters) -> str:
+def _time(parameters: Parameters) -> TimeAsked | None:
+    if not (text := parameters.text("TIME")):
+        return None
+    if (asked := read_time(text)) is None:
+        raise _fault("InvalidDimensionValue", "TIME", "time", value=text)
+    return asked
+
+
+def _info_format(parameters: Parameters) -> str:
     text = parameters.text("INFO_FORMAT").lower() or "text/plain"
     if text not in INFO_FORMATS:
         raise _fault("InvalidFormat", "INFO_FORMAT", "not-offered", value=text, choices=", ".join(INFO_FORMATS))
     return text
 
 
-def _background(parameters: _Parameters) -> tuple[int, int, int]:
+def _background(parameters: Parameters) -> tuple[int, int, int]:
     text = parameters.text("BGCOLOR")
     if not text:
         return WHITE
@@ -491,17 +533,17 @@ def _background(parameters: _Parameters) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _dpi(parameters: _Parameters) -> float:
+def _dpi(parameters: Parameters) -> float:
     """Pixels per inch for drawing, within 72 and 400: what QGIS says in three ways at once."""
     options = dict(part.split(":", 1) for part in parameters.text("FORMAT_OPTIONS").split(";") if ":" in part)
     given = [(name, text) for name, text in (
         ("DPI", parameters.text("DPI")), ("MAP_RESOLUTION", parameters.text("MAP_RESOLUTION")), ("FORMAT_OPTIONS", options.get("dpi", "")),
     ) if text]
-    numbers = [_number(name, text) for name, text in given]
+    numbers = [decimal(name, text) for name, text in given]
     return min(max(numbers[0], DPI_LEAST), DPI_MOST) if numbers else DPI_STANDARD
 
 
-def _view(parameters: _Parameters, version: str, limits: Limits) -> View:
+def _view(parameters: Parameters, version: str, limits: Limits) -> View:
     crs = _crs(parameters, version)
     width = parameters.whole("WIDTH", 1, 10**9 - 1)
     height = parameters.whole("HEIGHT", 1, 10**9 - 1)
@@ -515,7 +557,7 @@ def _view(parameters: _Parameters, version: str, limits: Limits) -> View:
     return View(crs=crs, bounds=bounds, width=width, height=height)
 
 
-def _crs(parameters: _Parameters, version: str) -> str:
+def _crs(parameters: Parameters, version: str) -> str:
     name, other = ("CRS", "SRS") if version == "1.3.0" else ("SRS", "CRS")
     text, misplaced = parameters.text(name), parameters.text(other)
     if misplaced and not text:
@@ -530,17 +572,17 @@ def _crs(parameters: _Parameters, version: str) -> str:
                      choices=", ".join(SERVED)) from None
 
 
-def _bounds(parameters: _Parameters, crs: str, *, north_first: bool) -> Bounds:
+def _bounds(parameters: Parameters, crs: str, *, north_first: bool) -> Bounds:
     order = "N_min,E_min,N_max,E_max" if north_first else "x_min,y_min,x_max,y_max"
     texts = parameters.required("BBOX", f"give four numbers between commas, {order}").split(",")
     if len(texts) != 4:
         raise _fault("InvalidParameterValue", "BBOX", "bbox-not-four", count=len(texts), order=order)
-    numbers = [_number("BBOX", text.strip(" ")) for text in texts]
+    numbers = [decimal("BBOX", text.strip(" ")) for text in texts]
     left, bottom, right, top = (numbers[i] for i in ((1, 0, 3, 2) if north_first else (0, 1, 2, 3)))
     if left >= right or bottom >= top:
         raise _fault("InvalidParameterValue", "BBOX", "bbox-order", crs=crs, order=order)
     bounds = Bounds(left, bottom, right, top)
-    if not _may_be_shown(crs, bounds):
+    if not may_be_shown(crs, bounds):
         raise _fault("InvalidParameterValue", "BBOX", "bbox-far", crs=crs, order=order)
     return bounds
 
@@ -553,7 +595,7 @@ def expressible_bounds(crs: str) -> Bounds:
     return transform_bounds(reach(crs), "CRS:84", crs)
 
 
-def _may_be_shown(crs: str, bounds: Bounds) -> bool:
+def may_be_shown(crs: str, bounds: Bounds) -> bool:
     """Whether `bounds` touches the world of `crs` and overhangs it by no more than that world's own size: clients zoom out and round."""
     world = expressible_bounds(crs)
     return (
@@ -590,7 +632,7 @@ def exception_form(pairs: Pairs, limits: Limits = Limits()) -> ExceptionForm:
     if wanted is Exceptions.XML or first.get("REQUEST", "").upper() != "GETMAP":
         return plain
     try:
-        parameters = _Parameters(pairs, frozenset({"WIDTH", "HEIGHT", "FORMAT", "TRANSPARENT", "BGCOLOR"}), limits)
+        parameters = Parameters(pairs, frozenset({"WIDTH", "HEIGHT", "FORMAT", "TRANSPARENT", "BGCOLOR"}), limits)
         width, height = parameters.whole("WIDTH", 1, limits.max_side), parameters.whole("HEIGHT", 1, limits.max_side)
         if width * height > limits.max_pixels:
             return plain
@@ -618,7 +660,7 @@ def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities |
     The bare address is answered with the capabilities, since GDAL adds nothing to what is pasted; and GetCapabilities may say SERVICE=WMS,
     since QGIS adds that to every address and reads whichever document comes.
     """
-    parameters = _Parameters(pairs, WMTS_PARAMETERS, limits)
+    parameters = Parameters(pairs, WMTS_PARAMETERS, limits)
     asks_what_there_is = parameters.text("REQUEST").upper() == "GETCAPABILITIES" or parameters.is_bare
     parameters.one_of("SERVICE", {"WMTS": "WMTS", "WMS": "WMS"} if asks_what_there_is else {"WMTS": "WMTS"}, "WMTS")
     parameters.refuse_what_clients_may_not_choose()
@@ -640,7 +682,7 @@ def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities |
     )
 
 
-def _wmts_capabilities(parameters: _Parameters) -> GetCapabilities:
+def _wmts_capabilities(parameters: Parameters) -> GetCapabilities:
     accepted = parameters.text("ACCEPTVERSIONS")
     if accepted and WMTS_VERSION not in [one.strip(" ") for one in accepted.split(",")]:
         raise _fault("VersionNegotiationFailed", "AcceptVersions", "version", value=accepted, service="WMTS", choices=WMTS_VERSION)
@@ -674,7 +716,7 @@ def parse_tile_path(path: str, pairs: Pairs = (), limits: Limits = Limits()) -> 
 
 
 def _xyz_style(pairs: Pairs, limits: Limits) -> str:
-    parameters = _Parameters(pairs, XYZ_PARAMETERS, limits)
+    parameters = Parameters(pairs, XYZ_PARAMETERS, limits)
     parameters.refuse_what_clients_may_not_choose()
     return parameters.text("STYLE")
 
@@ -690,10 +732,10 @@ def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, media
         cols, rows = matrix_set.size(level)
         locator = "TileRow" if at[0] >= rows else "TileCol"
         raise _fault("TileOutOfRange", locator, "no-such-tile", row=at[0], col=at[1], z=level, tms=matrix_set.id, rows=rows, cols=cols)
-    return GetTile(
-        layer=layer_name(layer, "Layer"), style=style_name(style, "Style"), tms=matrix_set, z=level, row=at[0], col=at[1],
-        media_type=media_type,
-    )
+    name = style_name(style, "Style")
+    if name in ENCODINGS and media_type != PNG:
+        raise _fault("InvalidFormat", "FORMAT", "numbers-as-png", value=name)
+    return GetTile(layer=layer_name(layer, "Layer"), style=name, tms=matrix_set, z=level, row=at[0], col=at[1], media_type=media_type)
 
 
 def tile_matrix_set(name: str) -> TileMatrixSet:
@@ -724,10 +766,10 @@ def parse_download(layer: str, pairs: Pairs, limits: Limits = Limits()) -> Downl
     >>> asked.view.width, asked.view.height, sum(1 for _ in asked.blocks())
     (2000, 1500, 4)
     """
-    parameters = _Parameters(pairs, DOWNLOAD_PARAMETERS, limits)
+    parameters = Parameters(pairs, DOWNLOAD_PARAMETERS, limits)
     parameters.refuse_what_clients_may_not_choose()
     crs = _crs(parameters, "1.3.0")
-    bounds, step = _bounds(parameters, crs, north_first=False), _number("RESOLUTION", parameters.required("RESOLUTION", "give units of the CRS a pixel"))
+    bounds, step = _bounds(parameters, crs, north_first=False), decimal("RESOLUTION", parameters.required("RESOLUTION", "give units of the CRS a pixel"))
     if step < (1e-9 if is_geographic(crs) else 1e-4):
         raise _fault("InvalidParameterValue", "RESOLUTION", "bbox-fine")
     left, bottom, right, top = (round_(value / step) for value, round_ in zip(bounds, (math.floor, math.floor, math.ceil, math.ceil), strict=True))
@@ -735,6 +777,8 @@ def parse_download(layer: str, pairs: Pairs, limits: Limits = Limits()) -> Downl
     if width * height > limits.max_download:
         raise _fault("InvalidParameterValue", "RESOLUTION", "too-much-to-download", RequestTooLarge, width=width, height=height, most=limits.max_download)
     view = View(crs=crs, bounds=Bounds(left * step, bottom * step, right * step, top * step), width=width, height=height)
+    if parameters.text("STYLE") in MEASURED:
+        raise _fault("StyleNotDefined", "STYLE", "style-of-values", value=parameters.text("STYLE"))
     return Download(
         layer=layer_name(layer, "Layer"), style=style_name(parameters.text("STYLE"), "STYLE"), view=view, resolution=step,
         media_type=map_format(parameters.text("FORMAT") or PNG),

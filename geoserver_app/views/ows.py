@@ -10,6 +10,8 @@ from agreements.model import Operation
 from geoserver_app.capabilities import wms_capabilities
 from geoserver_app.charging import Tally
 from geoserver_app.drawing import drawn, style_of
+from geoserver_app.editions_in_time import at_its_time, default_used
+from geoserver_app.elevation import water_over
 from geoserver_app.feature_info import find, place_of, render
 from geoserver_app.gate import Asked, Drawn
 from geoserver_app.identity import Caller
@@ -17,7 +19,7 @@ from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, served, service_entry
 from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.wiring import services
-from layers.model import LayerName
+from layers.model import WATER_LEVEL, LayerName
 from tiles.compose import lay_over
 from tiles.encode import encode
 from tiles.legends import legend
@@ -87,17 +89,35 @@ def _wms_document(caller: Caller, request: GetCapabilities) -> flask.Response:
 # -- maps
 
 def _map(caller: Caller, request: GetMap) -> flask.Response:
-    return served(caller, [
+    meant, headers = at_its_time(services().gate, caller, request, _asked_of_map(request))
+
+    def draw(permits: list[Permit]) -> Drawn:
+        headers[:] = headers if request.time else default_used(meant.layers, permits)
+        return _draw(permits, meant)
+
+    return _warned(served(caller, _asked_of_map(meant), draw), headers)
+
+
+def _asked_of_map(request: GetMap) -> list[Asked]:
+    return [
         Asked(layer=layer, operation=Operation.GET_MAP, view=request.view, style=style, format=request.media_type)
         for layer, style in zip(request.layers, request.styles, strict=True)
-    ], lambda permits: _draw(permits, request))
+    ]
+
+
+def _warned(answer: flask.Response, headers: list[tuple[str, str]]) -> flask.Response:
+    answer.headers.extend(headers)
+    return answer
 
 
 def _draw(permits: list[Permit], request: GetMap) -> Drawn:
     styles = [style_of(permit, "STYLES") for permit in permits]
     symbol_scale = request.dpi / SCREEN_DPI if request.dpi > SCREEN_DPI else 1.0
     tallies: list[Tally | None] = []
-    pictures = (drawn(permit, style, request.view, tallies, symbol_scale) for permit, style in zip(permits, styles, strict=True))
+    waters = [water_over(permit, request) if style == WATER_LEVEL else None for permit, style in zip(permits, styles, strict=True)]
+    pictures = (
+        drawn(permit, style, request.view, tallies, symbol_scale, water) for permit, style, water in zip(permits, styles, waters, strict=True)
+    )
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))   # one at a time in memory
     data = encode(
         picture, request.media_type, transparent=request.transparent, background=request.background,
@@ -110,15 +130,22 @@ def _draw(permits: list[Permit], request: GetMap) -> Drawn:
 
 def _feature_info(caller: Caller, request: GetFeatureInfo) -> flask.Response:
     """LAYERS and QUERY_LAYERS are decided together: what is only shown needs GetMap, what is queried GetFeatureInfo."""
+    request, headers = at_its_time(services().gate, caller, request, list(_asked_of_info(request).values()))
+    asked, point = _asked_of_info(request), place_of(request)
+    answer = served(caller, list(asked.values()), lambda permits: _tell(dict(zip(asked, permits, strict=True)), request, point))
+    return _warned(answer, headers)
+
+
+def _asked_of_info(request: GetFeatureInfo) -> dict[LayerName, Asked]:
     operations = {layer: Operation.GET_FEATURE_INFO if layer in request.query_layers else Operation.GET_MAP for layer in request.layers}
     styles, point = dict(zip(request.layers, request.styles, strict=True)), place_of(request)
-    return served(caller, [
-        Asked(
+    return {
+        layer: Asked(
             layer=layer, operation=operation, view=request.view, style=styles[layer], format=_form_of(operation, request),
             point=point, is_counted=point is not None and operation is Operation.GET_FEATURE_INFO,
         )
         for layer, operation in operations.items()
-    ], lambda permits: _tell(dict(zip(operations, permits, strict=True)), request, point))
+    }
 
 
 def _tell(permits: dict[LayerName, Permit], request: GetFeatureInfo, point: tuple[float, float] | None) -> Drawn:
@@ -137,7 +164,12 @@ def _form_of(operation: Operation, request: GetFeatureInfo) -> str | None:
 
 
 def _legend(caller: Caller, request: GetLegendGraphic) -> flask.Response:
-    asked = Asked(layer=request.layer, operation=Operation.GET_LEGEND_GRAPHIC, style=request.style, format=request.media_type)
+    request, _ = at_its_time(services().gate, caller, request, [_asked_of_legend(request)])
+    asked = _asked_of_legend(request)
     (permit,) = services().gate.permits(caller, [asked])
     picture = legend(permit.edition, style_of(permit, "STYLE"), config=services().settings.config, language=language())
     return flask.Response(encode(picture, request.media_type), content_type=request.media_type)
+
+
+def _asked_of_legend(request: GetLegendGraphic) -> Asked:
+    return Asked(layer=request.layer, operation=Operation.GET_LEGEND_GRAPHIC, style=request.style, format=request.media_type)

@@ -121,7 +121,7 @@ def test_a_grant_of_some_crs_and_styles_shows_only_those():
 
 def test_elements_stand_in_the_order_of_the_schema():
     order = {"Name": 0, "Title": 1, "Abstract": 2, "KeywordList": 3, "CRS": 4, "SRS": 4, "EX_GeographicBoundingBox": 5,
-             "LatLonBoundingBox": 5, "BoundingBox": 6,
+             "LatLonBoundingBox": 5, "BoundingBox": 6, "Dimension": 6.5, "Extent": 6.6,
              "Attribution": 7, "Style": 8, "ScaleHint": 9, "MinScaleDenominator": 9, "MaxScaleDenominator": 10, "Layer": 11}
     for version in ("1.1.1", "1.3.0"):
         for one in parsed(wms(version)).iter("{*}Layer"):

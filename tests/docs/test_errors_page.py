@@ -10,7 +10,7 @@ from tiles.requests import FAULTS
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text("utf-8")
 HEADINGS = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))
 OF_THE_SERVICE = {
-    "key-missing", "key-unknown", "key-ambiguous", "no-agreement", "style-not-defined", "outside-crs", "datum-refused",
+    "key-missing", "key-unknown", "key-ambiguous", "no-agreement", "style-not-defined", "no-edition-then", "time-contradicts", "outside-crs", "datum-refused",
     "too-many-guesses", "not-signed-in", "sign-in-refused", "password-must-change", "role-missing", "own-session-only", "form-forged",
     "nothing-there", "input-faulty", "body-media-type", "in-conflict", "changed-meanwhile",
     "request-invalid", "no-route", "no-method", "http", "not-trusted", "render-failed", "unexpected",
