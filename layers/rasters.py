@@ -2,34 +2,39 @@
 
 What comes out is alike whatever came in: DOM has 3 bands of uint8 and a mask, DEM one band of float32 with nodata -9999; north is up; the
 CRS stays the file's own. Nothing is guessed without a sentence in the lineage, and what can't be known is refused with the way to mend it.
-Files are read window by window, so that memory is bounded whatever their size.
+Each is read once, some rows at a time, and written as it is read, so that memory is bounded whatever its size.
 """
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import rasterio
-import rasterio.shutil
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from layers import formats, sheets
+from layers.cog import STRIP_ROWS, Packing, write_raster
 from layers.errors import LayerRejected
+from layers.frames import COLLAR, FrameCut, frame_cut
 from layers.model import Bounds, ProductType, Sheet
-from layers.sources import approved_crs, check_frame, check_place, footprint_of, settle
+from layers.sources import approved_crs, check_frame, check_place, footprint_of
 
 DEM_NODATA = -9999.0
 JPEG_QUALITY = 90
-BLOCK = 256
-ROWS_AT_ONCE, COLUMNS_AT_ONCE = 512, 8192
+CACHE_BYTES = 192 * 2**20
+"""Of blocks that GDAL has unpacked."""
+MOST_BYTES_AT_ONCE = 192 * 2**20
+"""Of rows that are read together, so that a block which is higher than a strip is unpacked once."""
+MOST_RANKED = 1 << 22
+"""Heights, evenly spread, that percentiles are taken from."""
 
 LOWEST_HEIGHT, HIGHEST_HEIGHT = -500.0, 9000.0
 """Metres: what lies beyond, in more than `SUSPICIOUS_SHARE` of the cells, is no height but an undeclared nodata."""
@@ -55,6 +60,7 @@ class RasterOptions:
     lossless: bool = False
     nearest: bool = False
     unusual_heights: bool = False                   # sea floor and the like: heights outside -500..9000 m are meant
+    registration: str = formats.NODE                # what X0, Y0 of a text grid names
 
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
@@ -76,6 +82,7 @@ class RasterFacts:
     interpretation: tuple[str, ...]
     nodata: float | None
     crs_was_declared: bool
+    remarks: tuple[str, ...] = ()       # how it was read and placed
 
     @property
     def needs_stretch(self) -> bool:
@@ -100,14 +107,17 @@ def check_raster(path: Path, options: RasterOptions) -> RasterFacts:
     LayerRejected
         Not a GeoTIFF, truncated, no or refused CRS, rotated, wrong bands for the product, not where its sheet number says.
     """
-    with formats.opened(path) as source:
+    with formats.opened(path, registration=options.registration, values=False) as source:
         _check_grid(source, path.name)
         _check_bands(source, path.name, options.product)
+        formats.check_zone(source, options.crs, path.name)
+        formats.check_zone(source, options.crs, path.name)
         name = approved_crs(source.crs.to_wkt() if source.crs else None, options.crs, path.name)
         facts = RasterFacts(
             name=path.name, number=sheets.find_number(path.name), crs=name, bounds=Bounds(*source.bounds), resolution=source.res,
             width=source.width, height=source.height, band_count=source.count, dtype=source.dtypes[0],
             interpretation=tuple(band.name for band in source.colorinterp), nodata=source.nodata, crs_was_declared=source.crs is None,
+            remarks=formats.remarks(source),
         )
     check_place(facts.name, facts.bounds, facts.crs)
     if facts.number:
@@ -161,7 +171,7 @@ def sample_values(path: Path, facts: RasterFacts, options: RasterOptions) -> np.
     factor = max(facts.width, facts.height) / SAMPLE_SIDE
     shape = (max(1, round(facts.height / factor)), max(1, round(facts.width / factor))) if factor > 1 else (facts.height, facts.width)
     bands = [1, 2, 3] if facts.band_count > 1 else [1]
-    with formats.opened(path) as source, _read_faults(path.name):
+    with formats.opened(path, registration=options.registration) as source, _read_faults(path.name):
         values = source.read(bands, out_shape=(len(bands), *shape))
         valid = source.dataset_mask(out_shape=shape) > 0
     if options.nodata is not None:
@@ -181,36 +191,55 @@ def stretch_of(counts: np.ndarray) -> tuple[float, float]:
 # Taking in
 
 def take_in(path: Path, facts: RasterFacts, options: RasterOptions, checksum: str, target: Path, relative: str) -> TakenSheet:
-    """Rewrites one checked file as `target`: under a temporary name first, so that `target` is whole or absent.
+    """Rewrites one checked file as `target`, which is whole or absent, in one look at it.
+
+    What lies beyond the frame of a numbered sheet is hidden but for a collar of two pixels.
 
     Raises
     ------
     LayerRejected
         A block can't be read, there is no valid cell, or heights look like an undeclared nodata.
     """
-    rough = target.with_suffix(f".{os.getpid()}.rough.tif")
-    finished = target.with_suffix(f".{os.getpid()}.part.tif")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        if options.product is ProductType.DEM:
-            box, lineage, heights = _copy_heights(path, facts, options, rough)
-        else:
-            box, lineage, heights = *_copy_picture(path, facts, options, rough), None
-        _write_cog(rough, finished, options)
-        settle(finished, target)
-    finally:
-        rough.unlink(missing_ok=True)
-        finished.unlink(missing_ok=True)
     is_dem = options.product is ProductType.DEM
+    cut = frame_cut(facts.number, facts.bounds, facts.width, facts.height, facts.crs) if facts.number else None
+    tally = _Tally(facts, None if cut is None or cut.hides_nothing else cut)
+    packing = packing_of(options)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with formats.opened(path, registration=options.registration, work=target.parent) as source, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES):
+        content = _Heights(source, facts, options) if is_dem else _Picture(source, facts, options, keeps_margins=packing.compression == "JPEG")
+        write_raster(
+            target, crs=facts.crs, bounds=facts.bounds, width=facts.width, height=facts.height, bands=1 if is_dem else 3,
+            dtype="float32" if is_dem else "uint8", nodata=DEM_NODATA if is_dem else None, packing=packing,
+            strips=_checked(content.strips(source, tally), tally, content),
+        )
+        remarks = formats.remarks(source)
     origin = f"taken from `{facts.name}`: {facts.band_count} x {facts.dtype}, {facts.width} x {facts.height}, sha256 {checksum}"
     stated = [f"the file states no CRS; {facts.crs} was declared"] if facts.crs_was_declared else []
     sheet = Sheet(
         sheet_id=0, number=facts.number, source_name=facts.name, path=relative, crs=facts.crs, bounds=facts.bounds,
-        footprint=footprint_of(box, facts.crs), width=facts.width, height=facts.height, resolution=facts.resolution,
+        footprint=_footprint(tally.box(), facts), width=facts.width, height=facts.height, resolution=facts.resolution,
         band_count=1 if is_dem else 3, dtype="float32" if is_dem else "uint8", nodata=DEM_NODATA if is_dem else None, checksum=checksum,
-        lineage=(origin, *stated, *lineage, _written(options)),
+        lineage=(origin, *remarks, *stated, *content.told(), *tally.sentences(), *content.found(), _written(packing)),
     )
-    return TakenSheet(sheet=sheet, heights=heights)
+    return TakenSheet(sheet=sheet, heights=content.range() if is_dem else None)
+
+
+Strip = tuple[np.ndarray, np.ndarray | None]
+"""Values (row, column, ...) and where they are valid (row, column), 0 or 255; None where all are."""
+
+
+def _checked(strips: Iterator[Strip], tally: "_Tally", content: "_Picture | _Heights") -> Iterator[Strip]:
+    """The same; a file that turns out to be none is refused before it is finished."""
+    yield from strips
+    tally.box()
+    content.check()
+
+
+def _footprint(box: Bounds, facts: RasterFacts):
+    """In CRS84: the box of valid cells, within the sheet's frame where it has one."""
+    whole = footprint_of(box, facts.crs)
+    framed = whole.intersection(sheets.sheet_frame(facts.number)) if facts.number else whole
+    return whole if framed.is_empty else framed
 
 
 @contextmanager
@@ -221,41 +250,60 @@ def _read_faults(name: str) -> Iterator[None]:
         raise LayerRejected(name, "a part of it can't be read: it is truncated or damaged", "deliver it again") from error
 
 
-def _windows(facts: RasterFacts) -> Iterator[Window]:
-    for row in range(0, facts.height, ROWS_AT_ONCE):
-        for column in range(0, facts.width, COLUMNS_AT_ONCE):
-            yield Window(column, row, min(COLUMNS_AT_ONCE, facts.width - column), min(ROWS_AT_ONCE, facts.height - row))
-
-
-def _rough_profile(source: rasterio.DatasetReader, facts: RasterFacts, **others) -> dict:
-    return {
-        "driver": "GTiff", "width": facts.width, "height": facts.height, "crs": rasterio.crs.CRS.from_user_input(facts.crs),
-        "transform": source.transform, "tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "NONE",
-        "bigtiff": "IF_SAFER", "interleave": "pixel",
-    } | others
+def _strips(source: rasterio.DatasetReader, facts: RasterFacts, bands: Sequence[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """(first row, values (row, column, band), validity) of each strip; rows that share blocks are read together."""
+    masks = any(MaskFlags.all_valid not in flags for flags in source.mask_flag_enums)
+    row_bytes = facts.width * len(bands) * np.dtype(facts.dtype).itemsize
+    together = -(-max(rows for rows, _ in source.block_shapes) // STRIP_ROWS) * STRIP_ROWS
+    if together * row_bytes > MOST_BYTES_AT_ONCE:
+        together = STRIP_ROWS
+    for top in range(0, facts.height, together):
+        window = Window(0, top, facts.width, min(together, facts.height - top))
+        values = np.empty((window.height, facts.width, len(bands)), facts.dtype)
+        with _read_faults(facts.name):
+            source.read(bands, out=np.moveaxis(values, -1, 0), window=window)
+            valid = source.dataset_mask(window=window) if masks else None
+        for row in range(0, window.height, STRIP_ROWS):
+            yield top + row, values[row:row + STRIP_ROWS], None if valid is None else valid[row:row + STRIP_ROWS]
 
 
 class _Tally:
     """What is learnt of the cells while they pass: the box of valid ones, how many are hidden, whether a frame of zeros runs around."""
 
-    def __init__(self, facts: RasterFacts):
-        self.facts = facts
-        self.hidden = self.cells = self.edge = self.zero_edge = 0
+    def __init__(self, facts: RasterFacts, cut: FrameCut | None):
+        self.facts, self.cut = facts, cut
+        self.hidden = self.beyond = self.edge = self.zero_edge = 0
         self.rows, self.columns = np.zeros(facts.height, bool), np.zeros(facts.width, bool)
 
-    def add(self, window: Window, valid: np.ndarray, zero: np.ndarray) -> None:
-        row, column = window.row_off, window.col_off
-        self.rows[row:row + window.height] |= valid.any(axis=1)
-        self.columns[column:column + window.width] |= valid.any(axis=0)
-        self.cells += valid.size
-        self.hidden += valid.size - int(np.count_nonzero(valid))
-        for touches, edge in (
-            (row == 0, zero[0]), (row + window.height == self.facts.height, zero[-1]),
-            (column == 0, zero[:, 0]), (column + window.width == self.facts.width, zero[:, -1]),
-        ):
-            if touches:
-                self.edge += edge.size
-                self.zero_edge += int(np.count_nonzero(edge))
+    def add(self, top: int, values: np.ndarray, valid: np.ndarray | None) -> np.ndarray | None:
+        """What of a strip stays visible, by its own validity and by the frame of its sheet."""
+        rows = len(values)
+        self._look_at_edges(top, values)
+        if valid is not None:
+            if found := valid.size - cv2.countNonZero(valid):
+                self.hidden += found
+            else:
+                valid = None
+        if self.cut is not None:
+            within = self.cut.within(top, rows)
+            shown = within if valid is None else cv2.bitwise_and(within, valid)
+            self.beyond += (valid.size - found if valid is not None else within.size) - cv2.countNonZero(shown)
+            valid = shown
+        if valid is None:
+            self.rows[top:top + rows] = True
+            self.columns[:] = True
+        else:
+            self.rows[top:top + rows] = cv2.reduce(valid, 1, cv2.REDUCE_MAX).ravel() > 0
+            self.columns |= cv2.reduce(valid, 0, cv2.REDUCE_MAX).ravel() > 0
+        return valid
+
+    def _look_at_edges(self, top: int, values: np.ndarray) -> None:
+        edges = [values[:, 0], values[:, -1]]
+        edges += [values[0]] if top == 0 else []
+        edges += [values[-1]] if top + len(values) == self.facts.height else []
+        for edge in edges:
+            self.edge += len(edge)
+            self.zero_edge += int(np.count_nonzero(~edge.reshape(len(edge), -1).any(axis=1)))
 
     def box(self) -> Bounds:
         """Of the valid cells, in the CRS of the file."""
@@ -268,7 +316,9 @@ class _Tally:
                       north - y * float(rows[0]))
 
     def sentences(self) -> list[str]:
-        told = [f"{self.hidden} of {self.cells} cells hold no data"] if self.hidden else []
+        told = [f"{self.hidden} of {self.facts.width * self.facts.height} cells hold no data"] if self.hidden else []
+        if self.beyond:
+            told.append(f"{self.beyond} cells beyond the frame of sheet `{self.facts.number}` were hidden, but for a collar of {COLLAR} cells")
         if self.facts.nodata is not None and not self.hidden and self.zero_edge > self.edge / 2:
             told.append(f"warning: the declared nodata {self.facts.nodata:g} never occurs, but a frame of 0 does: "
                         "take the file in again with `--nodata 0` if the frame should be hidden")
@@ -277,36 +327,67 @@ class _Tally:
 
 # DOM
 
-def _copy_picture(path: Path, facts: RasterFacts, options: RasterOptions, rough: Path) -> tuple[Bounds, list[str]]:
-    tally = _Tally(facts)
-    stretch = _stretch_table(options.stretch) if facts.needs_stretch else None
-    with formats.opened(path) as source:
-        colours = _palette(source) if facts.interpretation[0] == "palette" else None
-        with rasterio.open(rough, "w", **_rough_profile(source, facts, count=3, dtype="uint8", photometric="RGB")) as target:
-            for window in _windows(facts):
-                values, valid = _read_picture(source, window, facts, options)
-                if colours is not None:
-                    expanded = colours[values[0]]
-                    values, valid = np.moveaxis(expanded[..., :3], -1, 0), valid & (expanded[..., 3] > 0)
-                elif stretch is not None:
-                    values = stretch[values.astype(np.int32) - LOWEST_VALUE]
-                picture = np.broadcast_to(values, (3, *valid.shape)) * valid
-                tally.add(window, valid, ~picture.any(axis=0))
-                target.write(picture.astype(np.uint8), window=window)
-                target.write_mask(valid, window=window)
-    return tally.box(), [*_picture_lineage(facts, options), *tally.sentences()]
+class _Picture:
+    """Colours as they pass. Hidden ones become 0, but those of a margin stay beneath the mask where JPEG would smear an edge of black."""
+
+    def __init__(self, source: rasterio.DatasetReader, facts: RasterFacts, options: RasterOptions, *, keeps_margins: bool):
+        self.facts, self.options, self.keeps_margins = facts, options, keeps_margins
+        self.colours = _palette(source) if facts.interpretation[0] == "palette" else None
+        self.stretch = _stretch_table(options.stretch) if facts.needs_stretch else None
+
+    def strips(self, source: rasterio.DatasetReader, tally: _Tally) -> Iterator[Strip]:
+        for top, values, valid in _strips(source, self.facts, [1, 2, 3] if self.facts.band_count > 1 else [1]):
+            picture, valid = self._coloured(values, None if valid is None else _plain_mask(valid))
+            if valid is not None:
+                picture = cv2.bitwise_and(picture, picture, mask=valid)
+            shown = tally.add(top, picture, valid)
+            if shown is not None and not self.keeps_margins:
+                picture = cv2.bitwise_and(picture, picture, mask=shown)
+            yield picture, shown
+
+    def _coloured(self, values: np.ndarray, valid: np.ndarray | None) -> Strip:
+        """Red, green and blue, and what the file's alpha, mask and nodata leave of them."""
+        if self.options.nodata is not None:
+            meant = (values != self.options.nodata).any(axis=2)
+            valid = _and(valid, meant)
+        if self.colours is not None:
+            expanded = self.colours[values[..., 0]]
+            return np.ascontiguousarray(expanded[..., :3]), _and(valid, expanded[..., 3] > 0)
+        if self.stretch is not None:
+            values = self.stretch[values.astype(np.int32) - LOWEST_VALUE]
+        return cv2.merge([values[..., 0]] * 3) if values.shape[2] == 1 else values, valid
+
+    def told(self) -> list[str]:
+        facts, options, told = self.facts, self.options, []
+        if facts.interpretation[0] == "palette":
+            told.append("the palette was expanded to red, green and blue")
+        elif facts.band_count == 1:
+            told.append("the grey band was written as red, green and blue")
+        if facts.needs_stretch:
+            told.append(f"16-bit values were stretched linearly: {options.stretch[0]:g} became 0, {options.stretch[1]:g} became 255")
+        if facts.band_count == 4:
+            told.append("the alpha band became the mask" if facts.interpretation[3] == "alpha" else "the fourth band (not alpha) was dropped")
+        if facts.nodata is not None:
+            told.append(f"cells of nodata {facts.nodata:g} in every band were hidden")
+        if options.nodata is not None:
+            told.append(f"cells of {options.nodata:g} in every band were hidden, as declared with --nodata")
+        return told
+
+    def check(self) -> None:
+        """A picture may hold anything."""
+
+    def found(self) -> list[str]:
+        return []
 
 
-def _read_picture(
-    source: rasterio.DatasetReader, window: Window, facts: RasterFacts, options: RasterOptions,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Values as they are in the file and, True where there is data, what its alpha, mask and nodata say."""
-    with _read_faults(facts.name):
-        values = source.read([1, 2, 3] if facts.band_count > 1 else [1], window=window)
-        valid = source.dataset_mask(window=window) > 127
-    if options.nodata is not None:
-        valid &= (values != options.nodata).any(axis=0)
-    return values, valid
+def _plain_mask(valid: np.ndarray) -> np.ndarray:
+    """0 or 255; what an alpha hides by more than half is hidden."""
+    return cv2.threshold(valid, 127, 255, cv2.THRESH_BINARY)[1]
+
+
+def _and(valid: np.ndarray | None, more: np.ndarray) -> np.ndarray:
+    mask = more.astype(np.uint8) * np.uint8(255)
+    return mask if valid is None else cv2.bitwise_and(valid, mask)
 
 
 def _palette(source: rasterio.DatasetReader) -> np.ndarray:
@@ -323,66 +404,40 @@ def _stretch_table(stretch: tuple[float, float]) -> np.ndarray:
     return np.clip(np.rint((every - low) * (255.0 / (high - low))), 0, 255).astype(np.uint8)
 
 
-def _picture_lineage(facts: RasterFacts, options: RasterOptions) -> list[str]:
-    told = []
-    if facts.interpretation[0] == "palette":
-        told.append("the palette was expanded to red, green and blue")
-    elif facts.band_count == 1:
-        told.append("the grey band was written as red, green and blue")
-    if facts.needs_stretch:
-        told.append(f"16-bit values were stretched linearly: {options.stretch[0]:g} became 0, {options.stretch[1]:g} became 255")
-    if facts.band_count == 4:
-        told.append("the alpha band became the mask" if facts.interpretation[3] == "alpha" else "the fourth band (not alpha) was dropped")
-    if facts.nodata is not None:
-        told.append(f"cells of nodata {facts.nodata:g} in every band were hidden")
-    if options.nodata is not None:
-        told.append(f"cells of {options.nodata:g} in every band were hidden, as declared with --nodata")
-    return told
-
-
 # DEM
-
-def _copy_heights(path: Path, facts: RasterFacts, options: RasterOptions, rough: Path) -> tuple[Bounds, list[str], tuple[float, float]]:
-    tally, heights = _Tally(facts), _Heights(facts, options)
-    with formats.opened(path) as source:
-        scale, offset = source.scales[0], source.offsets[0]
-        with rasterio.open(rough, "w", **_rough_profile(source, facts, count=1, dtype="float32", nodata=DEM_NODATA)) as target:
-            for window in _windows(facts):
-                with _read_faults(facts.name):
-                    raw = source.read(1, window=window)
-                    valid = source.dataset_mask(window=window) > 0
-                if np.issubdtype(raw.dtype, np.floating):
-                    valid &= np.isfinite(raw)
-                if options.nodata is not None:
-                    valid &= raw != raw.dtype.type(options.nodata)
-                metres = (raw * np.float64(scale) + offset if (scale, offset) != (1, 0) else raw).astype(np.float32)
-                heights.add(metres[valid])
-                tally.add(window, valid, raw == 0)
-                target.write(np.where(valid, metres, np.float32(DEM_NODATA)), 1, window=window)
-    box = tally.box()
-    heights.check()
-    told = [f"heights are {scale:g} x the stored value + {offset:g}"] if (scale, offset) != (1, 0) else []
-    if options.nodata is not None:
-        told.append(f"{options.nodata:g} counts as nodata, as declared with --nodata")
-    return box, [*told, *tally.sentences(), *heights.sentences()], heights.range()
-
 
 class _Heights:
     """Heights as they pass, in metres: their range, and what among them is too odd to be one."""
 
-    def __init__(self, facts: RasterFacts, options: RasterOptions):
+    def __init__(self, source: rasterio.DatasetReader, facts: RasterFacts, options: RasterOptions):
         self.facts, self.options = facts, options
+        self.scale, self.offset = source.scales[0], source.offsets[0]
         self.lowest, self.highest = np.inf, -np.inf
         self.bins = np.zeros(len(HEIGHT_BINS) - 1, np.int64)
         self.odd = 0
         self.usual = dict.fromkeys(USUAL_NODATA, 0)
+        self.step = max(1, facts.width * facts.height // MOST_RANKED)
+
+    def strips(self, source: rasterio.DatasetReader, tally: _Tally) -> Iterator[Strip]:
+        is_plain = (self.scale, self.offset) == (1, 0)
+        for top, values, mask in _strips(source, self.facts, [1]):
+            raw = values[..., 0]
+            valid = None if mask is None else _and(None, mask > 0)
+            if np.issubdtype(raw.dtype, np.floating) and not np.isfinite(raw.sum(dtype=np.float64)):
+                valid = _and(valid, np.isfinite(raw))
+            if self.options.nodata is not None:
+                valid = _and(valid, raw != raw.dtype.type(self.options.nodata))
+            metres = (raw if is_plain else raw * np.float64(self.scale) + self.offset).astype(np.float32, copy=False)
+            self.add(metres.ravel() if valid is None else metres[valid > 0])
+            yield metres, tally.add(top, raw, valid)
 
     def add(self, heights: np.ndarray) -> None:
         if not heights.size:
             return
         low, high = float(heights.min()), float(heights.max())
         self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
-        index = ((np.clip(heights, HEIGHT_BINS[0], HEIGHT_BINS[-1]) - HEIGHT_BINS[0]) * 2).astype(np.int64)
+        some = np.clip(heights[::self.step], HEIGHT_BINS[0], HEIGHT_BINS[-1])
+        index = ((some - HEIGHT_BINS[0]) * 2).astype(np.int64)
         self.bins += np.bincount(np.minimum(index, len(self.bins) - 1), minlength=len(self.bins))
         if low < LOWEST_HEIGHT or high > HIGHEST_HEIGHT:
             self.odd += int(np.count_nonzero((heights < LOWEST_HEIGHT) | (heights > HIGHEST_HEIGHT)))
@@ -402,7 +457,14 @@ class _Heights:
                 f"say `--nodata {likely:g}`, or `--unusual-heights` if they are meant",
             )
 
-    def sentences(self) -> list[str]:
+    def told(self) -> list[str]:
+        is_plain = (self.scale, self.offset) == (1, 0)
+        told = [] if is_plain else [f"heights are {self.scale:g} x the stored value + {self.offset:g}"]
+        if self.options.nodata is not None:
+            told.append(f"{self.options.nodata:g} counts as nodata, as declared with --nodata")
+        return told
+
+    def found(self) -> list[str]:
         odd = [f"warning: {self.odd} cells lie outside {LOWEST_HEIGHT:g}..{HIGHEST_HEIGHT:g} m"] if self.odd else []
         return [f"heights from {self.lowest:g} to {self.highest:g} m", *odd]
 
@@ -421,26 +483,15 @@ class _Heights:
 
 # Writing
 
-def _write_cog(rough: Path, finished: Path, options: RasterOptions) -> None:
-    resampling = "NEAREST" if options.nearest else "AVERAGE"
-    settings = {"BLOCKSIZE": BLOCK, "RESAMPLING": resampling, "OVERVIEW_RESAMPLING": resampling, "BIGTIFF": "IF_SAFER", "NUM_THREADS": 1}
-    with rasterio.Env(**formats.GDAL_SETTINGS):
-        rasterio.shutil.copy(rough, finished, driver="COG", **settings, **_compression(options))
+def packing_of(options: RasterOptions) -> Packing:
+    is_lossless = options.product is ProductType.DEM or options.lossless or options.nearest
+    return Packing(compression="DEFLATE" if is_lossless else "JPEG", quality=JPEG_QUALITY, nearest=options.nearest)
 
 
-def _compression(options: RasterOptions) -> dict:
-    if options.product is ProductType.DEM:
-        return {"COMPRESS": "DEFLATE", "PREDICTOR": "FLOATING_POINT"}
-    if options.lossless or options.nearest:
-        return {"COMPRESS": "DEFLATE", "PREDICTOR": "STANDARD"}
-    return {"COMPRESS": "JPEG", "QUALITY": JPEG_QUALITY}
-
-
-def _written(options: RasterOptions) -> str:
-    packing = _compression(options)
-    detail = f" quality {packing['QUALITY']}" if "QUALITY" in packing else ", lossless"
-    resampling = "nearest neighbour" if options.nearest else "average"
-    return f"written as cloud-optimised GeoTIFF ({packing['COMPRESS']}{detail}), overviews by {resampling}"
+def _written(packing: Packing) -> str:
+    detail = f" quality {packing.quality}" if packing.compression == "JPEG" else ", lossless"
+    resampling = "nearest neighbour" if packing.nearest else "average"
+    return f"written as cloud-optimised GeoTIFF ({packing.compression}{detail}), overviews by {resampling}"
 
 
 def recorded_stretch(taken: Sequence[Sheet]) -> tuple[float, float] | None:

@@ -30,6 +30,7 @@ from layers.errors import LayerRejected, OutsideAreaOfUse
 from layers.feature_classes import FeatureClassTable
 from layers.model import Bounds, FeatureClass, ProductType, Sheet
 from layers.sources import approved_crs, check_frame, check_place, footprint_of, settle
+from layers.vct import is_vct, vct_refusal
 
 SUFFIXES = (".gpkg", ".shp", ".geojson", ".json")
 
@@ -175,8 +176,8 @@ def driver_of(path: Path) -> str:
         return "GeoJSON"
     if not head:
         raise LayerRejected(path.name, "the file is empty", "deliver it again")
-    if b"HeadBegin" in head:
-        raise LayerRejected(path.name, "it is a VCT file (GB/T 17798), which is not taken in", "export it as GeoPackage or Shapefile")
+    if is_vct(head):
+        raise vct_refusal(path)
     raise LayerRejected(path.name, "it is not a GeoPackage, Shapefile or GeoJSON", "convert it, for instance by `ogr2ogr -f GPKG`")
 
 

@@ -27,7 +27,7 @@ def test_an_empty_file_is_told_so(tmp_path, refusal):
     assert refusal("DOM", tmp_path / "a.tif") == "a.tif: the file is empty: deliver it again"
 
 
-@pytest.mark.parametrize("magic, word", [("NSDTF-DEM\n1.0\nM\n", "NSDTF-DEM"), ("HeadBegin\nDataMark: CNSDTF-VCT\n", "grid")])
+@pytest.mark.parametrize("magic, word", [("NSDTF-DEM\n1.0\nM\n", "NSDTF-DEM"), ("HeadBegin\nDataMark: CNSDTF-VCT\n", "VCT")])
 def test_chinese_text_formats_get_their_own_sentence(tmp_path, refusal, magic, word):
     (tmp_path / "a.tif").write_text(magic)
     assert word in refusal("DEM", tmp_path / "a.tif")
