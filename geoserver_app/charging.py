@@ -74,13 +74,20 @@ class Tally:
     """What is about to leave of one layer.
 
     `view` is the part of the picture that is drawn and `opaque` (row, col) where it shows something, None everywhere; a `point` (CRS84) is told in
-    full; `features` is how many things are told.
+    full; `features` is how many things are told. Of `points` (CRS84) each is told in full, and is a thing told.
     """
 
     view: View | None = None
     opaque: np.ndarray | None = None
     point: tuple[float, float] | None = None
     features: int = 0
+    points: tuple[tuple[float, float], ...] = ()
+
+    def things(self, area: ServedArea | None) -> int:
+        """How many are told, of points those within `area`."""
+        if not self.points or area is None:
+            return self.features + len(self.points)
+        return self.features + sum(area.has_point(*point) for point in self.points)
 
     def pixels(self, area: ServedArea | None) -> int:
         """Of those within `area`, the ones that show something."""
@@ -102,19 +109,23 @@ def opaque_part(picture: Image.Image) -> np.ndarray | None:
     return None if alpha.all() else alpha > 0
 
 
-def touches(area: ServedArea | None, view: View | None, point: tuple[float, float] | None = None) -> bool:
-    """Whether a picture of `view`, or what is told of a point (CRS84), has anything to do with an area."""
-    if area is None:
+def touches(
+    area: ServedArea | None, view: View | None, point: tuple[float, float] | None = None, points: Sequence[tuple[float, float]] = (),
+) -> bool:
+    """Whether a picture of `view`, or what is told of a point or of several (CRS84), has anything to do with an area."""
+    if area is None or any(area.has_point(*one) for one in points):
         return True
     if point is not None:
         return area.has_point(*point)
     return view is not None and area.mask(replace(view, width=1, height=1)) is not False
 
 
-def extent_of(view: View | None, point: tuple[float, float] | None) -> BaseGeometry:
-    """CRS84: the point that is asked, or the ground of a view as far as its CRS means something."""
+def extent_of(view: View | None, point: tuple[float, float] | None, points: Sequence[tuple[float, float]] = ()) -> BaseGeometry:
+    """CRS84: the point that is asked, or the points, or the ground of a view as far as its CRS means something."""
     if point is not None:
         return shapely.Point(point)
+    if points:
+        return shapely.MultiPoint(points)
     bounds = view.bounds.intersection(expressible_bounds(view.crs))
     if bounds.width <= 0 or bounds.height <= 0:
         return shapely.Polygon()
@@ -140,10 +151,10 @@ def bills(
     for permit, tally in zip(permits, tallies, strict=True):
         layer = {}
         for booking in permit.bookings if tally is not None else ():
-            if not touches(booking.area, tally.view, tally.point):
+            if not touches(booking.area, tally.view, tally.point, tally.points):
                 continue
             name, is_first = booking.account.agreement_id, booking.account.agreement_id not in found
-            amounts = (0, tally.pixels(booking.area), tally.features, content if is_first else 0)
+            amounts = (0, tally.pixels(booking.area), tally.things(booking.area), content if is_first else 0)
             seen = tuple(_seen(grounds, booking, permit.edition, tally)) if booking.account.terms.ground else ()
             before = found.get(name) or Bill(booking.account)
             found[name] = before._replace(amounts=tuple(map(sum, zip(before.amounts, amounts, strict=True))), seen=(*before.seen, *seen))
@@ -158,6 +169,8 @@ COUNTED = ("requests", "pixels", "features", "bytes")
 def _seen(grounds: "GroundAreas", booking: Booking, edition: Edition, tally: Tally) -> Iterable[Seen]:
     if tally.point is not None:
         yield grounds.told(tally.point)
+    elif tally.points:
+        yield from (grounds.told(point) for point in dict.fromkeys(tally.points) if booking.area is None or booking.area.has_point(*point))
     elif tally.view is not None:
         view = tally.view
         yield grounds.seen(booking, edition, (view.crs, view.bounds), ground_resolution(view), lambda: view)

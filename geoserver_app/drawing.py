@@ -10,18 +10,31 @@ from tiles.compose import composed, shown
 from tiles.errors import RequestInvalid
 from tiles.permits import Permit
 from tiles.requests import expressible_bounds
+from tiles.variants import drawn_style
+from tiles.water import WaterLevel, water_picture
 
 
-def drawn(permit: Permit, style: str, view: View, tallies: list[Tally | None], symbol_scale: float = 1.0) -> Image.Image | None:
-    """One layer of the map, cut and marked; None where nothing of it may be seen, whatever there is. What it shows is added to `tallies`."""
+def drawn(
+    permit: Permit, style: str, view: View, tallies: list[Tally | None], symbol_scale: float = 1.0, water: WaterLevel | None = None,
+) -> Image.Image | None:
+    """One layer of the map, cut and marked; None where nothing of it may be seen, whatever there is. What it shows is added to `tallies`.
+
+    Ground below a level of water (`water`) is drawn for each request anew and never kept. What it does not show tells heights too, so it counts as a
+    picture of all that may be seen.
+    """
     placed = _expressible(view)
     parts = shown(permit.parts, placed[0]) if placed is not None else []
     if not parts:
         tallies.append(None)
         return None
     inner, corner = placed
-    picture = composed(parts, inner, lambda variant: services().engine.map(permit.edition, style, inner, permit, symbol_scale, variant))
-    tallies.append(Tally(view=inner, opaque=opaque_part(picture)) if permit.bookings else None)
+    engine, edition = services().engine, permit.edition
+    if water is not None:
+        picture = composed(parts, inner, lambda variant: water_picture(engine.values(edition, inner, permit, variant), inner, water))
+    else:
+        drawn_as = drawn_style(style, is_strict=permit.is_strict)
+        picture = composed(parts, inner, lambda variant: engine.map(edition, drawn_as, inner, permit, symbol_scale, variant))
+    tallies.append(Tally(view=inner, opaque=None if water is not None else opaque_part(picture)) if permit.bookings else None)
     if inner == view:
         return picture
     whole = Image.new("RGBA", (view.width, view.height))

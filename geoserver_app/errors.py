@@ -8,8 +8,8 @@
     NotTrusted, CatalogueUnavailable, RegisterUnavailable, DecisionLogUnavailable, MeteringUnavailable, RenderFailed   503 with Retry-After
     404 and 405 as they are                                    anything else       500 with a number that leads to the log
 
-WMS is told by ServiceException of the version asked (or in the picture, or by a blank one), WMTS by ows:ExceptionReport, everybody else by
-RFC 9457. A layer that is unknown and one that is not shared get the same answer to the byte, but for the name that was asked. Nothing of a
+WMS is told by ServiceException of the version asked (or in the picture, or by a blank one), WMTS by ows:ExceptionReport, WCS by the one or the
+other as its version has it, everybody else by RFC 9457. A layer that is unknown and one that is not shared get the same answer to the byte, but for the name that was asked. Nothing of a
 stack, a path, a class or a query is ever told.
 """
 
@@ -42,8 +42,9 @@ from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.ows_documents import document
 from geoserver_app.people.accounts import AccountsUnavailable
 from geoserver_app.people.guessing import TooManyGuesses
+from geoserver_app.wcs_errors import wcs_exception
 from geoserver_app.wiring import services
-from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, OutsideAreaOfUse
+from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, OutsideAreaOfUse, VerticalDatumRefused
 from tiles.encode import encode
 from tiles.errors import RenderFailed, RequestInvalid, RequestTooLarge
 from tiles.requests import ExceptionForm, Exceptions, Limits, exception_form, pairs_of
@@ -107,6 +108,9 @@ def told(error: Exception, language: str, contact: str) -> Told:
         case OutsideAreaOfUse():
             detail = sentence("outside-crs", {}, language)
             return Told(status=400, slug="outside-crs", detail=detail, code="InvalidParameterValue", locator="BBOX")
+        case VerticalDatumRefused():
+            detail = sentence(error.fault, error.detail, language) if error.fault else error.message
+            return Told(status=400, slug=error.fault or "datum-refused", detail=detail, code="InvalidParameterValue", locator="datum")
         case DatumShiftRefused():
             return Told(status=400, slug="datum-refused", detail=sentence("datum-refused", {}, language), code="InvalidCRS", locator="CRS")
         case RenderFailed():
@@ -218,15 +222,19 @@ def _rendered(words: Told, language: str) -> flask.Response:
             locator = words.locator if words.locator != "LAYERS" else "Layer"
             text = document("exception_wmts.xml", told=replace(words, locator=locator), language=language)
             return flask.Response(text, content_type="text/xml; charset=utf-8")
+        case "WCS":
+            return wcs_exception(words, flask.request.query_string.decode("utf-8", "replace"), language)
     return _problem(words)
 
 
 def protocol_of(path: str, query: str) -> str:
-    """WMS, WMTS or problem: by the path alone but for /ows, which takes both."""
+    """WMS, WMTS, WCS or problem: by the path alone but for /ows, which takes all three."""
+    if path == "/wcs":
+        return "WCS"
     if path == "/wmts" or path.startswith("/wmts/"):
         return "WMTS"
     if path in ("/ows", "/wms"):
-        return "WMTS" if "service=wmts" in query.lower() else "WMS"
+        return next((service for service in ("WMTS", "WCS") if f"service={service}".lower() in query.lower()), "WMS")
     return "problem"
 
 

@@ -23,7 +23,7 @@ from geoserver_app.identity import Caller, Carriage, Presented, networks_of
 from layers.catalogue import Catalogue
 from layers.crs import parse_crs
 from layers.errors import LayerNotDefined
-from layers.model import STYLES, Edition, LayerName
+from layers.model import Edition, LayerName, picture_styles
 
 
 class QuestionInvalid(ValueError):
@@ -108,7 +108,7 @@ def explain(
         presented=Presented(secret="", carriage=Carriage.HEADER), networks=networks_of(address, held.networks.get(agency, frozenset())),
     )
     asked = Asked(layer=name, operation=operation, format=media_type, crs=parse_crs(crs) if crs else None, attributes=attributes)
-    styles = STYLES[entry[0].product] if style is None and operation in DRAWN else (style,)
+    styles = picture_styles(entry[0].product) if style is None and operation in DRAWN else (style,)
     gate = Gate(register, catalogue, None, base_url="", names_written=names_written)
     standing, extent = Standing(held, found, 0.0), _extent(bounds)
     told = [_told(gate, standing, caller, replace(asked, style=one), moment, scale, extent, language) for one in styles]

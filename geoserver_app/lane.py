@@ -35,7 +35,7 @@ from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.metering.terms import NOTHING
 from layers.crs import ground_resolution
-from layers.model import Edition
+from layers.model import ENCODINGS, Edition
 from tiles.area import TileClass
 from tiles.compose import composed, shown
 from tiles.encode import JPEG, blank, decode, encode
@@ -43,7 +43,7 @@ from tiles.engine import Engine, StoredTile
 from tiles.errors import RenderFailed, RequestInvalid
 from tiles.permits import Booking, Permit, PermitPart
 from tiles.requests import GetTile, parse_tile_path
-from tiles.variants import Variant
+from tiles.variants import Variant, drawn_style
 
 BODIES_BYTES = 64 << 20
 RULES_KEPT = 100_000
@@ -215,6 +215,8 @@ class TileServer:
     def _as_rule(self, standing: Standing, caller: Caller, tile: GetTile, asked: Asked, ruling: Ruling) -> TileRule:
         edition, decision = ruling.edition, ruling.decision
         permit = None if ruling.is_denied else self.gate.permit(caller, ruling)
+        if permit is not None and tile.style in ENCODINGS:
+            permit = permit.without_marks()
         event = {
             "event": "overlay.decided", "agency": caller.agency.agency_id, "epoch": standing.register.epoch, **asker_event(caller),
             **layer_event(asked, ruling), "tms": tile.tms.id,
@@ -237,7 +239,7 @@ class TileServer:
             shows = tuple(part.inside if place == "inside" else part.edge for part, place in places)
         if not places or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
             return _blank_tile(tile.media_type)
-        style = self.engine.style(edition, permit.style)
+        style = drawn_style(self.engine.style(edition, permit.style), is_strict=permit.is_strict)
         key = (edition.edition_id, edition.generation, style, tile.tms.id, tile.z, tile.row, tile.col, tile.media_type, shows)
         if (body := self._bodies.get(key)) is not None:
             return body
@@ -357,7 +359,7 @@ def _answer(body: _Body, media_type: str, if_none_match: str, quota: Headers | t
 STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
 
 MAP_PATHS = ("/tiles/", "/wmts/1.0.0/")
-KEYED_PATHS = ("/ows", "/wms", "/wmts", "/api/v1/layers")
+KEYED_PATHS = ("/ows", "/wms", "/wmts", "/wcs", "/api/v1/layers")
 KEYED_FOLDERS = (*MAP_PATHS, "/download/")
 """Where keys are taken: what pages of other origins may ask for at all."""
 

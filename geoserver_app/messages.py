@@ -85,7 +85,11 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "no-such-tile": "`{tms}` 第 {z} 级没有行 {row}、列 {col}：共 {rows} 行 {cols} 列，从左上角以 0 起计",
     "numbers-as-png": "样式 `{value}` 的瓦片以数值表示高程：请用 png 请求，它不损失任何一位",
     "style-of-values": "样式 `{value}` 表示的是数值，不是可保存的图片：请以覆盖数据或地形瓦片获取数值",
-    "datum-name": "`WATER_DATUM` 为 `{value}`：应为高程基准代码，例如 1985 或 wusong",
+    "datum-name": "`{name}` 为 `{value}`：应为高程基准代码，例如 1985 或 wusong",
+    "too-many-places": "`{name}` 含 {count} 个点：一次最多 {most} 个",
+    "places-spelling": "`{name}` 应为 {least} 个或更多的点，每点写作 x,y，点间用 `;` 分隔，例如 118.7,32.0;118.8,32.1",
+    "line-of-no-length": "`LINE` 没有长度：请至少给出两个不同的点",
+    "line-off-earth": "`LINE` 超出地球或 {crs} 可表达的范围：请检查 x 与 y 的次序",
     "water-level-far": "`WATER_LEVEL` 为 `{value}`：应为 -1000 至 10000 之间的米数",
     "too-much-to-download": "{width} x {height} 像素超过一次下载的上限：最多 {most} 像素，请分块下载或加大 RESOLUTION",
 })

@@ -233,8 +233,29 @@ class CatalogueSnapshot:
 
 STYLES = {
     ProductType.DOM: ("default",),
-    ProductType.DEM: ("hillshade", "relief", "shaded-relief", "slope"),
+    ProductType.DEM: (
+        "hillshade", "multidirectional-hillshade", "relief", "shaded-relief", "slope", "aspect", "contours", "water-level",
+    ),
     ProductType.DLG: ("topographic", "unlabelled"),
     ProductType.OVERLAY: ("default", "unlabelled"),
 }
 """Styles of each product; the first is what an empty STYLES asks for."""
+
+WATER_LEVEL = "water-level"
+"""Shows which cells lie below a level that the request names. Asked at many levels it tells heights."""
+
+ENCODINGS = ("terrain-rgb", "terrarium")
+"""Tiles of elevation models whose colours are numbers: no style of a picture, in no list of styles."""
+
+MEASURED = frozenset({WATER_LEVEL, *ENCODINGS})
+"""What is drawn so lets out values of the data, not a picture of them: it is asked as GetCoverage, by whichever way it is asked."""
+
+
+def picture_styles(product: ProductType) -> tuple[str, ...]:
+    """The styles that a grant of pictures may hold."""
+    return tuple(style for style in STYLES[product] if style not in MEASURED)
+
+
+def tile_styles(product: ProductType) -> tuple[str, ...]:
+    """All that a tile may be drawn in; a tile names no level of water."""
+    return picture_styles(product) + (ENCODINGS if product is ProductType.DEM else ())

@@ -1,4 +1,4 @@
-"""Pictures of heights: hillshade, colour relief, the one over the other, and slope.
+"""Pictures of heights: hillshade, colour relief, the one over the other, slope and aspect.
 
 Colours are made in the sheets' own grid and moved afterwards, so that slopes are those of the ground and neighbouring tiles agree.
 Heights are metres. Slopes follow Horn (1981), Hill shading and the reflectance map, Proceedings of the IEEE 69, 14-47: the 3 x 3
@@ -20,6 +20,12 @@ from layers.model import Patch
 
 AZIMUTH, ALTITUDE = 315.0, 45.0
 """Degrees: where the light comes from, clockwise from north, and how high it stands. A convention of cartography, not of the sun."""
+
+AZIMUTHS = (225.0, 270.0, 315.0, 360.0)
+"""Of light from all round."""
+
+VIVID_FROM = 25.0
+"""Degrees of slope from which an aspect is drawn in its full colour."""
 
 STEEPEST = 60.0
 """Degrees at which a slope is drawn darkest."""
@@ -83,9 +89,11 @@ def painter(style: str, ramp: Ramp) -> Callable[[Patch], Patch]:
     """
     paint = {
         "hillshade": lambda patch: _grey(np.rint(255 * light(patch))),
+        "multidirectional-hillshade": lambda patch: _grey(np.rint(255 * light_all_round(patch))),
         "relief": lambda patch: ramp.paint(patch.values[0]),
         "shaded-relief": lambda patch: _shaded(ramp.paint(patch.values[0]), light(patch)),
         "slope": lambda patch: _grey(slope_grey(slope_degrees(patch))),
+        "aspect": lambda patch: aspect_colours(*aspect_degrees(patch)),
     }[style]
 
     def painted(patch: Patch) -> Patch:
@@ -97,11 +105,64 @@ def painter(style: str, ramp: Ramp) -> Callable[[Patch], Patch]:
 def light(patch: Patch) -> np.ndarray:
     """How much light falls on each cell, 0 to 1; level ground has sin(ALTITUDE). (row, col) of float32."""
     east, north = gradients(patch)
-    azimuth, altitude = math.radians(AZIMUTH), math.radians(ALTITUDE)
+    return _light_from(AZIMUTH, east, north, np.sqrt(1 + east * east + north * north))
+
+
+def _light_from(azimuth: float, east: np.ndarray, north: np.ndarray, steepness: np.ndarray) -> np.ndarray:
+    azimuth, altitude = math.radians(azimuth), math.radians(ALTITUDE)
     toward_east, toward_north = math.sin(azimuth) * math.cos(altitude), math.cos(azimuth) * math.cos(altitude)
     facing = np.float32(math.sin(altitude)) - east * np.float32(toward_east) - north * np.float32(toward_north)
-    facing /= np.sqrt(1 + east * east + north * north)
-    return np.clip(facing, 0, 1)
+    return np.clip(facing / steepness, 0, 1)
+
+
+def light_all_round(patch: Patch) -> np.ndarray:
+    """Light from west of south round to north, each direction counting most on slopes that it grazes, so that no ridge lies along the light.
+
+    0 to 1, (row, col) of float32; level ground has sin(ALTITUDE). Source: Mark (1992), Multidirectional, oblique-weighted, shaded-relief image of the
+    Island of Hawaii, USGS Open-File Report 92-422.
+    """
+    east, north = gradients(patch)
+    square = east * east + north * north
+    steepness = np.sqrt(1 + square)
+    total = np.zeros(east.shape, np.float32)
+    for azimuth in AZIMUTHS:
+        sine, cosine = np.float32(math.sin(math.radians(azimuth))), np.float32(math.cos(math.radians(azimuth)))
+        across = north * sine - east * cosine                          # sine of the angle between the slope's aspect and the light, times the slope
+        share = np.where(square > 0, across * across / np.maximum(square, np.float32(1e-12)), np.float32(0.5))
+        total += share * _light_from(azimuth, east, north, steepness)
+    return np.clip(total / 2, 0, 1)
+
+
+def aspect_degrees(patch: Patch) -> tuple[np.ndarray, np.ndarray]:
+    """Where each cell looks, clockwise from north, and its slope, both in degrees: (row, col) of float32 each. Level cells look north."""
+    east, north = gradients(patch)
+    return np.degrees(np.arctan2(-east, -north)) % 360, np.degrees(np.arctan(np.hypot(east, north)))
+
+
+def aspect_colours(aspect: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """A hue for every direction, lighter towards the light of a hillshade, and the paler the more level the ground. (row, col, 3) of uint8."""
+    table = _aspect_table()
+    vivid = np.clip(slope / np.float32(VIVID_FROM), 0, 1) ** np.float32(0.6)
+    return table[np.rint(vivid * (len(table) - 1)).astype(np.intp), np.rint(aspect).astype(np.intp) % 360]
+
+
+@lru_cache(maxsize=1)
+def _aspect_table(steps: int = 64) -> np.ndarray:
+    """(vividness, degree, 3) of uint8: hues of OKLCH (a published colour space of even lightness), turned so that north is blue and south is warm."""
+    vivid, aspect = np.meshgrid(np.linspace(0, 1, steps), np.radians(np.arange(360.0)), indexing="ij")
+    lightness = 0.93 + vivid * (-0.20 + 0.11 * np.cos(aspect - math.radians(AZIMUTH)))
+    chroma, hue = 0.115 * vivid, math.radians(250) + aspect
+    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
+    long, medium, short = (
+        (lightness + x * a + y * b) ** 3 for x, y in ((0.3963377774, 0.2158037573), (-0.1055613458, -0.0638541728), (-0.0894841775, -1.2914855480))
+    )
+    linear = np.stack([
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    ], axis=-1).clip(0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.rint(255 * encoded).astype(np.uint8)
 
 
 def slope_degrees(patch: Patch) -> np.ndarray:

@@ -31,7 +31,7 @@ from shapely.geometry.base import BaseGeometry
 
 from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
-from layers.model import STYLES, Bounds, Edition, Patch, View
+from layers.model import Bounds, Edition, Patch, View, tile_styles
 from layers.mosaic import MosaicReader
 from tiles.dlg_styles import UNLABELLED, StyleBook
 from tiles.encode import decode
@@ -107,14 +107,14 @@ class Engine:
     # Questions
 
     def style(self, edition: Edition, asked: str | None) -> str:
-        """The style that `asked` names; the product's first where it names none.
+        """The style of tiles that `asked` names; the product's first where it names none.
 
         Raises
         ------
         RequestInvalid
             The product has no such style.
         """
-        styles = STYLES[edition.product]
+        styles = tile_styles(edition.product)
         if not asked or asked == "default":
             return styles[0]
         if asked not in styles:

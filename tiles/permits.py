@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -161,6 +161,17 @@ class Permit:
     def __post_init__(self):
         if not self.parts:
             object.__setattr__(self, "parts", parts_of(self.edition, self.area, self.pieces))
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the strict rule holds in some part."""
+        return any(part.footprint is not None for part in self.parts)
+
+    def without_marks(self) -> "Permit":
+        """The same for numbers: a mark is written over pictures, and in numbers it would be wrong heights."""
+        if all(part.mark is None for part in self.parts):
+            return self
+        return replace(self, parts=tuple(replace(part, mark=None) for part in self.parts))
 
     def covers(self, edition: Edition, variant: Variant = MASTER) -> bool:
         """Whether some of this may be seen of the edition."""

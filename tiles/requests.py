@@ -208,7 +208,11 @@ FAULTS = MappingProxyType({
         "row {row}, column {col} is not in tile matrix {z} of {tms}: it has {rows} rows and {cols} columns, counted from 0 at the top left",
     "numbers-as-png": "tiles of style `{value}` hold heights as numbers: ask for them as png, which keeps every bit",
     "style-of-values": "style `{value}` shows values, not a picture to keep: fetch the values themselves, as a coverage or as terrain tiles",
-    "datum-name": "`WATER_DATUM` is `{value}`: it must be the code of a vertical datum, such as 1985 or wusong",
+    "datum-name": "`{name}` is `{value}`: it must be the code of a vertical datum, such as 1985 or wusong",
+    "too-many-places": "`{name}` holds {count} places: at most {most} are told at once",
+    "places-spelling": "`{name}` must be {least} or more places, x,y each, with `;` between them, such as 118.7,32.0;118.8,32.1",
+    "line-of-no-length": "`LINE` has no length: give at least two different places",
+    "line-off-earth": "`LINE` leaves the earth, or what {crs} can express: check the order of x and y",
     "water-level-far": "`WATER_LEVEL` is `{value}`: it must be metres from -1000 to 10000",
     "too-much-to-download":
         "{width} x {height} pixels are more than one download holds: ask for at most {most}, a part at a time or at a coarser RESOLUTION",
@@ -344,9 +348,9 @@ DPI_LEAST, DPI_MOST, DPI_STANDARD = 72.0, 400.0, 90.714
 
 
 def service_of(pairs: Pairs) -> str:
-    """WMS or WMTS: what `SERVICE` says, WMS where it says nothing. Raises RequestInvalid for another one."""
+    """WMS, WMTS or WCS: what `SERVICE` says, WMS where it says nothing. Raises RequestInvalid for another one."""
     parameters = Parameters([(n, v) for n, v in pairs if n.upper() == "SERVICE"], WMS_PARAMETERS, Limits())
-    return parameters.one_of("SERVICE", {"WMS": "WMS", "WMTS": "WMTS"}, "WMS")
+    return parameters.one_of("SERVICE", {"WMS": "WMS", "WMTS": "WMTS", "WCS": "WCS"}, "WMS")
 
 
 def parse_wms(pairs: Pairs, limits: Limits = Limits()) -> WmsRequest:
@@ -422,7 +426,7 @@ def _water(parameters: Parameters) -> WaterAsked:
         raise _fault("InvalidParameterValue", "WATER_LEVEL", "water-level-far", value=text)
     datum = parameters.required("WATER_DATUM", "style `water-level` needs the vertical datum of the level, such as 1985 or wusong").lower()
     if not DATUM.fullmatch(datum):
-        raise _fault("InvalidParameterValue", "WATER_DATUM", "datum-name", value=datum)
+        raise _fault("InvalidParameterValue", "WATER_DATUM", "datum-name", name="WATER_DATUM", value=datum)
     return WaterAsked(level, datum)
 
 

@@ -26,10 +26,12 @@ from layers.cells import CellReader
 from layers.model import Bounds, Edition, Patch, ProductType, View
 from layers.mosaic import MosaicReader
 from layers.rows import parse_rows
+from tiles.contours import ContourStyle, contour_picture
 from tiles.elevation import Ramp, painter
 from tiles.errors import RenderFailed
 from tiles.mapproxy_config import RASTER_SOURCE, VECTOR_SOURCE
-from tiles.variants import MASTER, Variant
+from tiles.terrain import ENCODERS
+from tiles.variants import CONTOUR_LINES, CONTOURED, MASTER, Variant
 
 Draw = Callable[[View, float], Image.Image]
 """A view, and how much larger than usual symbols and text are wanted, to the whole layer in it, unclipped: RGB where it is opaque, else RGBA."""
@@ -93,12 +95,20 @@ class EditionRegistry:
         if not edition.product.is_raster:
             return self._line_map(edition, style, variant.rows).render
         reader = self.reader(edition_id, generation, variant.degrade)
+        if edition.product is ProductType.DEM and style in ENCODERS:
+            return lambda view, _symbol_scale: numbers_of(reader.read(view), view, style)
+        if edition.product is ProductType.DEM and style in CONTOURED:
+            return lambda view, symbol_scale: contour_picture(reader, view, self._contours, symbol_scale, plain=style == CONTOUR_LINES)
         paint = painter(style, self._ramp) if edition.product is ProductType.DEM else None
 
         def draw(view: View, _symbol_scale: float) -> Image.Image:
             return picture_of(reader.read(view, paint=paint), view)
 
         return draw
+
+    @cached_property
+    def _contours(self) -> ContourStyle:
+        return ContourStyle.load(self._config / "contours.csv")
 
     @cached_property
     def _ramp(self) -> Ramp:
@@ -127,6 +137,13 @@ def picture_of(patch: Patch | None, view: View) -> Image.Image:
     if not patch.valid.all():
         picture.putalpha(Image.fromarray(patch.valid.astype(np.uint8) * np.uint8(255)))
     return picture
+
+
+def numbers_of(patch: Patch | None, view: View, style: str) -> Image.Image:
+    """Heights as colours: RGBA, all 0 where there are none."""
+    if patch is None:
+        return Image.new("RGBA", (view.width, view.height))
+    return Image.fromarray(ENCODERS[style].encode(patch.values[0], patch.valid))
 
 
 class EditionSource(MapLayer):

@@ -40,6 +40,18 @@ class Variant:
 
 MASTER = Variant()
 
+CONTOURS, CONTOUR_LINES = "contours", "contour-lines"
+CONTOURED = frozenset({CONTOURS, CONTOUR_LINES})
+
+
+def drawn_style(style: str, *, is_strict: bool) -> str:
+    """The style that tiles and maps are drawn in where `style` is asked.
+
+    Contours under the strict rule bear no labels and are not smoothed: which stretch of a line bears its label depends on ground some hundred pixels
+    away, which may lie beyond the border.
+    """
+    return CONTOUR_LINES if style == CONTOURS and is_strict else style
+
 
 def folder_of(style: str, variant: Variant) -> str:
     """The folder of a style's tiles within those of an edition.
