@@ -6,6 +6,7 @@ can't be written is not begun.
 
 import json
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import flask
 from pydantic import BaseModel
@@ -58,7 +59,7 @@ def _enter(operation: ApiOperation, places: Mapping[str, str]) -> flask.Response
         fault = as_fault(error, _object(places), language)
         _record(operation, signed_in, _object(places), fault)
         raise fault from error
-    _record(operation, signed_in, answer.object_id or _object(places), None, answer.status or operation.status)
+    _record(operation, signed_in, answer.object_id or _object(places), None, answer.status or operation.status, answer.noted)
     return _rendered(operation, answer)
 
 
@@ -76,7 +77,7 @@ def perform(name: str, visit: Visit, places: Mapping[str, str], **sent) -> Answe
         fault = as_fault(error, _object(places), visit.language)
         _record(operation, visit.signed_in, _object(places), fault)
         raise fault from error
-    _record(operation, visit.signed_in, answer.object_id or _object(places), None, answer.status or operation.status)
+    _record(operation, visit.signed_in, answer.object_id or _object(places), None, answer.status or operation.status, answer.noted)
     return answer
 
 
@@ -196,14 +197,17 @@ def as_fault(error: Exception, object_id: str | None, language: str) -> Exceptio
 OUTCOMES = {401: "refused", 403: "refused", 404: "refused", 429: "refused"}
 
 
-def _record(operation: ApiOperation, signed_in: SignedIn | None, object_id: str | None, fault: Exception | None, status: int = 500) -> None:
-    """Who did what to which object, and how it ended. Never what was sent: there are passwords in it."""
+def _record(
+    operation: ApiOperation, signed_in: SignedIn | None, object_id: str | None, fault: Exception | None, status: int = 500,
+    noted: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Who did what to which object, and how it ended. Never what was sent, as there are passwords in it, but what the operation says itself."""
     if fault is None:
         outcome = "done"
     else:
         status = _status(fault)
         outcome = OUTCOMES.get(status, "invalid" if status < 500 else "failed")
-    event = {
+    event = dict(noted) | {
         "event": "admin.acted", "operation": operation.name, "agency": signed_in.person.agency if signed_in else None,
         "actor": signed_in.person.login if signed_in else None, "proof": signed_in.proof_id if signed_in else None,
         "object": object_id, "outcome": outcome, "status": status,
@@ -247,6 +251,8 @@ def _rendered(operation: ApiOperation, answer: Answer) -> flask.Response:
         response.set_etag(answer.etag)
     if answer.file_name is not None:
         response.headers.set("Content-Disposition", "attachment", filename=answer.file_name)
+    if answer.policy is not None:
+        response.headers["Content-Security-Policy"] = answer.policy
     if answer.session is not None:
         keep(response, SESSION, answer.session)
     return response

@@ -71,6 +71,8 @@ class Answer:
     session: str | None = None           # the token of a new session; "" ends the cookie
     file_name: str | None = None
     status: int | None = None
+    policy: str | None = None            # the Content-Security-Policy of a page that holds what others wrote
+    noted: Mapping[str, object] = field(default_factory=dict)      # further members of the record: nothing that is secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

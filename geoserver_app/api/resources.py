@@ -9,7 +9,9 @@ from geoserver_app.api import (
     contributions,
     differences,
     explanations,
+    ingest_jobs,
     keys,
+    layers,
     papers,
     people,
     requests,
@@ -18,6 +20,9 @@ from geoserver_app.api import (
 )
 from geoserver_app.api.operation import OPERATIONS
 
-RESOURCES = (session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers)
+RESOURCES = (
+    session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers, layers,
+    ingest_jobs,
+)
 
 __all__ = ["OPERATIONS", "RESOURCES"]

@@ -6,6 +6,8 @@ from geoserver_app.console import (
     audit_pages,
     boundary_pages,
     contribution_pages,
+    data_acts,
+    data_pages,
     difference_pages,
     editor_pages,
     explain_pages,
@@ -20,7 +22,7 @@ from geoserver_app.console.frame import bp
 
 PAGES = (
     overview, register_pages, agreement_pages, difference_pages, editor_pages, preview_pages, map_pages, explain_pages, audit_pages, agency_pages,
-    people_pages, contribution_pages, review_pages, boundary_pages,
+    people_pages, contribution_pages, review_pages, boundary_pages, data_pages, data_acts,
 )
 """Importing a module declares its pages."""
 

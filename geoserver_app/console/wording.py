@@ -61,6 +61,7 @@ DONE: Words = MappingProxyType({
     "checked": ("检查结果已登记。", "The result of the check is entered."),
     "asked": ("申请已提交：在 10 个工作日内答复。", "The request is sent: it is answered within 10 working days."),
     "noted": ("已登记。", "Noted."),
+    "edition-withdrawn": ("版本已撤下：五秒内在全部服务上不再可见，其文件与瓦片已删除。", "The edition is withdrawn: gone from every service within five seconds, its files and tiles deleted."),
     "boundary-kept": ("维持原界线：待办已办结。", "The old boundary is kept: the task is done."),
 })
 """What a page says after something was done, by the `done` of its address: no other words get there."""

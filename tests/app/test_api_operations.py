@@ -102,6 +102,23 @@ def a_request(office: Office) -> dict:
     return {"request": office.visitor("member").ask("POST /requests", json={"layers": "dem", "reason": "flood maps"}).json["request"]}
 
 
+def a_sheet(office: Office) -> dict:
+    catalogue = office.house.services.catalogue
+    (sheet,) = catalogue.sheets(catalogue.snapshot().layers["dom"].editions[0].edition_id)
+    return {"layer": "dom", "edition": "2011", "sheet": str(sheet.sheet_id)}
+
+
+def a_job(office: Office) -> dict:
+    """With its report."""
+    services = office.house.services
+    job = services.catalogue.jobs()[0].job_id
+    folder = services.settings.data / "reports" / str(job)
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text('{"sheets": []}')
+    (folder / "report.html").write_text("<!doctype html><title>report</title>")
+    return {"job": str(job)}
+
+
 def sends(**body) -> Callable[[dict], dict]:
     return lambda places: {"json": body}
 
@@ -165,6 +182,16 @@ CASES = {
     "deliveries.get":         Case("401 200 200 200 200 200 404", arrange=once(a_delivery)),
     "deliveries.check":       Case("401 200 403 403 200 403 403", arrange=once(a_delivery), content=sends(result="pending")),
     "notices.list":           Case("401 200 200 200 200 200 200"),
+    "data.layers":            Case("401 200 200 200 200 403 403"),
+    "data.layers.get":        Case("401 200 200 200 200 403 403", arrange=lambda office: {"layer": "dom"}),
+    "data.editions.get":      Case("401 200 200 200 200 403 403", arrange=lambda office: {"layer": "dom", "edition": "2011"}),
+    "data.editions.withdraw": Case("401 409 403 403 403 403 403", arrange=lambda office: {"layer": "dom", "edition": "2011"}, content=sends(generation=0, reason="old")),
+    "data.sheets":            Case("401 200 200 200 200 403 403", arrange=lambda office: {"layer": "dom", "edition": "2011"}, query="text=dom"),
+    "data.sheets.get":        Case("401 200 200 200 200 403 403", arrange=once(a_sheet)),
+    "data.sheets.picture":    Case("401 200 403 403 200 403 403", arrange=once(a_sheet)),
+    "data.jobs":              Case("401 200 200 200 200 403 403", query="state=published"),
+    "data.jobs.get":          Case("401 200 200 200 200 403 403", arrange=once(a_job)),
+    "data.jobs.report":       Case("401 200 200 200 200 403 403", arrange=once(a_job), query="form=json"),
     "requests.list":          Case("401 200 200 200 200 200 200"),
     "requests.ask":           Case("401 403 403 403 403 201 201", content=sends(layers="dem", reason="flood maps")),
     "requests.answer":        Case("401 200 403 403 200 403 403", arrange=a_request, content=sends(outcome="refused", answer="not yet")),

@@ -10,7 +10,7 @@ import shapely
 from api_office import EVERYBODY, SQUARE, Office
 
 from geoserver_app.console.frame import bp
-from layers.catalogue import Division
+from layers.catalogue import Division, JobState
 
 MARKUP = "<img src=x onerror=alert(1)>\"'&<b>"
 
@@ -40,6 +40,14 @@ PAGES = {
     "/review?year=2026":                                  "303 200 200 200 200 404 404",
     "/boundaries":                                        "303 200 200 200 200 404 404",
     "/requests":                                          "303 200 200 200 200 404 404",
+    "/data":                                              "303 200 200 200 200 404 404",
+    "/data/dom":                                          "303 200 200 200 200 404 404",
+    "/data/dom/2011":                                     "303 200 200 200 200 404 404",
+    "/data/dom/2011?text={sheet}":                        "303 200 200 200 200 404 404",
+    "/data/dom/2011/{sheet}":                             "303 200 200 200 200 404 404",
+    "/data/dom/2011/withdraw":                            "303 200 404 404 404 404 404",
+    "/jobs":                                              "303 200 200 200 200 404 404",
+    "/jobs/{job}":                                        "303 200 200 200 200 404 404",
     "/no/such/page":                                      "303 404 404 404 404 404 404",
 }
 
@@ -48,7 +56,7 @@ TAKE_FORMS = {
     "/agreements/{agreement}/amend": ("check", "compare", "save"), "/agreements/{draft}/1/edit": ("check", "compare", "save"),
     "/audit": ("verify",), "/agencies": ("add",), "/agencies/water": ("put", "issue", "revoke"), "/people": ("add",),
     "/people/auditor": ("change", "password", "revoke"), "/contributions": ("receive", "state", "check", "happen"), "/boundaries": ("keep",),
-    "/requests": ("answer",),
+    "/requests": ("answer",), "/data/dom/2011/withdraw": ("withdraw",),
     "/no/such/page": ("anything",),
 }
 
@@ -67,6 +75,10 @@ def office(lasting_house) -> Office:
         "grants": [{"clause": "3.1", "layers": ["dom"], "operations": ["GetMap", "GetTile"], "area": {"divisions": ["320104"]}}],
     }
     office.places = {"agreement": office.active(agreement="AG-CONSOLE-1", **office.texts)["agreement"]}
+    catalogue = lasting_house.services.catalogue
+    catalogue.end_job(marked := catalogue.begin_job("dom", "2012", 3), JobState.FAILED, [f"{MARKUP}.tif has no CRS", MARKUP])
+    (sheet,) = catalogue.sheets(catalogue.snapshot().layers["dom"].editions[0].edition_id)
+    office.places |= {"job": str(marked), "sheet": str(sheet.sheet_id)}
     office.places["draft"] = office.drafted(agreement="AG-CONSOLE-2", **office.texts)["agreement"]
     administrator, member = office.visitor("administrator"), office.visitor("member")
     assert administrator.ask("PUT /agencies/water", json={"name_zh": f"水利厅{MARKUP}", "name_en": MARKUP}).status_code == 200
@@ -132,7 +144,7 @@ def check_harmless(text: str) -> None:
     for tag, attributes in Tags(text).found:
         assert tag not in ("iframe", "object", "embed", "base") and not any(name.startswith("on") for name in attributes)
         assert tag != "script" or (re.fullmatch(r"/static/[\w./-]+", attributes["src"]) and "defer" in attributes)
-        assert tag != "img" or attributes["src"] == "/static/mark.svg"
+        assert tag != "img" or re.fullmatch(r"/static/mark\.svg|/api/v1/data/layers/[\w-]+/editions/[\w.-]+/sheets/\d+/picture", attributes["src"])
         for name in ("src", "href", "action", "formaction"):
             assert not re.match(r"(?i)\s*(//|https?:|javascript:|data:)", attributes.get(name) or "")
 
