@@ -18,10 +18,11 @@ from geoserver_app.gate import Visible
 from geoserver_app.messages import LANGUAGES, sentence, style_title
 from geoserver_app.ows_documents import document, plain_number
 from layers.crs import SERVED, is_geographic, is_north_first, reach, scale_denominator, transform_bounds
-from layers.model import STYLES, Bounds, LayerName
+from layers.model import MEASURED, STYLES, Bounds, LayerName
 from tiles.encode import JPEG, PNG, WEBP
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.requests import INFO_FORMATS, MAP_FORMATS
+from tiles.terrain import ENCODERS
 
 Address = Callable[..., str]
 """`Caller.address`: path and query -> absolute address that carries the caller's key on where it came in the address."""
@@ -80,6 +81,11 @@ class LayerEntry:
     def is_queryable(self) -> bool:
         return Operation.GET_FEATURE_INFO in self.operations
 
+    @property
+    def tile_styles(self) -> tuple[StyleEntry, ...]:
+        """Those that a tile can be drawn in."""
+        return tuple(style for style in self.styles if style.name not in MEASURED)
+
 
 def describe(visible: Iterable[Visible], language: str, address: Address) -> list[LayerEntry]:
     visible = tuple(visible)
@@ -105,7 +111,7 @@ def _entry(one: Visible, language: str, address: Address) -> LayerEntry:
         info_formats=tuple(f for f in INFO_FORMATS if one.formats is None or f in one.formats),
         operations=one.operations, finest=one.finest, coarsest=one.coarsest,
         credit="; ".join(one.permit.credits) or one.layer.attribution,
-        tile_sets=_tile_sets(one, bounds) if Operation.GET_TILE in one.operations else (),
+        tile_sets=tile_sets_of(one) if Operation.GET_TILE in one.operations else (),
     )
 
 
@@ -147,9 +153,10 @@ def _outward(bounds: Bounds, digits: int) -> Bounds:
     return Bounds(*(math.floor(round(v * unit, 3)) / unit for v in bounds[:2]), *(math.ceil(round(v * unit, 3)) / unit for v in bounds[2:]))
 
 
-def _tile_sets(one: Visible, bounds: Bounds) -> tuple[TileSetEntry, ...]:
+def tile_sets_of(one: Visible) -> tuple[TileSetEntry, ...]:
+    """The sets in which a layer has tiles, of pictures or of numbers, within the scales of its grants."""
     sets = (
-        TileSetEntry(tms=tms, limits=_limits(bounds, tms.id, one.finest, one.coarsest))
+        TileSetEntry(tms=tms, limits=_limits(one.bounds, tms.id, one.finest, one.coarsest))
         for tms in TILE_MATRIX_SETS.values() if one.crs is None or tms.crs in one.crs
     )
     return tuple(entry for entry in sets if entry.limits)
@@ -301,6 +308,16 @@ def tile_json(entry: LayerEntry, link: TileSetEntry, style: str | None, address:
         "legend": next((s.legend for s in entry.styles if s.name == style or (style is None and s.is_default)), ""),
         "tileMatrixSet": link.tms.id, "crs": link.tms.crs, "format": extension,
     }
+
+
+def terrain_json(entry: LayerEntry, link: TileSetEntry, style: str, address: Address) -> dict:
+    """TileJSON of tiles whose colours are heights: `encoding` as MapLibre has it. They have no legend."""
+    document = tile_json(entry, link, style, address) | {
+        "tiles": [address(f"/tiles/{entry.name}/{link.tms.id}/{{z}}/{{x}}/{{y}}.png", style=style)], "format": "png",
+        "encoding": ENCODERS[style].name, "tileSize": link.tms.tile_size,
+    }
+    document.pop("legend")
+    return document
 
 
 def _opening_zoom(link: TileSetEntry) -> int:

@@ -45,7 +45,7 @@ from geoserver_app.metering.meter import Meter, Reservation
 from layers.catalogue import Catalogue
 from layers.crs import scale_denominator
 from layers.errors import CatalogueUnavailable, RowsInvalid
-from layers.model import MEASURED, STYLES, Bounds, CatalogueSnapshot, Classification, Edition, Layer, LayerName, View, picture_styles
+from layers.model import ENCODINGS, MEASURED, STYLES, Bounds, CatalogueSnapshot, Classification, Edition, Layer, LayerName, View, picture_styles
 from layers.rows import parse_rows
 from tiles.area import ServedArea
 from tiles.permits import Booking, Permit, PermitPiece, PictureMark, parts_of
@@ -266,8 +266,9 @@ class Gate:
 
     # -- decisions
 
-    def permits(self, caller: Caller, asked: Sequence[Asked]) -> list[Permit]:
+    def permits(self, caller: Caller, asked: Sequence[Asked], *, without: frozenset[str] = frozenset()) -> list[Permit]:
         """One permit for each layer asked, in order; all of them or none. For answers that let no data out: `serve` counts those that do.
+        `without` names agreements that are out of it.
 
         Raises
         ------
@@ -277,7 +278,7 @@ class Gate:
             Nothing may be served now.
         """
         standing, at = self.standing(), self.clock()
-        rulings = [self.decide(standing, caller, one, at) for one in asked]
+        rulings = [self.decide(standing, caller, one, at, without) for one in asked]
         record_id = self.log.write(_event(standing, caller, asked, rulings), at.timestamp())
         denials = [(one.layer, ruling.decision) for one, ruling in zip(asked, rulings, strict=True) if ruling.is_denied]
         if denials:
@@ -383,7 +384,8 @@ class Gate:
         request = OverlayRequest(
             agency=caller.agency.agency_id, layer=layer.name, edition=edition.name, owner=layer.owner, operation=asked.operation, at=at,
             scale_denominator=scale_denominator(asked.view) if asked.view else _own_scale(edition) if asked.is_in_full else None,
-            format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), style=asked.style, attributes=asked.attributes,
+            format=asked.format, crs=asked.crs or (asked.view.crs if asked.view else None), attributes=asked.attributes,
+            style=None if asked.style in ENCODINGS else asked.style,        # how numbers are spelt is no style of a picture
             product=layer.product.value, is_latest=edition is layer.editions[0], classification=int(layer.classification),
             networks=caller.networks, purpose=caller.purpose, app=caller.app, exhausted=exhausted,
         )
@@ -465,6 +467,31 @@ class Gate:
                 "epoch": standing.register.epoch, **asker_event(caller), "listed": len(found),
             }, at.timestamp())
         return found
+
+    def open_for(
+        self, caller: Caller, operation: Operation, *, record: Operation | str | None = None,
+    ) -> tuple[Visible, ...]:
+        """Of what is visible, all of which something may be had by `operation`: with the extent, the formats, the CRS and the scales of the
+        grants that allow that, and of no others. Which edition a bare name stands for is what it is for every operation."""
+        visible, standing, at = self.visible(caller, record=record), self.standing(), self.clock()
+        until, found = standing.visible.get((caller.terms, operation), (0.0, ()))
+        if at.timestamp() >= until:
+            until, found = self._narrowed(standing, caller, visible, operation, at)
+            standing.visible[caller.terms, operation] = until, found
+        return found
+
+    def _narrowed(
+        self, standing: Standing, caller: Caller, visible: tuple[Visible, ...], operation: Operation, at: datetime,
+    ) -> tuple[float, tuple[Visible, ...]]:
+        found, until = [], standing.visible.get(caller.terms, (0.0, ()))[0]
+        for one in visible:
+            asked = Asked(layer=LayerName(one.layer.name, one.edition.name), operation=operation)
+            ruling = self.decide(standing, caller, asked, at)
+            if ruling.decision.holds_until:
+                until = min(until, ruling.decision.holds_until.timestamp())
+            if not ruling.is_denied and (entry := self._entry(standing, caller, one.layer, ruling, at)):
+                found.append(replace(entry, is_latest=one.is_latest, is_only=one.is_only))
+        return until, tuple(found)
 
     def _look_over(self, standing: Standing, caller: Caller, at: datetime) -> tuple[float, tuple[Visible, ...]]:
         found, until = [], float("inf")

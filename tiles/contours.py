@@ -42,6 +42,9 @@ SHORTEST_LOOP = 20
 SMOOTHING = 0.7
 """Pixels (standard deviation), or this much of a source pixel where that is larger: stairs of the source are not hills either."""
 
+WIDTHS = {"index": 1.5, "basic": 1.0, "supplementary": 0.5}
+"""Pixels."""
+
 BLOCK = 128
 """Pixels: side of the blocks in which lines are traced, each at the levels that it holds."""
 
@@ -195,14 +198,14 @@ class _Drawing:
         steepness = self._steepness()
         blocks = [self._block(left + x, top + y) for left, top in self.frame.squares for x in (0, BLOCK) for y in (0, BLOCK)]
         alpha = np.zeros(self.heights.shape, np.uint8)
-        for step, but_not, width, (from_px, to_px) in (
-            (fine, basic, 0.5, (5.0, 9.0)), (basic, INDEX * basic, 1.0, (2.2, 4.0)), (INDEX * basic, None, 1.5, (0.5, 1.0)),
+        for kind, step, but_not, (from_px, to_px) in (
+            ("supplementary", fine, basic, (5.0, 9.0)), ("basic", basic, INDEX * basic, (2.2, 4.0)), ("index", INDEX * basic, None, (0.5, 1.0)),
         ):
             spacing = step / np.maximum(steepness, 1e-9)                                          # pixels between two lines
             shown = np.clip((spacing - from_px) / (to_px - from_px), 0, 1)
             lines = [line for block in blocks if shown[block].any() for line in self._traced(block, step, but_not)]
             if lines:
-                alpha = np.maximum(alpha, (self._stroked(lines, width) * shown).astype(np.uint8))
+                alpha = np.maximum(alpha, (self._stroked(lines, WIDTHS[kind]) * shown).astype(np.uint8))
         labels = np.zeros_like(alpha)
         if not self.plain:
             for corner in self.frame.squares:
@@ -301,8 +304,25 @@ class _Drawing:
         length = _font(LETTERS * self.symbol_scale).getlength(text) + GAP
         gap = cv2.boxPoints(((x, y), (length, LETTERS * self.symbol_scale * 0.95), angle))
         cv2.fillConvexPoly(alpha, np.rint(gap * 16).astype(np.int32), 0, cv2.LINE_AA, 4)
-        place = slice(top, top + rows), slice(left, left + cols)
-        labels[place] = np.maximum(labels[place], letters)
+        first_row, first_col = max(0, -top), max(0, -left)
+        place = slice(max(top, 0), max(top + rows, 0)), slice(max(left, 0), max(left + cols, 0))
+        shown = labels[place]
+        np.maximum(shown, letters[first_row : first_row + shown.shape[0], first_col : first_col + shown.shape[1]], out=shown)
+
+
+def sample_of(kind: str, width: int, height: int) -> np.ndarray:
+    """A line of that kind as the map draws it, (row, col, 4) of uint8; an index contour with its label."""
+    x = np.arange(width)
+    line = _Line(50.0, np.c_[x, height / 2 + 2.5 * np.sin(x / width * 2 * np.pi)])
+    frame = _Frame.around(View(crs="EPSG:3857", bounds=Bounds(0, 0, width, height), width=width, height=height))
+    drawing = _Drawing(np.zeros((height, width)), np.ones((height, width), bool), Interval(coarsest=0, basic=10, supplementary=2), frame, 1.0, False)
+    lines, labels = drawing._stroked([line], WIDTHS[kind]), np.zeros((height, width), np.uint8)
+    if kind == "index":
+        drawing._write(width / 2, height / 2, 0.0, f"{line.level:g}", lines, labels)
+    pixels = np.zeros((height, width, 4), np.uint8)
+    pixels[..., 3] = np.maximum(lines, labels)
+    pixels[..., :3] = np.where(labels[..., None] > 0, LABEL_INK, INK)
+    return pixels
 
 
 def _is_grain(points: np.ndarray) -> bool:

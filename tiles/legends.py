@@ -15,11 +15,13 @@ import numpy as np
 import pylopdf_fonts_zh_cn as fonts
 from PIL import Image, ImageDraw, ImageFont
 
-from layers.model import STYLES, Bounds, Edition, FeatureClass, ProductType, View
+from layers.model import STYLES, WATER_LEVEL, Bounds, Edition, FeatureClass, ProductType, View
+from tiles.contours import sample_of
 from tiles.dlg import draw, load_map, register_fonts
 from tiles.dlg_styles import UNLABELLED, Kind, StyleBook, TableStyles, map_xml
-from tiles.elevation import STEEPEST, Ramp, slope_grey
+from tiles.elevation import STEEPEST, VIVID_FROM, Ramp, aspect_colours, slope_grey
 from tiles.errors import RequestInvalid
+from tiles.water import DEEPEST, OPACITY, STOPS, depth_colours
 
 ROW, SWATCH, GAP, MARGIN = 28, 76, 12, 12
 """Pixels: height of a row, width of the sample, space between it and its title, space around all."""
@@ -29,6 +31,8 @@ LETTERS, HEADING = 13, 14
 RESOLUTION = 2.8
 """Metres a pixel at which samples are drawn: 1:10,000, where every kind is shown."""
 
+DIRECTIONS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
+
 WORDS = {
     ProductType.DOM: ("正射影像", "Orthophoto"),
     "height": ("高程（米）", "Height (metres)"),
@@ -36,6 +40,19 @@ WORDS = {
     "shadow": ("背光", "away from the light"),
     "lit": ("向光", "towards the light"),
     "slope": ("坡度（度）", "Slope (degrees)"),
+    "multidirectional-hillshade": ("多方向晕渲", "Hillshade lit from several sides"),
+    "away": ("背光", "away from all lights"),
+    "all round": ("光自西南、西、西北、北", "light from SW, W, NW and N"),
+    WATER_LEVEL: ("水深（米）", "Depth of water (metres)"),
+    "by cells": ("低于水位的格网，未计堤防与连通", "cells below the level; dikes and connection are not looked at"),
+    "aspect": ("坡向", "Aspect: where a slope faces"),
+    "north": ("北", "north"), "north-east": ("东北", "north-east"), "east": ("东", "east"), "south-east": ("东南", "south-east"),
+    "south": ("南", "south"), "south-west": ("西南", "south-west"), "west": ("西", "west"), "north-west": ("西北", "north-west"),
+    "level": ("平地", "level ground"),
+    "contours": ("等高线", "Contours"),
+    "index": ("计曲线：每五条一条", "index contour: every fifth"),
+    "basic": ("首曲线", "contour"),
+    "supplementary": ("间曲线、助曲线：只在平缓处", "supplementary: on gentle ground only"),
     "shaded": ("叠加地貌晕渲：背光处较暗", "with hillshade: darker away from the light"),
     "empty": ("无可显示的要素类", "Nothing is drawn"),
 }
@@ -161,6 +178,17 @@ def _shape(geometry: str, number: int) -> dict:
 
 
 def _elevation(style: str, ramp: Ramp, chinese: bool) -> Image.Image:
+    if style in SAMPLES:
+        return _list_of(SAMPLES[style](), chinese, heading=style)
+    if style == "multidirectional-hillshade":
+        shades = np.linspace(0, 255, 200).astype(np.uint8)
+        marks = [(0.0, _word("away", chinese)), (1.0, _word("lit", chinese))]
+        return _bar(_word(style, chinese), np.repeat(shades[:, None, None], 3, axis=2), marks, note=_word("all round", chinese))
+    if style == WATER_LEVEL:
+        depths = np.interp(np.linspace(0, len(STOPS) - 1, 200), np.arange(len(STOPS)), [depth for depth, _ in STOPS])
+        colours = OPACITY / 255 * depth_colours(depths) + (255 - OPACITY)                      # as over white
+        marks = [(n / (len(STOPS) - 1), f"{depth:g}" + ("+" if depth == DEEPEST else "")) for n, (depth, _) in enumerate(STOPS)]
+        return _bar(_word(style, chinese), colours[:, None].astype(np.uint8), marks, note=_word("by cells", chinese))
     if style == "hillshade":
         shades = np.linspace(0, 255, 200).astype(np.uint8)
         marks = [(0.0, _word("shadow", chinese)), (1.0, _word("lit", chinese))]
@@ -171,6 +199,35 @@ def _elevation(style: str, ramp: Ramp, chinese: bool) -> Image.Image:
         marks = [(share, f"{share * STEEPEST:g}°" + ("+" if share == 1 else "")) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
         return _bar(_word("slope", chinese), np.repeat(greys[:, None, None], 3, axis=2), marks)
     return _relief(ramp, _word("height", chinese), _word("shaded", chinese) if style == "shaded-relief" else "")
+
+
+def _aspects() -> list[tuple[str, np.ndarray]]:
+    """A swatch for each of eight directions, steep at its left and gentle at its right, and one of level ground."""
+    slopes = np.broadcast_to(np.linspace(VIVID_FROM, 3, SWATCH), (ROW - 8, SWATCH))
+    found = [(name, aspect_colours(np.full(slopes.shape, 45.0 * number), slopes)) for number, name in enumerate(DIRECTIONS)]
+    return [*found, ("level", aspect_colours(np.zeros(slopes.shape), np.zeros(slopes.shape)))]
+
+
+def _contours() -> list[tuple[str, np.ndarray]]:
+    """The lines of the map itself, over a slope made for it."""
+    return [(name, sample_of(name, SWATCH, ROW - 8)) for name in ("index", "basic", "supplementary")]
+
+
+SAMPLES = {"aspect": _aspects, "contours": _contours}
+
+
+def _list_of(rows: list[tuple[str, np.ndarray]], chinese: bool, *, heading: str) -> Image.Image:
+    """Samples below one another, each with its title."""
+    letters, bold = _letters(LETTERS), _letters(HEADING)
+    width = max([SWATCH + GAP + letters.getlength(_word(name, chinese)) for name, _ in rows] + [bold.getlength(_word(heading, chinese))])
+    canvas = Image.new("RGB", (2 * MARGIN + math.ceil(width), 2 * MARGIN + ROW * (len(rows) + 1)), "white")
+    pen = ImageDraw.Draw(canvas)
+    pen.text((MARGIN, MARGIN + ROW / 2 - 4), _word(heading, chinese), fill="#1A1A1A", font=bold, anchor="lm")
+    for number, (name, pixels) in enumerate(rows, 1):
+        sample = Image.fromarray(np.ascontiguousarray(pixels))
+        canvas.paste(sample, (MARGIN, MARGIN + number * ROW + 4), sample if sample.mode == "RGBA" else None)
+        pen.text((MARGIN + SWATCH + GAP, MARGIN + (number + 0.5) * ROW), _word(name, chinese), fill="#1A1A1A", font=letters, anchor="lm")
+    return canvas
 
 
 def _relief(ramp: Ramp, title: str, note: str) -> Image.Image:

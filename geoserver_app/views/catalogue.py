@@ -12,7 +12,7 @@ from geoserver_app.views.access import caller_of, language
 from geoserver_app.wiring import services
 from layers.crs import is_north_first
 from layers.features import NEVER_TOLD
-from layers.model import Bounds
+from layers.model import ENCODINGS, Bounds
 from tiles.grids import TILE_MATRIX_SETS
 
 bp = flask.Blueprint("catalogue", __name__)
@@ -75,6 +75,17 @@ def _attributes(one: Visible) -> dict[str, list[str]]:
     return {name: fields for name, fields in told.items() if fields}
 
 
+def _of_elevation(entry: LayerEntry, caller: Caller) -> dict:
+    """Where heights are told as numbers: of places, along lines, and as tiles for terrain."""
+    found: dict = {}
+    if Operation.GET_FEATURE_INFO in entry.operations:
+        found["height"] = kvp(caller.address("/height", layer=entry.name))
+    if Operation.GET_COVERAGE in entry.operations:
+        found["profile"] = kvp(caller.address("/profile", layer=entry.name))
+        found["terrain"] = {style: caller.address(f"/tiles/{entry.name}.json", style=style) for style in ENCODINGS}
+    return found
+
+
 def _addresses(entry: LayerEntry, caller: Caller) -> dict:
     addresses: dict = {"wms": kvp(caller.address("/ows")), "wmts": caller.address("/wmts/1.0.0/WMTSCapabilities.xml")}
     extension = EXTENSIONS[tile_format(entry)]
@@ -84,5 +95,7 @@ def _addresses(entry: LayerEntry, caller: Caller) -> dict:
     addresses["tilejson"] = {link.tms.id: caller.address(f"/tiles/{entry.name}/{link.tms.id}.json") for link in entry.tile_sets}
     if Operation.DOWNLOAD in entry.operations:
         addresses["download"] = kvp(caller.address(f"/download/{entry.name}.zip"))
+    if entry.product == "DEM":
+        addresses |= _of_elevation(entry, caller)
     addresses["legend"] = {style.name: style.legend for style in entry.styles}
     return addresses

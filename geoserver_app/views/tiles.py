@@ -3,13 +3,13 @@
 import flask
 
 from agreements.model import Operation
-from geoserver_app.capabilities import tile_json, wmts_capabilities
+from geoserver_app.capabilities import terrain_json, tile_json, tile_sets_of, wmts_capabilities
 from geoserver_app.gate import Asked
 from geoserver_app.identity import Caller, may_revalidate
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, limits, raw_query, service_entry
 from geoserver_app.wiring import services
-from layers.model import STYLES
+from layers.model import ENCODINGS, tile_styles
 from tiles.errors import RequestInvalid
 from tiles.requests import FAULTS, GetTile, layer_name, pairs_of, parse_tile_json_style, parse_tile_path, tile_matrix_set
 
@@ -28,7 +28,7 @@ def answer_tile(caller: Caller, tile: GetTile) -> flask.Response:
 
 @bp.get("/wmts/1.0.0/<path:address>")
 @bp.get("/tiles/<layer>/<tms>/<z>/<x>/<name>")
-@governed("GetTile")
+@governed("GetTile", "GetCoverage")
 def tile(**_):
     caller = caller_of("GetTile")
     asked = parse_tile_path(flask.request.path, pairs_of(raw_query()), limits())
@@ -50,18 +50,21 @@ def rest_capabilities():
 
 @bp.get("/tiles/<layer>.json")
 @bp.get("/tiles/<layer>/<tms>.json")
-@governed("GetTile")
+@governed("GetTile", "GetCoverage")
 def tile_json_document(layer: str, tms: str = DEFAULT_MATRIX_SET):
-    """TileJSON for who may have tiles of the layer in that set; everybody else is refused as for a tile."""
+    """TileJSON for who may have tiles of the layer in that set, of pictures or of heights; everybody else is refused as for a tile."""
     caller = caller_of("TileJSON")
     name, matrix_set, style = layer_name(layer, "Layer"), tile_matrix_set(tms), parse_tile_json_style(pairs_of(raw_query()), limits())
     (permit,) = services().gate.permits(caller, [Asked(layer=name, operation=Operation.GET_TILE, style=style, crs=matrix_set.crs)])
-    visible = tuple(one for one in services().gate.visible(caller, record=None) if one.edition.edition_id == permit.edition.edition_id)
-    for entry in described(caller, visible):
-        link = next((one for one in entry.tile_sets if one.tms.id == matrix_set.id), None)
-        if link and (style is None or style in STYLES[permit.edition.product]):
-            return flask.jsonify(tile_json(entry, link, style, caller.address))
-        choices = [one.tms.id for one in entry.tile_sets] if link is None else [one.name for one in entry.styles]
+    gate, is_terrain = services().gate, style in ENCODINGS
+    seen = gate.open_for(caller, Operation.GET_COVERAGE) if is_terrain else gate.visible(caller, record=None)
+    visible = tuple(one for one in seen if one.edition.edition_id == permit.edition.edition_id)
+    for one, entry in zip(visible, described(caller, visible), strict=True):
+        links = tile_sets_of(one) if is_terrain else entry.tile_sets
+        link = next((found for found in links if found.tms.id == matrix_set.id), None)
+        if link and (style is None or style in tile_styles(permit.edition.product)):
+            return flask.jsonify((terrain_json if is_terrain else tile_json)(entry, link, style, caller.address))
+        choices = [found.tms.id for found in links] if link is None else [found.name for found in entry.tile_styles]
         raise _not_offered(tms if link is None else style, choices, "TileMatrixSet" if link is None else "Style")
     flask.abort(404)
 
