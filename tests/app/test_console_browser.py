@@ -235,7 +235,8 @@ def test_a_place_is_asked_about_by_a_click_on_the_map(office, seat):
 PAGES = (
     "", "/agreements", "/agreements/{agreement}/1", "/agreements/{agreement}/1/preview", "/agreements/{agreement}/diff/1/2", "/agreements/new",
     "/agreements/{agreement}/amend", "/explain?agency=water&layer=dom&operation=GetMap", "/audit", "/agencies", "/agencies/water", "/people",
-    "/people/auditor", "/contributions", "/review?year=2026", "/boundaries", "/absent",
+    "/people/auditor", "/contributions", "/review?year=2026", "/boundaries", "/data", "/data/dom", "/data/dom/2011", "/data/dom/2011/1",
+    "/data/dom/2011/withdraw", "/jobs", "/jobs/1", "/absent",
 )
 
 
