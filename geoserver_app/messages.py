@@ -9,6 +9,7 @@ from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from tiles.requests import FAULTS
+from tiles.wcs_requests import WCS_FAULTS
 
 CHINESE, ENGLISH = "zh", "en"
 LANGUAGES = (CHINESE, ENGLISH)
@@ -51,6 +52,8 @@ def sentence(code: str, detail: Mapping[str, str], language: str) -> str:
     """
     if code in FAULTS:
         return (FAULTS_IN_CHINESE if language == CHINESE else FAULTS)[code].format(**detail)
+    if code in WCS_FAULTS:
+        return (WCS_FAULTS_IN_CHINESE if language == CHINESE else WCS_FAULTS)[code].format(**detail)
     return SENTENCES[code][LANGUAGES.index(language)].format(**detail)
 
 
@@ -91,9 +94,48 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "line-of-no-length": "`LINE` 没有长度：请至少给出两个不同的点",
     "line-off-earth": "`LINE` 超出地球或 {crs} 可表达的范围：请检查 x 与 y 的次序",
     "water-level-far": "`WATER_LEVEL` 为 `{value}`：应为 -1000 至 10000 之间的米数",
+    "sheet-number": "`{value}` 不是图幅号，或有多种读法：请写成 I50G095077，或旧图号 I-50-142-(53)",
+    "sheet-scale": "`{value}` 不是国家基本比例尺：请给 1000000、500000、250000、100000、50000、25000、10000、5000、2000、1000 或 500",
+    "no-sheet-there": "此处没有图幅编号：纬度须为北纬 0 至 88 度，经度须为 -180 至 180",
+    "too-many-sheets": "该比例尺的图幅有 {count} 幅，超过一次告知的上限或可告知的比例尺：请用 1:1 万或更小的比例尺，或缩小范围",
+    "division-unknown": "没有行政区划 `{value}` 或该年份的界线：请给代码，如 320106",
+    "no-sheets": "图层 `{value}` 不是栅格：只有栅格按图幅列出",
+    "edition-name": "`{value}` 不是版本名，或与图层名中的版本不一致：请只给其一",
+    "moment": "`NEWER_THAN` 的值 `{value}` 不可用：请给时刻，如 2024-03-01T00:00:00Z",
+    "held": "`{value}` 没有说明已有哪幅图：请写图幅号、冒号和校验和的前 8 位或更多十六进制数字",
+    "too-many-held": "列出的图幅超过 {most} 幅：请按 `bbox` 分次询问",
+    "tile-address": "`{value}` 不是瓦片：请写成 矩阵集/z/x/y，如 WebMercatorQuad/14/13596/6645",
     "too-much-to-download": "{width} x {height} 像素超过一次下载的上限：最多 {most} 像素，请分块下载或加大 RESOLUTION",
 })
 """The sentences of `tiles.requests.FAULTS`, name by name."""
+
+WCS_FAULTS_IN_CHINESE = MappingProxyType({
+    "wcs-missing": "缺少参数 `{name}`：请补上后再试",
+    "wcs-not-one-of": "参数 `{name}` 的值 `{value}` 不可用：须为 {choices} 之一",
+    "wcs-version": "不提供 WCS 的 `{value}` 版：可用 {choices}",
+    "wcs-time": "`TIME` 的值 `{value}` 不可用：须为年、月、日或时刻（如 2011-06-30）、时段（如 2006/2011）或 `current`，一次一个",
+    "wcs-no-time": "共享给你单位的 `{layer}` 没有早至 `{value}` 的版本：请去掉 `TIME`，或写明服务能力文档中的版本",
+    "wcs-box": "`BBOX` 须为逗号分隔的四个数；1.0.0 版中各坐标系均为 x_min,y_min,x_max,y_max，最小值须小于最大值",
+    "wcs-far": "`{name}` 超出 {crs} 能表达的范围：请检查坐标轴次序和单位",
+    "wcs-fine": "所求像素已小于坐标的分辨能力：请减少像素数",
+    "wcs-both-sizes": "请给出 `WIDTH` 和 `HEIGHT`，或 `RESX` 和 `RESY`，两者必须成对，且只给一对",
+    "wcs-subset": "`SUBSET` 的值 `{value}` 不可用：写法为 SUBSET=轴(低,高)，用数字或 *，低值在前",
+    "wcs-slice": "`SUBSET` 的值 `{value}` 不可用：此处的覆盖没有可切片的其他轴，请给出低、高两个界限",
+    "wcs-axis": "{crs} 没有轴 `{value}`：其坐标轴为 {choices}",
+    "wcs-axis-twice": "`{name}` 中轴 `{value}` 出现多次：请只给一次",
+    "wcs-two-crs": "各 SUBSET 的坐标系不同：请只用一个",
+    "wcs-beside": "所求子集在覆盖之外：此覆盖在 {crs} 中的范围为 {reach}",
+    "wcs-scale": "`{name}` 的值 `{value}` 不可用：写法有误，应为 {mend}",
+    "wcs-one-scale": "SCALEFACTOR、SCALEAXES、SCALESIZE 和 SCALEEXTENT 只能给一个",
+    "wcs-crs": "坐标系 `{value}` 未提供服务：可用 {choices}",
+    "wcs-compression": "不提供压缩方式 `{value}`：可用 {choices}",
+    "wcs-not-taken": "不接受参数 `{name}`：请去掉它",
+    "wcs-bands": "覆盖 `{layer}` 没有波段 `{value}`：有 {choices}",
+    "wcs-format": "覆盖 `{layer}` 不提供格式 `{value}`：可用 {choices}",
+    "wcs-too-large": "{width} x {height} 像素超过本服务一次提供的上限：最多 {most} 像素，每边最多 {side}；请求子集，或缩小比例",
+    "wcs-no-values": "图层 `{layer}` 没有可作为覆盖提供的数据：可用的覆盖见服务能力文档",
+})
+"""The sentences of `tiles.wcs_requests.WCS_FAULTS`, name by name."""
 
 SENTENCES = MappingProxyType({
     "key-missing": (
@@ -113,6 +155,10 @@ SENTENCES = MappingProxyType({
         "layer `{layer}` is not defined or not shared with you: see the layers shared with you in the capabilities or /api/v1/layers, "
         "or ask {contact} for an agreement",
     ),
+    "band-red": ("红", "red"),
+    "band-green": ("绿", "green"),
+    "band-blue": ("蓝", "blue"),
+    "vertical-datum": ("高程基准：{datum}。", "Vertical datum: {datum}."),
     "nobody-named": ("测绘主管部门", "the surveying bureau"),
     "refused": ("图层 `{layer}`：{reasons}", "layer `{layer}`: {reasons}"),
     "style-not-defined": (
@@ -146,6 +192,104 @@ SENTENCES = MappingProxyType({
     "http": ("请求无法处理：{name}", "the request can't be handled: {name}"),
     "unexpected": ("服务出错，已记录为 `{incident}`：请告知平台运维",
                    "the service failed and has noted it as `{incident}`: tell the operator of the service"),
+    # packages
+    "packages-waiting": (
+        "已有 {most} 个数据包在等待制作：请等其中一些完成，或先取消",
+        "{most} packages are waiting to be made: wait until some are ready, or call some off",
+    ),
+    "package-layers": ("图层数须在 1 至 {most} 之间：请分几个数据包订购", "a package holds 1 to {most} layers: order several packages"),
+    "package-layer-twice": ("图层 `{value}` 出现了两次：请只写一次", "layer `{value}` is there twice: name it once"),
+    "package-bounds": (
+        "范围须为四个数：左、下、右、上，左小于右、下小于上",
+        "bounds are four numbers: left, bottom, right, top, with left less than right and bottom less than top",
+    ),
+    "package-resolution": ("分辨率须为大于零的数，单位与坐标系相同", "a resolution is a number above zero, in units of the reference system"),
+    "package-resolution-crs": (
+        "给出分辨率时须写明坐标系：单位由它决定",
+        "a resolution needs a reference system: that is what its unit follows from",
+    ),
+    "package-as-delivered": (
+        "原样图幅不能另定 `{name}`：请去掉它，或换用其他格式",
+        "sheets as they were delivered take no `{name}`: leave it out, or ask for another format",
+    ),
+    "package-style": ("样式只用于 PNG 和 JPEG：请去掉它，或换用其中一种格式", "a style is for PNG and JPEG: leave it out, or ask for one of these"),
+    "package-line-map": (
+        "图层 `{layer}` 是矢量图，目前不能打包：请通过要素服务获取",
+        "layer `{layer}` is a line map, of which no packages are made: read it through the services",
+    ),
+    "package-large": (
+        "{width} x {height} 像素过大：每图层最多 {most} 像素，每行最多 {across}；请缩小范围或降低分辨率",
+        "{width} x {height} pixels are too many: at most {most} a layer, {across} a row; ask for less ground or for coarser pixels",
+    ),
+    "package-no-data": (
+        "图层 `{layer}` 在所求范围内没有数据：请检查范围或版本",
+        "layer `{layer}` has no data in the area asked for: check the area, or the edition",
+    ),
+    "package-not-ready": ("数据包尚未完成（{state}）：请稍后再取", "the package is not ready yet ({state}): come back later"),
+    "package-gone": (
+        "数据包的文件已不在（{state}）：需要时请重新订购",
+        "the files of the package are not there any more ({state}): order it anew where it is needed",
+    ),
+    "package-taken-back": (
+        "数据包所依据的共享已变更或收回，文件已删除：请按现行协议重新订购",
+        "what the package was shared under has changed or was taken back, and its files are deleted: order it anew under what is agreed now",
+    ),
+    "package-narrower": (
+        "此密钥可见的范围小于数据包的内容：请用订购时的密钥，或重新订购",
+        "this key may see less than the package holds: fetch it with the key it was ordered with, or order it anew",
+    ),
+    "package-one-range": ("一次请求只给一个字节范围（文件共 {size} 字节）", "ask for one range of bytes at a time (the file has {size})"),
+    "package-range": ("所求字节范围不在文件之内（共 {size} 字节）", "nothing of the file lies in the range asked for: it has {size} bytes"),
+    "package-too-often": (
+        "制作多次中断，已停止：请告知平台运维", "making it was interrupted too often, and was given up: tell the operator of the service",
+    ),
+    "package-unsound": (
+        "存储中的一幅图与交付时不一致，未予发出：请告知平台运维",
+        "a sheet in the store is not what was delivered, and does not leave: tell the operator of the service",
+    ),
+    "package-no-room": ("磁盘空间不足：请告知平台运维，稍后重新订购", "the disk is full: tell the operator of the service, and order it again later"),
+    "package-unreadable": ("数据源无法读取：请告知平台运维", "a data source can't be read: tell the operator of the service"),
+    "package-failed": ("制作失败：请告知平台运维", "it could not be made: tell the operator of the service"),
+    "package-title": ("数据包说明", "About this package"),
+    "package-use-credit": (
+        "使用成果时须在显著位置标注数据来源。", "Name the source of the data in a conspicuous place wherever they are used.",
+    ),
+    "package-use-parties": (
+        "仅限协议约定的单位用于约定的用途；不得转让、出借或提供给第三方。",
+        "Only the parties may use the data, for the purposes agreed; they may not be handed, lent or passed on to anybody else.",
+    ),
+    "package-use-internet": (
+        "未经书面同意，不得在互联网上公开数据或其衍生成果。",
+        "Neither the data nor what is derived from them may be published on the internet without consent in writing.",
+    ),
+    "package-use-converted": (
+        "转换格式、坐标系或裁切后的数据与原始数据受同样约束。",
+        "Data in another format or reference system, or cut, are bound by the same terms as the data themselves.",
+    ),
+    "package-use-secrecy": (
+        "按密级保管；协议终止或收回时须销毁副本并回执。",
+        "Keep them as their classification demands; when the agreement ends or is taken back, destroy all copies and certify it.",
+    ),
+    "package-axes-east": (
+        "文件中坐标以东（经度）在前、北（纬度）在后", "coordinates in the files are east (longitude) before north (latitude)",
+    ),
+    "package-axes-north": (
+        "文件中坐标以东（经度）在前、北（纬度）在后；该坐标系的登记轴序相反",
+        "coordinates in the files are east (longitude) before north (latitude); the register of this system has them the other way round",
+    ),
+    "package-step-moved": ("重采样到 {crs}，每个像素只计算一次。", "Resampled to {crs}, each pixel once."),
+    "package-step-delivered": (
+        "完全在授权范围内的图幅为交付原件，校验和已核对；其余图幅按授权范围裁切。",
+        "Sheets wholly within what is granted are the files as delivered, their checksums compared; others are cut to it.",
+    ),
+    "package-step-cut": ("裁切到授权范围：像素中心在界内的保留，界外为空值。", "Cut to what is granted: pixels whose centre lies within it; nodata outside."),
+    "package-step-strict": (
+        "涉密图层：只保留其来源像素全部在授权范围内的像素，界外为空值。",
+        "Classified layer: only pixels all of whose source pixels lie within what is granted; nodata outside.",
+    ),
+    "package-step-degraded": ("降级到 {cell} 米固定格网。", "Degraded to a fixed grid of {cell} m."),
+    "package-step-marked": ("写有协议约定的可见标记。", "It bears the visible mark of the agreement."),
+    "package-step-jpeg": ("以 JPEG 压缩（有损）。", "Compressed as JPEG, with loss."),
     # contributions
     "contribution-not-owed": (
         "协议 `{agreement}` 没有约定回馈数据 `{dataset}`：约定的有 {datasets}",

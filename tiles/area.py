@@ -101,6 +101,18 @@ class ServedArea:
         """The part of `geometry` (CRS84) inside the area: truly cut, holes and Z kept; empty where there is none."""
         return geometry if self.is_world else shapely.intersection(geometry, self.geometry)
 
+    def cut_each(self, geometries: np.ndarray) -> np.ndarray:
+        """`cut` of many small geometries (CRS84): those that lie wholly inside or outside cost next to nothing, whatever the area's size."""
+        if self.is_world:
+            return geometries
+        with self._lock:
+            touching, covered = shapely.intersects(self.geometry, geometries), shapely.covers(self.geometry, geometries)
+        found = np.where(covered, geometries, np.array(shapely.Polygon(), dtype=object))
+        for position in np.flatnonzero(touching & ~covered):
+            within = shapely.clip_by_rect(self.geometry, *geometries[position].bounds)
+            found[position] = shapely.intersection(geometries[position], within if within.is_valid else self.geometry)
+        return found
+
     def _in(self, crs: str) -> "_CompiledArea":
         compiled = self._compiled.get(crs)
         if compiled is None:

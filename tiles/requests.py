@@ -40,7 +40,7 @@ def pairs_of(query: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS)
     except ValueError:
-        raise _fault("InvalidParameterValue", "", "too-many-parameters", RequestTooLarge, most=MOST_PARAMETERS) from None
+        raise fault("InvalidParameterValue", "", "too-many-parameters", RequestTooLarge, most=MOST_PARAMETERS) from None
 
 
 # -- what is asked
@@ -214,6 +214,17 @@ FAULTS = MappingProxyType({
     "line-of-no-length": "`LINE` has no length: give at least two different places",
     "line-off-earth": "`LINE` leaves the earth, or what {crs} can express: check the order of x and y",
     "water-level-far": "`WATER_LEVEL` is `{value}`: it must be metres from -1000 to 10000",
+    "sheet-number": "`{value}` is no sheet number, or can be read in several ways: write one like I50G095077, or an old one like I-50-142-(53)",
+    "sheet-scale": "`{value}` is no scale of the standard: give 1000000, 500000, 250000, 100000, 50000, 25000, 10000, 5000, 2000, 1000 or 500",
+    "no-sheet-there": "no sheet is numbered there: give 0 to 88 degrees north, 180 west to 180 east",
+    "too-many-sheets": "{count} sheets of that scale are more than are told at once, or than may be told: ask for 1:10,000 or coarser, or for less ground",
+    "division-unknown": "`{value}` is no division, or no vintage of its boundaries: give a code such as 320106",
+    "no-sheets": "layer `{value}` is no raster: only rasters are listed by sheets",
+    "edition-name": "`{value}` is not the edition that the layer's name says, or no name of an edition: give one of both",
+    "moment": "`NEWER_THAN` is `{value}`: give a moment such as 2024-03-01T00:00:00Z",
+    "held": "`{value}` does not say what you have: give sheet number, colon, and 8 or more hexadecimal digits of the checksum",
+    "too-many-held": "more than {most} sheets are named: ask for a part at a time, by `bbox`",
+    "tile-address": "`{value}` is no tile: give matrix set/z/x/y, such as WebMercatorQuad/14/13596/6645",
     "too-much-to-download":
         "{width} x {height} pixels are more than one download holds: ask for at most {most}, a part at a time or at a coarser RESOLUTION",
 })
@@ -229,7 +240,7 @@ def quotable(value: object) -> str:
     return f"{kept}..." if len(text) > SHOWN else kept
 
 
-def _fault(code: str, locator: str, fault: str, kind: type[RequestInvalid] = RequestInvalid, **detail: object) -> RequestInvalid:
+def fault(code: str, locator: str, fault: str, kind: type[RequestInvalid] = RequestInvalid, **detail: object) -> RequestInvalid:
     shown = {name: quotable(value) if name == "value" else str(value) for name, value in detail.items()}
     return kind(code, locator, FAULTS[fault].format(**shown), fault=fault, detail=MappingProxyType(shown))
 
@@ -276,9 +287,9 @@ class Parameters:
             self._values[name] = value.strip(" ")
         for name, count in counts.items():
             if count > 1:
-                raise _fault("InvalidParameterValue", quotable(name), "repeated", name=quotable(name), count=count)
+                raise fault("InvalidParameterValue", quotable(name), "repeated", name=quotable(name), count=count)
             if len(self._values[name]) > limits.max_value:
-                raise _fault("InvalidParameterValue", quotable(name), "too-long", RequestTooLarge, name=quotable(name),
+                raise fault("InvalidParameterValue", quotable(name), "too-long", RequestTooLarge, name=quotable(name),
                              count=len(self._values[name]), most=limits.max_value)
 
     def refuse_what_clients_may_not_choose(self, but: frozenset[str] = frozenset()) -> None:
@@ -286,9 +297,9 @@ class Parameters:
             if not value or name in but:
                 continue
             if name in DIMENSIONS or name.startswith("DIM_"):
-                raise _fault("InvalidDimensionValue", quotable(name), "no-dimension", name=quotable(name))
+                raise fault("InvalidDimensionValue", quotable(name), "no-dimension", name=quotable(name))
             if name in REFUSED:
-                raise _fault("InvalidParameterValue", name, "refused-parameter", name=name)
+                raise fault("InvalidParameterValue", name, "refused-parameter", name=name)
 
     @property
     def is_bare(self) -> bool:
@@ -301,16 +312,16 @@ class Parameters:
     def required(self, name: str, mend: str) -> str:
         if value := self.text(name):
             return value
-        raise _fault("MissingParameterValue", name, "missing", name=name, mend=mend)
+        raise fault("MissingParameterValue", name, "missing", name=name, mend=mend)
 
     def whole(self, name: str, least: int, most: int, *, default: int | None = None, code: str = "InvalidParameterValue") -> int:
         value = self.text(name)
         if not value and default is not None:
             return default
         if not value:
-            raise _fault("MissingParameterValue", name, "missing", name=name, mend=f"give a whole number from {least} to {most}")
+            raise fault("MissingParameterValue", name, "missing", name=name, mend=f"give a whole number from {least} to {most}")
         if not WHOLE.fullmatch(value) or not least <= int(value) <= most:
-            raise _fault(code, name, "not-a-whole-number", name=name, value=value, least=least, most=most)
+            raise fault(code, name, "not-a-whole-number", name=name, value=value, least=least, most=most)
         return int(value)
 
     def one_of(self, name: str, choices: Mapping[str, object], default: object):
@@ -318,13 +329,13 @@ class Parameters:
         if not value:
             return default
         if value.upper() not in choices:
-            raise _fault("InvalidParameterValue", name, "not-one-of", name=name, value=value, choices=", ".join(choices))
+            raise fault("InvalidParameterValue", name, "not-one-of", name=name, value=value, choices=", ".join(choices))
         return choices[value.upper()]
 
 
 def decimal(name: str, value: str) -> float:
     if not NUMBER.fullmatch(value) or not math.isfinite(float(value)):
-        raise _fault("InvalidParameterValue", name, "not-a-number", name=name, value=value)
+        raise fault("InvalidParameterValue", name, "not-a-number", name=name, value=value)
     return float(value)
 
 
@@ -371,7 +382,7 @@ def parse_wms(pairs: Pairs, limits: Limits = Limits()) -> WmsRequest:
     parse = WMS_OPERATIONS.get(operation.upper())
     if parse is None:
         choices = "GetCapabilities, GetMap, GetFeatureInfo, GetLegendGraphic"
-        raise _fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices=choices)
+        raise fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices=choices)
     return parse(parameters, limits)
 
 
@@ -388,7 +399,7 @@ def negotiated(version: str) -> str:
     if not version:
         return WMS_VERSIONS[-1]
     if not re.fullmatch(r"[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}", version):
-        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=", ".join(WMS_VERSIONS))
+        raise fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=", ".join(WMS_VERSIONS))
     asked = _version_key(version)
     return max((v for v in WMS_VERSIONS if _version_key(v) <= asked), key=_version_key, default=WMS_VERSIONS[0])
 
@@ -401,7 +412,7 @@ def _version_key(version: str) -> tuple[int, ...]:
 def _exact_version(parameters: Parameters) -> str:
     version = parameters.text("VERSION") or WMS_VERSIONS[-1]
     if version not in WMS_VERSIONS:
-        raise _fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=", ".join(WMS_VERSIONS))
+        raise fault("InvalidParameterValue", "VERSION", "version", value=version, service="WMS", choices=", ".join(WMS_VERSIONS))
     return version
 
 
@@ -423,10 +434,10 @@ def _water(parameters: Parameters) -> WaterAsked:
     text = parameters.required("WATER_LEVEL", "style `water-level` needs the level in metres")
     level = decimal("WATER_LEVEL", text)
     if not -1000 <= level <= 10_000:
-        raise _fault("InvalidParameterValue", "WATER_LEVEL", "water-level-far", value=text)
+        raise fault("InvalidParameterValue", "WATER_LEVEL", "water-level-far", value=text)
     datum = parameters.required("WATER_DATUM", "style `water-level` needs the vertical datum of the level, such as 1985 or wusong").lower()
     if not DATUM.fullmatch(datum):
-        raise _fault("InvalidParameterValue", "WATER_DATUM", "datum-name", name="WATER_DATUM", value=datum)
+        raise fault("InvalidParameterValue", "WATER_DATUM", "datum-name", name="WATER_DATUM", value=datum)
     return WaterAsked(level, datum)
 
 
@@ -437,7 +448,7 @@ def _get_feature_info(parameters: Parameters, limits: Limits) -> GetFeatureInfo:
     query_layers = _layers(parameters, "QUERY_LAYERS", limits)
     for name in query_layers:
         if name not in layers:
-            raise _fault("LayerNotDefined", "QUERY_LAYERS", "not-in-layers", value=name)
+            raise fault("LayerNotDefined", "QUERY_LAYERS", "not-in-layers", value=name)
     if parameters.text("FORMAT"):
         map_format(parameters.text("FORMAT"))
     view = _view(parameters, version, limits)
@@ -468,7 +479,7 @@ WMS_OPERATIONS = MappingProxyType({
 def layer_name(text: str, locator: str) -> LayerName:
     name, at, edition = text.partition("@")
     if not NAME.fullmatch(name) or (at and not EDITION.fullmatch(edition)):
-        raise _fault("LayerNotDefined", locator, "layer-name", value=text)
+        raise fault("LayerNotDefined", locator, "layer-name", value=text)
     return LayerName(name, edition if at else None)
 
 
@@ -477,14 +488,14 @@ def style_name(text: str, locator: str) -> str | None:
     if text in ("", "default"):
         return None
     if not STYLE.fullmatch(text):
-        raise _fault("StyleNotDefined", locator, "style-name", value=text)
+        raise fault("StyleNotDefined", locator, "style-name", value=text)
     return text
 
 
 def _layers(parameters: Parameters, name: str, limits: Limits) -> tuple[LayerName, ...]:
     names = parameters.required(name, "name one layer or more, between commas").split(",")
     if len(names) > limits.max_layers:
-        raise _fault("InvalidParameterValue", name, "too-many-layers", RequestTooLarge, count=len(names), most=limits.max_layers)
+        raise fault("InvalidParameterValue", name, "too-many-layers", RequestTooLarge, count=len(names), most=limits.max_layers)
     return tuple(layer_name(one.strip(" "), name) for one in names)
 
 
@@ -493,7 +504,7 @@ def _styles(parameters: Parameters, layers: Sequence[LayerName]) -> tuple[str | 
         return (None,) * len(layers)
     names = parameters.text("STYLES").split(",")
     if len(names) > len(layers) or (len(names) < len(layers) and any(names)):
-        raise _fault("StyleNotDefined", "STYLES", "styles-count", count=len(names), layers=len(layers))
+        raise fault("StyleNotDefined", "STYLES", "styles-count", count=len(names), layers=len(layers))
     styles = [style_name(one.strip(" "), "STYLES") for one in names]
     return tuple(styles + [None] * (len(layers) - len(styles)))
 
@@ -509,21 +520,21 @@ def map_format(text: str, locator: str = "FORMAT") -> str:
         return text
     if PNG_MODE.fullmatch(text):
         return PNG
-    raise _fault("InvalidFormat", locator, "not-offered", value=text, choices=", ".join(MAP_FORMATS))
+    raise fault("InvalidFormat", locator, "not-offered", value=text, choices=", ".join(MAP_FORMATS))
 
 
 def _time(parameters: Parameters) -> TimeAsked | None:
     if not (text := parameters.text("TIME")):
         return None
     if (asked := read_time(text)) is None:
-        raise _fault("InvalidDimensionValue", "TIME", "time", value=text)
+        raise fault("InvalidDimensionValue", "TIME", "time", value=text)
     return asked
 
 
 def _info_format(parameters: Parameters) -> str:
     text = parameters.text("INFO_FORMAT").lower() or "text/plain"
     if text not in INFO_FORMATS:
-        raise _fault("InvalidFormat", "INFO_FORMAT", "not-offered", value=text, choices=", ".join(INFO_FORMATS))
+        raise fault("InvalidFormat", "INFO_FORMAT", "not-offered", value=text, choices=", ".join(INFO_FORMATS))
     return text
 
 
@@ -532,7 +543,7 @@ def _background(parameters: Parameters) -> tuple[int, int, int]:
     if not text:
         return WHITE
     if not (match := COLOUR.fullmatch(text)):
-        raise _fault("InvalidParameterValue", "BGCOLOR", "colour", value=text)
+        raise fault("InvalidParameterValue", "BGCOLOR", "colour", value=text)
     red, green, blue = bytes.fromhex(match.group(1))
     return red, green, blue
 
@@ -552,12 +563,12 @@ def _view(parameters: Parameters, version: str, limits: Limits) -> View:
     width = parameters.whole("WIDTH", 1, 10**9 - 1)
     height = parameters.whole("HEIGHT", 1, 10**9 - 1)
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-        raise _fault("InvalidParameterValue", "WIDTH", "too-many-pixels", RequestTooLarge,
+        raise fault("InvalidParameterValue", "WIDTH", "too-many-pixels", RequestTooLarge,
                      width=width, height=height, most=limits.max_pixels, side=limits.max_side)
     bounds = _bounds(parameters, crs, north_first=version == "1.3.0" and is_north_first(crs))
     finest = 1e-9 if is_geographic(crs) else 1e-4
     if bounds.width / width < finest or bounds.height / height < finest:
-        raise _fault("InvalidParameterValue", "BBOX", "bbox-fine")
+        raise fault("InvalidParameterValue", "BBOX", "bbox-fine")
     return View(crs=crs, bounds=bounds, width=width, height=height)
 
 
@@ -565,14 +576,14 @@ def _crs(parameters: Parameters, version: str) -> str:
     name, other = ("CRS", "SRS") if version == "1.3.0" else ("SRS", "CRS")
     text, misplaced = parameters.text(name), parameters.text(other)
     if misplaced and not text:
-        raise _fault("MissingParameterValue", name, "crs-spelling", wrong=other, version=version, name=name)
+        raise fault("MissingParameterValue", name, "crs-spelling", wrong=other, version=version, name=name)
     if misplaced and misplaced != text:
-        raise _fault("InvalidParameterValue", name, "crs-ambiguous", name=name, version=version)
+        raise fault("InvalidParameterValue", name, "crs-ambiguous", name=name, version=version)
     text = parameters.required(name, f"give one of {', '.join(SERVED)}")
     try:
         return parse_crs(text)
     except CrsNotServed:
-        raise _fault("InvalidCRS" if name == "CRS" else "InvalidSRS", name, "crs-not-served", value=text,
+        raise fault("InvalidCRS" if name == "CRS" else "InvalidSRS", name, "crs-not-served", value=text,
                      choices=", ".join(SERVED)) from None
 
 
@@ -580,14 +591,14 @@ def _bounds(parameters: Parameters, crs: str, *, north_first: bool) -> Bounds:
     order = "N_min,E_min,N_max,E_max" if north_first else "x_min,y_min,x_max,y_max"
     texts = parameters.required("BBOX", f"give four numbers between commas, {order}").split(",")
     if len(texts) != 4:
-        raise _fault("InvalidParameterValue", "BBOX", "bbox-not-four", count=len(texts), order=order)
+        raise fault("InvalidParameterValue", "BBOX", "bbox-not-four", count=len(texts), order=order)
     numbers = [decimal("BBOX", text.strip(" ")) for text in texts]
     left, bottom, right, top = (numbers[i] for i in ((1, 0, 3, 2) if north_first else (0, 1, 2, 3)))
     if left >= right or bottom >= top:
-        raise _fault("InvalidParameterValue", "BBOX", "bbox-order", crs=crs, order=order)
+        raise fault("InvalidParameterValue", "BBOX", "bbox-order", crs=crs, order=order)
     bounds = Bounds(left, bottom, right, top)
     if not may_be_shown(crs, bounds):
-        raise _fault("InvalidParameterValue", "BBOX", "bbox-far", crs=crs, order=order)
+        raise fault("InvalidParameterValue", "BBOX", "bbox-far", crs=crs, order=order)
     return bounds
 
 
@@ -672,9 +683,9 @@ def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities |
         return _wmts_capabilities(parameters)
     operation = parameters.required("REQUEST", "give GetCapabilities or GetTile")
     if operation.upper() != "GETTILE":
-        raise _fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices="GetCapabilities, GetTile")
+        raise fault("OperationNotSupported", "REQUEST", "not-one-of", name="REQUEST", value=operation, choices="GetCapabilities, GetTile")
     if parameters.text("VERSION") not in ("", WMTS_VERSION):
-        raise _fault("InvalidParameterValue", "VERSION", "version", value=parameters.text("VERSION"), service="WMTS", choices=WMTS_VERSION)
+        raise fault("InvalidParameterValue", "VERSION", "version", value=parameters.text("VERSION"), service="WMTS", choices=WMTS_VERSION)
     text = parameters.required("FORMAT", f"give one of {', '.join(MAP_FORMATS)}")
     return _tile(
         layer=parameters.required("LAYER", "name one layer"), style=parameters.text("STYLE"),
@@ -689,7 +700,7 @@ def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities |
 def _wmts_capabilities(parameters: Parameters) -> GetCapabilities:
     accepted = parameters.text("ACCEPTVERSIONS")
     if accepted and WMTS_VERSION not in [one.strip(" ") for one in accepted.split(",")]:
-        raise _fault("VersionNegotiationFailed", "AcceptVersions", "version", value=accepted, service="WMTS", choices=WMTS_VERSION)
+        raise fault("VersionNegotiationFailed", "AcceptVersions", "version", value=accepted, service="WMTS", choices=WMTS_VERSION)
     return GetCapabilities(service="WMTS", version=WMTS_VERSION)
 
 
@@ -715,7 +726,7 @@ def parse_tile_path(path: str, pairs: Pairs = (), limits: Limits = Limits()) -> 
     else:
         return None
     if extension not in EXTENSIONS:
-        raise _fault("InvalidFormat", "FORMAT", "not-offered", value=extension, choices="png, jpg, webp")
+        raise fault("InvalidFormat", "FORMAT", "not-offered", value=extension, choices="png, jpg, webp")
     return _tile(layer=layer, style=style, tms=tms, z=z, row=row, col=col, media_type=EXTENSIONS[extension])
 
 
@@ -729,28 +740,28 @@ def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, media
     matrix_set = tile_matrix_set(tms)
     level = int(z) if WHOLE.fullmatch(z) else -1
     if not matrix_set.min_zoom <= level <= matrix_set.max_zoom:
-        raise _fault("InvalidParameterValue", "TileMatrix", "no-such-matrix",
+        raise fault("InvalidParameterValue", "TileMatrix", "no-such-matrix",
                      value=z, tms=matrix_set.id, least=matrix_set.min_zoom, most=matrix_set.max_zoom)
     at = _tile_index(row, "TileRow"), _tile_index(col, "TileCol")
     if not matrix_set.holds(level, *at):
         cols, rows = matrix_set.size(level)
         locator = "TileRow" if at[0] >= rows else "TileCol"
-        raise _fault("TileOutOfRange", locator, "no-such-tile", row=at[0], col=at[1], z=level, tms=matrix_set.id, rows=rows, cols=cols)
+        raise fault("TileOutOfRange", locator, "no-such-tile", row=at[0], col=at[1], z=level, tms=matrix_set.id, rows=rows, cols=cols)
     name = style_name(style, "Style")
     if name in ENCODINGS and media_type != PNG:
-        raise _fault("InvalidFormat", "FORMAT", "numbers-as-png", value=name)
+        raise fault("InvalidFormat", "FORMAT", "numbers-as-png", value=name)
     return GetTile(layer=layer_name(layer, "Layer"), style=name, tms=matrix_set, z=level, row=at[0], col=at[1], media_type=media_type)
 
 
 def tile_matrix_set(name: str) -> TileMatrixSet:
     if name not in TILE_MATRIX_SETS:
-        raise _fault("InvalidParameterValue", "TileMatrixSet", "not-offered", value=name, choices=", ".join(TILE_MATRIX_SETS))
+        raise fault("InvalidParameterValue", "TileMatrixSet", "not-offered", value=name, choices=", ".join(TILE_MATRIX_SETS))
     return TILE_MATRIX_SETS[name]
 
 
 def _tile_index(text: str, locator: str) -> int:
     if not WHOLE.fullmatch(text):
-        raise _fault("InvalidParameterValue", locator, "not-a-whole-number", name=locator, value=text, least=0, most=10**9 - 1)
+        raise fault("InvalidParameterValue", locator, "not-a-whole-number", name=locator, value=text, least=0, most=10**9 - 1)
     return int(text)
 
 
@@ -775,14 +786,14 @@ def parse_download(layer: str, pairs: Pairs, limits: Limits = Limits()) -> Downl
     crs = _crs(parameters, "1.3.0")
     bounds, step = _bounds(parameters, crs, north_first=False), decimal("RESOLUTION", parameters.required("RESOLUTION", "give units of the CRS a pixel"))
     if step < (1e-9 if is_geographic(crs) else 1e-4):
-        raise _fault("InvalidParameterValue", "RESOLUTION", "bbox-fine")
+        raise fault("InvalidParameterValue", "RESOLUTION", "bbox-fine")
     left, bottom, right, top = (round_(value / step) for value, round_ in zip(bounds, (math.floor, math.floor, math.ceil, math.ceil), strict=True))
     width, height = right - left, top - bottom
     if width * height > limits.max_download:
-        raise _fault("InvalidParameterValue", "RESOLUTION", "too-much-to-download", RequestTooLarge, width=width, height=height, most=limits.max_download)
+        raise fault("InvalidParameterValue", "RESOLUTION", "too-much-to-download", RequestTooLarge, width=width, height=height, most=limits.max_download)
     view = View(crs=crs, bounds=Bounds(left * step, bottom * step, right * step, top * step), width=width, height=height)
     if parameters.text("STYLE") in MEASURED:
-        raise _fault("StyleNotDefined", "STYLE", "style-of-values", value=parameters.text("STYLE"))
+        raise fault("StyleNotDefined", "STYLE", "style-of-values", value=parameters.text("STYLE"))
     return Download(
         layer=layer_name(layer, "Layer"), style=style_name(parameters.text("STYLE"), "STYLE"), view=view, resolution=step,
         media_type=map_format(parameters.text("FORMAT") or PNG),

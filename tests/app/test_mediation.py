@@ -28,8 +28,12 @@ OPERATIONS = {
     "TileJSON of a set": "/tiles/{layer}/tdt_c.json",
     "Download": "/download/{layer}.zip?CRS=EPSG:4549&BBOX=380000,3540000,381000,3541000&RESOLUTION=10",
     "catalogue": "/api/v1/layers",
+    "sheets of the standard": "/sheets?q=I50G095077",
+    "a sheet of the standard": "/sheets/I50G095077",
+    "sheets of a layer": "/layers/{layer}/sheets",
+    "lineage": "/lineage?layer={layer}&bbox=118.7,32,118.9,32.1",
 }
-DESCRIBING = ("GetCapabilities", "capabilities", "catalogue")
+DESCRIBING = ("GetCapabilities", "capabilities", "catalogue", "of the standard")
 
 
 @pytest.fixture(scope="module")
