@@ -259,10 +259,10 @@ def _mixed_of_valid(values: np.ndarray, valid: np.ndarray, x: np.ndarray, y: np.
     return np.rint(mean).astype(np.uint8) if values.dtype == np.uint8 else mean.astype(values.dtype)
 
 
-def shrunk(values: np.ndarray, valid: np.ndarray | None, by: int) -> tuple[np.ndarray, np.ndarray | None]:
+def shrunk(values: np.ndarray, valid: np.ndarray | None, by: int, *, least: float = 0.499) -> tuple[np.ndarray, np.ndarray | None]:
     """Means over squares of `by` x `by` pixels; what doesn't fill the last squares counts as if its edge went on.
 
-    A square is valid where at least half of its pixels are.
+    A square is valid where at least the share `least` of its pixels is: half of them, if not told otherwise.
     """
     rows, cols = values.shape[:2]
     pad = (-rows) % by, (-cols) % by
@@ -275,7 +275,7 @@ def shrunk(values: np.ndarray, valid: np.ndarray | None, by: int) -> tuple[np.nd
     padded[weight == 0] = 0
     total, share = cv2.resize(padded, size, interpolation=cv2.INTER_AREA), cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
     mean = total / np.maximum(share if values.ndim == 2 else share[..., None], np.float32(1e-6))
-    kept = np.where(share >= 0.499, 255, 0).astype(np.uint8)
+    kept = np.where(share >= least, 255, 0).astype(np.uint8)
     return (np.rint(mean).astype(np.uint8) if values.dtype == np.uint8 else mean), kept
 
 

@@ -243,8 +243,7 @@ def test_a_view_of_the_whole_reads_no_more_than_a_small_level(wide):
 
 def test_an_index_names_its_sheets_relative_to_itself_so_the_store_can_move(wide, tmp_path):
     folder = tmp_path / "moved"
-    original = wide._mosaics[0]._index
-    shutil.copytree(original.rsplit("/", 1)[0], folder)
+    shutil.copytree(wide._mosaics[0]._folder, folder)
     moved = MosaicReader(folder, wide.edition)
     view = view_of("EPSG:3857", Bounds(LEFT + 500, TOP - 900, LEFT + 900, TOP - 500), 1.0)
     assert (moved.read(view).values == wide.read(view).values).all()
