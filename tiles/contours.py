@@ -42,8 +42,13 @@ SHORTEST_LOOP = 20
 SMOOTHING = 0.7
 """Pixels (standard deviation), or this much of a source pixel where that is larger: stairs of the source are not hills either."""
 
-WIDTHS = {"index": 1.5, "basic": 1.0, "supplementary": 0.5}
-"""Pixels."""
+WIDTHS = {"index": 1.0, "basic": 0.5, "supplementary": 0.5}
+"""Pixels, beside the pixel that smoothing adds."""
+
+OPACITIES = {"index": 1.0, "basic": 0.9, "supplementary": 0.5}
+
+HALO, HALO_OPACITY = (255, 250, 240), 205
+"""Around the letters of labels, so that they can be read over any ground."""
 
 BLOCK = 128
 """Pixels: side of the blocks in which lines are traced, each at the levels that it holds."""
@@ -111,10 +116,24 @@ def contour_picture(reader: MosaicReader, view: View, style: ContourStyle, symbo
         interval = style.at(contour_scale(view) * symbol_scale)
         drawing = _Drawing(heights, patch.valid, interval, frame, symbol_scale, plain)
         lines, labels = (frame.cut(one) for one in drawing.draw())
-        pixels[..., 3] = np.where(frame.cut(patch.valid), np.maximum(lines, labels), 0)
-        pixels[pixels[..., 3] > 0, :3] = INK
-        pixels[(pixels[..., 3] > 0) & (labels > 0), :3] = LABEL_INK
+        pixels = _inked(lines, labels)
+        pixels[~frame.cut(patch.valid)] = 0
     return Image.fromarray(pixels)
+
+
+def _inked(lines: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Lines with labels over them, each label over its halo: (row, col, 4) of uint8, 0 where nothing is drawn."""
+    pixels = np.zeros((*lines.shape, 4), np.uint8)
+    pixels[..., 3] = lines
+    pixels[lines > 0, :3] = INK
+    if labels.any():
+        halo = np.minimum(cv2.GaussianBlur(cv2.dilate(labels, np.ones((3, 3), np.uint8)), (0, 0), 0.9).astype(np.float32) * 1.4, 255) * (HALO_OPACITY / 255)
+        there = (np.maximum(halo, labels) > lines).nonzero()
+        around = np.maximum(halo[there], labels[there])
+        share = (labels[there] / np.maximum(around, 1))[:, None]
+        pixels[there] = np.c_[share * LABEL_INK + (1 - share) * HALO, around].astype(np.uint8)
+        pixels[pixels[..., 3] == 0] = 0
+    return pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,9 +222,10 @@ class _Drawing:
         ):
             spacing = step / np.maximum(steepness, 1e-9)                                          # pixels between two lines
             shown = np.clip((spacing - from_px) / (to_px - from_px), 0, 1)
-            lines = [line for block in blocks if shown[block].any() for line in self._traced(block, step, but_not)]
+            visible = self.valid & (shown > 0)
+            lines = [line for block in blocks for line in self._traced(block, step, but_not, visible[block])]
             if lines:
-                alpha = np.maximum(alpha, (self._stroked(lines, WIDTHS[kind]) * shown).astype(np.uint8))
+                alpha = np.maximum(alpha, (self._stroked(lines, WIDTHS[kind]) * (OPACITIES[kind] * shown)).astype(np.uint8))
         labels = np.zeros_like(alpha)
         if not self.plain:
             for corner in self.frame.squares:
@@ -228,11 +248,12 @@ class _Drawing:
             slice(outer.get(left, left), cols if right + MARGIN + 1 >= cols else right),
         )
 
-    def _traced(self, block: tuple[slice, slice], step: float, but_not: float | None) -> list[_Line]:
+    def _traced(self, block: tuple[slice, slice], step: float, but_not: float | None, visible: np.ndarray | None = None) -> list[_Line]:
+        """Lines at whole multiples of `step` that are none of `but_not`, of the heights that there are where lines are `visible`."""
         heights, valid = self.heights[block], self.valid[block]
-        if not valid.any():
+        known = heights[valid if visible is None else visible]
+        if not known.size:
             return []
-        known = heights[valid]
         first, last = math.ceil(known.min() / step), math.floor(known.max() / step)
         every = round(but_not / step) if but_not else 0
         numbers = [number for number in range(first, last + 1) if not every or number % every]
@@ -319,10 +340,7 @@ def sample_of(kind: str, width: int, height: int) -> np.ndarray:
     lines, labels = drawing._stroked([line], WIDTHS[kind]), np.zeros((height, width), np.uint8)
     if kind == "index":
         drawing._write(width / 2, height / 2, 0.0, f"{line.level:g}", lines, labels)
-    pixels = np.zeros((height, width, 4), np.uint8)
-    pixels[..., 3] = np.maximum(lines, labels)
-    pixels[..., :3] = np.where(labels[..., None] > 0, LABEL_INK, INK)
-    return pixels
+    return _inked((lines * OPACITIES[kind]).astype(np.uint8), labels)
 
 
 def _is_grain(points: np.ndarray) -> bool:

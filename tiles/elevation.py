@@ -33,6 +33,9 @@ STEEPEST = 60.0
 DARKEST = 40
 """Grey of the steepest slope."""
 
+PAINTED = ("hillshade", "multidirectional-hillshade", "relief", "shaded-relief", "slope", "aspect")
+"""The styles of an elevation model that `painter` knows; what else there is of them is drawn elsewhere."""
+
 RAMP_STEPS = 16_384
 
 EARTH_RADIUS = 6378137.0
@@ -80,7 +83,7 @@ def _colour_table(ramp: Ramp) -> np.ndarray:
 
 
 def painter(style: str, ramp: Ramp) -> Callable[[Patch], Patch]:
-    """Heights to colours in one of the styles of an elevation model (`layers.model.STYLES`).
+    """Heights to colours in one of the `PAINTED` styles.
 
     Raises
     ------
@@ -116,10 +119,11 @@ def _light_from(azimuth: float, east: np.ndarray, north: np.ndarray, steepness: 
 
 
 def light_all_round(patch: Patch) -> np.ndarray:
-    """Light from west of south round to north, each direction counting most on slopes that it grazes, so that no ridge lies along the light.
+    """Light from south-west round to north, each direction counting most on slopes that look along it, so that no ridge is lost for lying along
+    the light.
 
-    0 to 1, (row, col) of float32; level ground has sin(ALTITUDE). Source: Mark (1992), Multidirectional, oblique-weighted, shaded-relief image of the
-    Island of Hawaii, USGS Open-File Report 92-422.
+    0 to 1, (row, col) of float32; level ground has sin(ALTITUDE). Source: the four directions of Mark (1992), Multidirectional, oblique-weighted,
+    shaded-relief image of the Island of Hawaii, USGS Open-File Report 92-422, weighted as `gdaldem hillshade -multidirectional` weights them.
     """
     east, north = gradients(patch)
     square = east * east + north * north
@@ -127,8 +131,8 @@ def light_all_round(patch: Patch) -> np.ndarray:
     total = np.zeros(east.shape, np.float32)
     for azimuth in AZIMUTHS:
         sine, cosine = np.float32(math.sin(math.radians(azimuth))), np.float32(math.cos(math.radians(azimuth)))
-        across = north * sine - east * cosine                          # sine of the angle between the slope's aspect and the light, times the slope
-        share = np.where(square > 0, across * across / np.maximum(square, np.float32(1e-12)), np.float32(0.5))
+        along = east * sine + north * cosine                           # cosine of the angle between the slope's aspect and the light, times the slope
+        share = np.where(square > 0, along * along / np.maximum(square, np.float32(1e-12)), np.float32(0.5))
         total += share * _light_from(azimuth, east, north, steepness)
     return np.clip(total / 2, 0, 1)
 
@@ -151,7 +155,7 @@ def _aspect_table(steps: int = 64) -> np.ndarray:
     """(vividness, degree, 3) of uint8: hues of OKLCH (a published colour space of even lightness), turned so that north is blue and south is warm."""
     vivid, aspect = np.meshgrid(np.linspace(0, 1, steps), np.radians(np.arange(360.0)), indexing="ij")
     lightness = 0.93 + vivid * (-0.20 + 0.11 * np.cos(aspect - math.radians(AZIMUTH)))
-    chroma, hue = 0.115 * vivid, math.radians(250) + aspect
+    chroma, hue = 0.085 * vivid, math.radians(250) + aspect
     a, b = chroma * np.cos(hue), chroma * np.sin(hue)
     long, medium, short = (
         (lightness + x * a + y * b) ** 3 for x, y in ((0.3963377774, 0.2158037573), (-0.1055613458, -0.0638541728), (-0.0894841775, -1.2914855480))

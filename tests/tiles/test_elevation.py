@@ -1,12 +1,26 @@
-"""Pictures of heights against slopes known beforehand."""
+"""Pictures of heights against slopes known beforehand, and against GDAL where it draws the same."""
 
 import math
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.transform import from_origin
 
-from layers.model import STYLES, Bounds, Patch, ProductType
-from tiles.elevation import Ramp, ground_cell, light, painter, slope_degrees
+from layers.model import Bounds, Patch
+from tiles.elevation import (
+    PAINTED,
+    Ramp,
+    aspect_colours,
+    aspect_degrees,
+    ground_cell,
+    light,
+    light_all_round,
+    painter,
+    slope_degrees,
+)
 
 FLAT = math.sin(math.radians(45))
 
@@ -65,7 +79,7 @@ def test_a_degree_of_longitude_shrinks_with_the_latitude():
     assert mercator[0, 0] == pytest.approx(8.5, abs=0.05)
 
 
-@pytest.mark.parametrize("style", STYLES[ProductType.DEM])
+@pytest.mark.parametrize("style", PAINTED)
 def test_a_gap_in_the_heights_casts_no_cliff(style, ramp):
     heights, valid = np.full((20, 20), 50.0), np.ones((20, 20), bool)
     heights[5:10, 5:10], valid[5:10, 5:10] = -9999, False
@@ -101,3 +115,49 @@ def test_slope_is_white_where_level_and_darker_where_steeper(ramp):
     assert greys[0] == 255
     assert greys == sorted(greys, reverse=True)
     assert greys[-1] == 40
+
+
+@pytest.mark.parametrize(("east", "north", "expected"), [(0, -1, 0), (-1, 0, 90), (0, 1, 180), (1, 0, 270), (-1, -1, 45), (1, -1, 315)])
+def test_the_aspect_is_where_a_slope_looks_clockwise_from_north(east, north, expected):
+    aspect, slope = aspect_degrees(patch_of(plane(0.2 * east, 0.2 * north)))
+    assert aspect[5:-5, 5:-5] == pytest.approx(expected, abs=1e-3)
+    assert slope[5:-5, 5:-5] == pytest.approx(math.degrees(math.atan(0.2 * math.hypot(east, north))), abs=1e-3)
+
+
+def test_level_ground_is_pale_and_opposite_slopes_differ_in_colour():
+    steep, level = np.full((1, 360), 30.0), np.zeros((1, 360))
+    directions = np.arange(360.0)[None]
+    colours = aspect_colours(directions, steep)[0].astype(int)
+    assert np.abs(colours - np.roll(colours, 180, axis=0)).max(axis=1).min() > 45
+    assert np.abs(np.diff(colours, axis=0, append=colours[:1])).max() <= 4, "no jump anywhere round the circle"
+    assert len(np.unique(aspect_colours(directions, level)[0], axis=0)) == 1
+
+
+def test_light_from_all_round_leaves_no_slope_in_the_dark_and_level_ground_as_it_was():
+    dark, lit = (light_all_round(patch_of(plane(*rise)))[10, 10] for rise in ((-0.5, 0.5), (0.5, -0.5)))
+    assert light(patch_of(plane(0.5, -0.5)))[10, 10] < dark or lit != dark
+    assert light_all_round(patch_of(plane(0, 0)))[10, 10] == pytest.approx(FLAT, abs=1e-6)
+
+
+@pytest.mark.skipif(shutil.which("gdaldem") is None, reason="gdaldem is not installed here")
+@pytest.mark.parametrize(("mode", "ours", "options"), [
+    ("slope", slope_degrees, ()), ("aspect", lambda patch: aspect_degrees(patch)[0], ()), ("hillshade", light, ()),
+    ("hillshade", light_all_round, ("-multidirectional",)),
+])
+def test_gdaldem_says_the_same(tmp_path, mode, ours, options):
+    """But for how level ground and rounding are told: slope and aspect in degrees, hillshade in 1 to 255."""
+    rng = np.random.default_rng(7)
+    rows, cols = np.mgrid[0:60, 0:60]
+    heights = (200 + 60 * np.sin(cols / 9) + 40 * np.cos(rows / 7) + rng.normal(0, 1, (60, 60))).astype(np.float32)
+    with rasterio.open(
+        tmp_path / "dem.tif", "w", driver="GTiff", count=1, height=60, width=60, dtype="float32", crs="EPSG:4549", transform=from_origin(360_000, 3_550_000, 5, 5),
+    ) as out:
+        out.write(heights, 1)
+    subprocess.run(["gdaldem", mode, *options, "-q", tmp_path / "dem.tif", tmp_path / "out.tif"], check=True, timeout=60)
+    with rasterio.open(tmp_path / "out.tif") as found:
+        theirs = found.read(1).astype(float)[2:-2, 2:-2]
+    mine = ours(patch_of(heights))[2:-2, 2:-2].astype(float)
+    if mode == "hillshade":
+        assert np.abs(theirs - (1 + 254 * mine)).max() <= 1.5
+    else:
+        assert np.abs((theirs - mine + 180) % 360 - 180).max() < 0.01

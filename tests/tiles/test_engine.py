@@ -18,6 +18,7 @@ from synthetic_sheets import NODATA, decode_place, edition_of, footprint, write_
 
 from layers import crs as crs_room
 from layers.model import STYLES, Bounds, ProductType, View
+from tiles.elevation import PAINTED
 from tiles.engine import Engine
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS
@@ -163,7 +164,7 @@ def test_tiles_of_an_exact_raster_decode_to_the_place_they_show(engine, oracle, 
     assert np.abs(rows + 0.5 - (TOP - y))[inside].max() <= 0.51
 
 
-@pytest.mark.parametrize("style", STYLES[ProductType.DEM])
+@pytest.mark.parametrize("style", PAINTED)
 def test_every_style_of_heights_is_drawn_without_seams(engine, dem, style):
     tms = TILE_MATRIX_SETS["WebMercatorQuad"]
     z = level_near(tms, 5.0)
