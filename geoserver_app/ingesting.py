@@ -11,10 +11,14 @@ from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.database import connect, migrate
 from geoserver_app.settings import CLASSIFICATIONS, Settings
-from layers.catalogue import SqlCatalogue
-from layers.errors import LayersError
+from geoserver_app.sheet_indexing import remove_index, renew_index
+from layers import crs as reference
+from layers.catalogue import Catalogue, SqlCatalogue
+from layers.errors import LayerMismatch, LayersError, OutsideAreaOfUse
+from layers.frames import COLLAR
 from layers.ingest import AddLayer, add_layer, remove_layer
 from layers.model import Classification, Edition, LayerName, ProductType, Sheet
+from layers.publishing import ground_resolution
 from tiles.engine import Engine
 
 
@@ -26,7 +30,7 @@ def classified(name: str) -> Classification:
 def ingest(
     settings: Settings, *, product: str, edition: str, name: str, paths: Sequence[Path] | Path, classification: str = "internal",
     currency: tuple[date | datetime, date | datetime] | None = None, stretch: Sequence[float] | None = None, workers: int | None = None,
-    console: Console | None = None, **options,
+    dask: str | None = None, console: Console | None = None, **options,
 ) -> Edition:
     """Add files as one edition (see `layers.ingest.AddLayer` for the options) and expire the tiles that the change touches.
 
@@ -48,7 +52,7 @@ def ingest(
     unsettled = _Unsettled(settings.cache, before[1] if before else None)
     with _Told(console) as told, unsettled:
         published = add_layer(
-            catalogue, settings.store, request, progress=told, workers=workers, ceiling=classified(settings.ceiling), config=settings.config,
+            catalogue, settings.store, request, progress=told, workers=workers, dask=dask, ceiling=classified(settings.ceiling), config=settings.config,
         )
     if before and (published.generation != before[1].generation or unsettled.was_left):
         engine = Engine(settings.store, settings.cache, settings.config)
@@ -57,8 +61,18 @@ def ingest(
         changed = _changed_ground(sheets, catalogue.sheets(published.edition_id))
         engine.expire(published, published.extent if unsettled.was_left or changed.is_empty else changed)
     unsettled.clear()
+    if before is None or published.generation != before[1].generation:
+        _renew_index(settings, catalogue, name)
     database.dispose()
     return published
+
+
+def _renew_index(settings: Settings, catalogue: Catalogue, name: str) -> None:
+    """The sheet index of the layer, where it has one, says what there is now."""
+    try:
+        renew_index(settings, catalogue, name)
+    except LayersError as error:
+        raise LayerMismatch(f"`{name}` is published, but its sheet index is as it was ({error}): run `geoshare sheet index {name}`") from error
 
 
 class _Unsettled:
@@ -87,9 +101,22 @@ class _Unsettled:
 
 
 def _changed_ground(before: Sequence[Sheet], after: Sequence[Sheet]) -> BaseGeometry:
-    """Where pictures change, in CRS84: under the sheets that came, and under those they replaced, which may have reached farther."""
-    came, went = ({s.path: s.footprint for s in sheets} for sheets in (after, before))
-    return shapely.union_all([shape for path, shape in (came | went).items() if (path in came) != (path in went)])
+    """Where pictures change, in CRS84: under the sheets that came, and under those they replaced, which may have reached farther.
+
+    A sheet of which only more is told now is the same picture, unless its currency moves it above or below its neighbours.
+    """
+    came, went = ({(s.path, s.currency): s for s in sheets} for sheets in (after, before))
+    return shapely.union_all([_with_collar(sheet) for key, sheet in (came | went).items() if (key in came) != (key in went)])
+
+
+def _with_collar(sheet: Sheet) -> BaseGeometry:
+    """The footprint and the pixels that a sheet shows beyond its frame."""
+    if not sheet.band_count:
+        return sheet.footprint
+    try:
+        return reference.buffer(sheet.footprint, (COLLAR + 1) * ground_resolution(sheet))
+    except OutsideAreaOfUse:            # of the whole earth
+        return sheet.footprint
 
 
 def remove(settings: Settings, name: str) -> tuple[Edition, ...]:
@@ -97,7 +124,13 @@ def remove(settings: Settings, name: str) -> tuple[Edition, ...]:
     wanted = LayerName.parse(name)
     migrate(settings)
     database = connect(settings.database_url)
-    gone = remove_layer(SqlCatalogue(database), settings.store, wanted.layer, wanted.edition)
+    catalogue = SqlCatalogue(database)
+    gone = remove_layer(catalogue, settings.store, wanted.layer, wanted.edition)
+    try:
+        renew_index(settings, catalogue, wanted.layer)
+    except Exception:
+        remove_index(settings, catalogue, wanted.layer)     # rather none than one that shows what is withdrawn
+        raise
     engine = Engine(settings.store, settings.cache, settings.config)
     for edition in gone:
         engine.forget(edition.edition_id)

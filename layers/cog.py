@@ -7,6 +7,7 @@ is a header and those runs one after the other. So the store never sees uncompre
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -79,7 +80,7 @@ def write_raster(
         raise ValueError(f"{packing.compression} can't hold {bands} bands of {dtype}")
     target.parent.mkdir(parents=True, exist_ok=True)
     levels = _levels(target.parent, width, height, np.dtype(dtype), bands, nodata, packing)
-    part = target.with_suffix(f".{os.getpid()}.part.tif")
+    part = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part.tif")
     try:
         for values, valid in strips:
             levels[0].add(values, valid)

@@ -11,6 +11,7 @@
       DivisionNotDefined       no administrative division with that code
       CatalogueUnavailable     the catalogue can't be trusted: answer 503, never 200
       EditionOutpaced          somebody else published the same edition meanwhile
+      ClusterUnavailable       no Dask cluster to work on
       IngestBusy               another ingest of the same edition is running
       AboveCeiling             a layer more secret than this instance may hold
       LayerMismatch            an existing layer is something else than what is to be added to it
@@ -104,6 +105,10 @@ class EditionOutpaced(LayersError):
 class IngestBusy(LayersError):
     def __init__(self, name: str):
         super().__init__(f"another ingest of `{name}` is running: wait for it to end, then run the same command again")
+
+
+class ClusterUnavailable(LayersError):
+    pass
 
 
 class AboveCeiling(LayersError):

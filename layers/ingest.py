@@ -1,87 +1,48 @@
 """Delivered files -> an edition that is served: checked all together, taken in side by side, published in one transaction.
 
 A job may be stopped at any moment. What it finished lies in the edition's folder under a name made of the file's checksum and the options,
-beside a small record; the next job with the same files and options takes it from there. Nothing is served that is not in the catalogue,
-and the catalogue knows nothing of a job until all of it is done.
+beside a small record (`layers.records`); the next job with the same files and options takes it from there. Nothing is served that is not
+in the catalogue, and the catalogue knows nothing of a job until all of it is done.
 """
 
 import fcntl
 import hashlib
-import json
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
-from multiprocessing.context import SpawnContext, SpawnProcess
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-import shapely
-from shapely.geometry.base import BaseGeometry
 
-from layers import crs as reference
-from layers import formats, rasters, vectors
+from layers import companions, rasters, records, vectors
+from layers.adding import AddLayer, check_request
 from layers.catalogue import Catalogue, JobState
-from layers.errors import AboveCeiling, IngestBusy, IngestFailed, LayerMismatch, LayerNotDefined, LayerRejected
-from layers.feature_classes import FeatureClassTable
-from layers.model import Bounds, Classification, Edition, Layer, LayerName, ProductType, Sheet, View
-from layers.mosaic import build_mosaics
+from layers.delivery import Delivery, received
+from layers.errors import IngestBusy, IngestFailed, LayerNotDefined, LayerRejected
+from layers.executors import executor
+from layers.model import Classification, Edition, ProductType, Sheet
+from layers.publishing import publish
 from layers.rasters import RasterFacts, RasterOptions
-from layers.sources import checksum_of, sync
+from layers.records import CHECKSUMS, LOCK, Checksums, FileMark, Finished
+from layers.sheet_facts import SheetFact
+from layers.sources import checksum_of
 from layers.vectors import VectorOptions
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
-WORLD_FILES = (".tfw", ".tfwx", ".tifw", ".wld", ".prj", ".tif.aux.xml", ".tif.msk")
-LOCK = ".lock"
+STAGING = ".staging"
+"""Beside the layers in the store: what was unpacked or fetched, until it is taken in."""
+
+SECONDS_BETWEEN_REPORTS = 0.5
 
 Progress = Callable[[int, int, str], None]
 """Told after each file: how many are done, of how many, the file's name."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddLayer:
-    """What is to be added: files, and the layer and edition that they make or join."""
-
-    product: ProductType
-    name: str
-    edition: str
-    paths: tuple[Path, ...]
-    title_zh: str = ""
-    title_en: str = ""
-    abstract: str = ""
-    owner: str = "bureau"
-    classification: Classification = Classification.PUBLIC
-    attribution: str = ""
-    currency: tuple[date | None, date | None] = (None, None)
-    synthetic: bool = False
-    crs: str | None = None                          # for files that state none
-    nodata: float | None = None                     # beside what the files declare
-    stretch: tuple[float, float] | None = None      # of 16-bit imagery; else 2nd to 98th percentile over all files
-    encoding: str | None = None                     # of shapefile attributes
-    lossless: bool = False
-    nearest: bool = False
-    unusual_heights: bool = False                   # heights outside -500..9000 m are meant
-    keep_going: bool = False                        # publish what is good although some files were rejected
-
-    def __post_init__(self):
-        if self.is_strict:                                 # blocks of JPEG would carry a trace of what lies beyond a border
-            object.__setattr__(self, "lossless", True)
-
-    @property
-    def is_strict(self) -> bool:
-        return self.product is ProductType.DOM and self.classification >= Classification.SECRET
-
-    @property
-    def folder(self) -> str:
-        """Of the edition, relative to the store."""
-        return f"{self.name}/{self.edition}"
+Options = RasterOptions | VectorOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +50,29 @@ class Survey:
     """What is known of one file before it is taken in."""
 
     path: Path
-    checksum: str
-    companions: str                     # digest of the files beside it that say where it lies
+    mark: FileMark
+    beside: str                         # digest of the files beside it that say where it lies
     facts: RasterFacts | None           # of rasters
+    fact: SheetFact                     # what the delivery says of it
+    checksum: str | None = None         # where it was reckoned before
 
+    @property
+    def claim(self) -> str:
+        """The place it takes in the edition."""
+        return (self.facts.number if self.facts else None) or self.path.name
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A file that was taken in: the sheet, and the 2nd and 98th percentile of a DEM's heights in metres."""
+    def relative(self, options: Options, checksum: str) -> str:
+        """Where the result lies in the edition's folder: its name says of which content, beside which files, with which options."""
+        how = hashlib.sha256(f"{self.options(options).digest()} {self.beside}".encode()).hexdigest()[:8]
+        return f"sheets/{checksum[:24]}-{how}{'.gpkg' if self.facts is None else '.tif'}"
 
-    sheet: Sheet
-    heights: tuple[float, float] | None = None
+    def options(self, options: Options) -> Options:
+        return replace(options, crs=self.fact.crs) if self.fact.crs else options
 
 
 def add_layer(
     catalogue: Catalogue, store: Path, request: AddLayer, *, progress: Progress | None = None, workers: int | None = None,
-    ceiling: Classification = Classification.TOP_SECRET, config: Path = CONFIG,
+    dask: str | None = None, ceiling: Classification = Classification.TOP_SECRET, config: Path = CONFIG,
 ) -> Edition:
     """Takes files in and publishes them as an edition of a layer; more files join an edition that is there, and replace their like.
 
@@ -118,22 +86,25 @@ def add_layer(
         Told (done, total, file name) after each file.
     workers : int, optional
         Processes; as many as there are processors if not given, 0 for none but this one.
+    dask : str, optional
+        Address of a Dask scheduler that is used instead.
 
     Raises
     ------
-    AboveCeiling, LayerMismatch, IngestBusy
+    AboveCeiling, LayerMismatch, IngestBusy, ClusterUnavailable
         Before anything is read.
     IngestFailed
         Files were rejected, all faults at once; nothing is published, what is good is kept for the next try.
     """
-    _check_request(catalogue, request, ceiling)
-    sources = find_sources(request.paths, request.product)
+    check_request(catalogue, request, ceiling, config)
+    delivery = _received(request, store)
+    total = len(delivery.files) + len(delivery.faults)
     with _locked(store / request.folder, f"{request.name}@{request.edition}") as folder:
-        job = catalogue.begin_job(request.name, request.edition, len(sources))
+        job = catalogue.begin_job(request.name, request.edition, total)
         try:
-            with _executor(workers, len(sources)) as executor:
-                reporter = _Reporter(catalogue, job, len(sources), progress)
-                edition = _run(catalogue, request, folder, sources, executor, reporter, config)
+            with executor(workers, len(delivery.files), dask=dask) as pool:
+                reporter = _Reporter(catalogue, job, total, progress)
+                edition = _Job(catalogue, request, folder, pool, reporter, ceiling, config).run(delivery)
         except IngestFailed as error:
             catalogue.end_job(job, JobState.FAILED, [str(each) for each in error.rejected])
             raise
@@ -141,7 +112,8 @@ def add_layer(
             catalogue.end_job(job, JobState.INTERRUPTED)
             raise
         catalogue.end_job(job, JobState.PUBLISHED)
-        return edition
+    delivery.discard()
+    return edition
 
 
 def remove_layer(catalogue: Catalogue, store: Path, name: str, edition: str | None = None) -> tuple[Edition, ...]:
@@ -167,70 +139,17 @@ def remove_layer(catalogue: Catalogue, store: Path, name: str, edition: str | No
     return gone
 
 
-def find_sources(paths: Iterable[Path], product: ProductType) -> list[Path]:
-    """The files to take in: those named, and those of the right kind anywhere in the folders named.
-
-    Raises
-    ------
-    IngestFailed
-        A path is not there, or a folder holds no file of the right kind.
-    """
-    suffixes = formats.SUFFIXES if product.is_raster else vectors.SUFFIXES
-    found, faults = [], []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in suffixes and f.is_file() and not f.name.startswith("."))
-            if not inside:
-                kinds = ", ".join(suffixes)
-                faults.append(LayerRejected(path.name, f"the folder holds no file of the kind {kinds}", "name the right folder"))
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            faults.append(LayerRejected(path.name, "there is no such file", "see its name and folder"))
-    if faults:
-        raise IngestFailed(tuple(faults))
-    return list(dict.fromkeys(found))
-
-
-# Before anything is read
-
-def _check_request(catalogue: Catalogue, request: AddLayer, ceiling: Classification) -> None:
-    _check_names(request)
-    if request.classification > ceiling:
-        raise AboveCeiling(request.name, request.classification.name.lower(), ceiling.name.lower())
-    if request.stretch and not request.stretch[0] < request.stretch[1]:
-        raise LayerMismatch(f"stretch `{request.stretch[0]:g},{request.stretch[1]:g}` is empty: give the lower value first")
-    layer = catalogue.snapshot().layers.get(request.name)
-    if layer is None:
-        return
-    if layer.product is not request.product:
-        raise LayerMismatch(f"layer `{request.name}` holds {layer.product.value}, not {request.product.value}: choose another name")
-    if layer.owner != request.owner:
-        raise LayerMismatch(f"layer `{request.name}` belongs to `{layer.owner}`, not to `{request.owner}`: choose another name")
-    if request.classification < layer.classification:
-        raise LayerMismatch(
-            f"layer `{request.name}` is {layer.classification.name.lower()}, not {request.classification.name.lower()}: "
-            "say so, or remove the layer before it is added under a lower classification"
-        )
-    edition = layer.edition(request.edition)
-    if edition and not edition.lossless and request.is_strict:
-        raise LayerMismatch(
-            f"edition `{request.name}@{request.edition}` is kept as JPEG, which nothing {request.classification.name.lower()} may be: "
-            "remove it first, then add all of it under its classification"
-        )
-    if edition and (edition.nearest, edition.lossless) != (request.nearest, request.lossless):
-        raise LayerMismatch(
-            f"edition `{request.name}@{request.edition}` was added with other `--nearest` or `--lossless`: give the same, or remove it first"
-        )
-
-
-def _check_names(request: AddLayer) -> None:
+def _received(request: AddLayer, store: Path) -> Delivery:
     try:
-        LayerName.parse(f"{request.name}@{request.edition}")
-    except ValueError as error:
-        raise LayerMismatch(str(error)) from error
+        delivery = received(request.paths, request.product, store / STAGING)
+    except LayerRejected as fault:
+        raise IngestFailed((fault,)) from fault
+    if delivery.faults and not delivery.files:
+        raise IngestFailed(delivery.faults)
+    return delivery
 
+
+# One job at a time
 
 @contextmanager
 def _locked(folder: Path, name: str) -> Iterator[Path]:
@@ -253,109 +172,153 @@ def _lock_file(folder: Path) -> TextIO:
 
 def _remove_if_empty(folder: Path) -> None:
     """Of a job that came to nothing, or an edition that was removed; the layer's folder goes with the last of its editions."""
-    if folder.is_dir() and not any(path.is_file() and path.name != LOCK for path in folder.rglob("*")):
+    if folder.is_dir() and not any(path.is_file() and path.name not in (LOCK, CHECKSUMS) for path in folder.rglob("*")):
         shutil.rmtree(folder)
     if folder.parent.is_dir() and not any(folder.parent.iterdir()):
         folder.parent.rmdir()
 
-
-# The job
 
 class _Reporter:
     """Progress to whoever looks: the caller's callback and the catalogue's list of jobs."""
 
     def __init__(self, catalogue: Catalogue, job: int, total: int, progress: Progress | None):
         self._catalogue, self._job, self._total, self._progress = catalogue, job, total, progress
-        self._done = 0
+        self._done, self._last = 0, -SECONDS_BETWEEN_REPORTS
 
     def finished(self, name: str) -> None:
         self._done += 1
-        self._catalogue.report_job(self._job, self._done)
+        now = time.monotonic()
+        if self._done == self._total or now - self._last >= SECONDS_BETWEEN_REPORTS:
+            self._catalogue.report_job(self._job, self._done)
+            self._last = now
         if self._progress:
             self._progress(self._done, self._total, name)
 
 
-def _run(
-    catalogue: Catalogue, request: AddLayer, folder: Path, sources: list[Path], executor: Executor, reporter: _Reporter, config: Path,
-) -> Edition:
-    published = _published(catalogue, request)
-    live = catalogue.sheets(published.edition_id) if published else ()
-    surveys, counts, faults = _surveyed(executor, sources, request)
-    surveys, repeated = _without_copies(surveys)
-    faults += _rivals(surveys)
-    for name in [fault.source for fault in faults] + repeated:
-        reporter.finished(name)
-    options = _options(request, counts, live)
-    targets = {_relative(survey, options): survey for survey in surveys}
-    _sweep(folder, published, live, keep=targets)
-    finished, more_faults = _taken_in(executor, folder, targets, options, reporter)
-    faults += more_faults
-    if faults and not (request.keep_going and finished):
-        raise IngestFailed(tuple(sorted(faults, key=lambda fault: fault.source)))
-    return _publish(catalogue, request, folder, published, live, finished, config)
+class _Job:
+    """Files on their way into one edition."""
 
+    def __init__(
+        self, catalogue: Catalogue, request: AddLayer, folder: Path, pool: Executor, reporter: _Reporter, ceiling: Classification, config: Path,
+    ):
+        self.catalogue, self.request, self.folder, self.pool = catalogue, request, folder, pool
+        self.reporter, self.ceiling, self.config = reporter, ceiling, config
+        self.checksums = Checksums(folder)
+        self.faults: list[LayerRejected] = []
 
-def _published(catalogue: Catalogue, request: AddLayer) -> Edition | None:
-    layer = catalogue.snapshot().layers.get(request.name)
-    return layer.edition(request.edition) if layer else None
+    def run(self, delivery: Delivery) -> Edition:
+        layer = self.catalogue.snapshot().layers.get(self.request.name)
+        published = layer.edition(self.request.edition) if layer else None
+        live = self.catalogue.sheets(published.edition_id) if published else ()
+        for fault in delivery.faults:
+            self._reject(fault)
+        surveys, counts = self._surveyed(delivery)
+        options = _options(self.request, counts, live)
+        done = self._taken_in(self._without_rivals(surveys), options)
+        records.sweep(self.folder, published, live, keep_also=done)
+        if self.faults and not (self.request.keep_going and done):
+            raise IngestFailed(tuple(sorted(self.faults, key=lambda fault: fault.source)))
+        return publish(self.catalogue, self.request, self.folder, published, live, list(done.values()), self.config, self.pool)
 
+    def _reject(self, fault: LayerRejected) -> None:
+        self.faults.append(fault)
+        self.reporter.finished(fault.source)
 
-def _surveyed(
-    executor: Executor, sources: list[Path], request: AddLayer,
-) -> tuple[list[Survey], np.ndarray | None, list[LayerRejected]]:
-    """What is known of each good file, the sum of what was counted in 16-bit images, and the faults of the others."""
-    futures = [executor.submit(survey_file, source, request) for source in sources]
-    surveys, total, faults = [], None, []
-    for future in futures:
+    def _surveyed(self, delivery: Delivery) -> tuple[list[Survey], np.ndarray | None]:
+        """What is known of each good file, and the sum of what was counted in 16-bit images."""
+        futures = []
+        for path in delivery.files:
+            fact = delivery.facts.of(path.name)
+            futures.append(self.pool.submit(survey_file, path, self.request, fact, self.ceiling))
+        surveys, total = [], None
+        for future in futures:
+            try:
+                survey, counts = future.result()
+            except LayerRejected as fault:
+                self._reject(fault)
+                continue
+            surveys.append(replace(survey, checksum=self.checksums.of(survey.mark)))
+            if counts is not None:
+                total = counts if total is None else total + counts
+        return surveys, total
+
+    def _without_rivals(self, surveys: list[Survey]) -> list[Survey]:
+        """Of files that claim one place in the edition: the first where they are alike, else none can be preferred."""
+        claims: dict[str, list[Survey]] = {}
+        for survey in surveys:
+            claims.setdefault(survey.claim, []).append(survey)
+        kept = []
+        for claim, rivals in claims.items():
+            first, *others = [self._summed(rival) for rival in rivals] if len(rivals) > 1 else rivals
+            kept.append(first)
+            for other in others:
+                if (other.checksum, other.beside) == (first.checksum, first.beside):
+                    self.reporter.finished(other.path.name)
+                else:
+                    self._reject(LayerRejected(
+                        other.path.name, f"`{claim}` was given twice with different content (`{first.path.name}`)", "keep one of them"))
+        return kept
+
+    def _summed(self, survey: Survey) -> Survey:
+        if survey.checksum:
+            return survey
+        checksum = self.pool.submit(checksum_of, parts_of(survey.path, survey.facts)).result()
+        self.checksums.add(survey.mark, checksum)
+        return replace(survey, checksum=checksum)
+
+    def _taken_in(self, surveys: Sequence[Survey], options: Options) -> dict[str, Finished]:
+        """By the path of the sheet, in the order of the files."""
+        done: dict[int, Finished] = {}
+        waiting: dict[Future, int] = {}
+        for number, survey in enumerate(surveys):
+            found = self._finished_before(survey, options)
+            if found is None:
+                work = self.pool.submit(take_in_file, survey, options, self.folder, keep_delivered=self.request.keep_delivered)
+                waiting[work] = number
+            else:
+                done[number] = found
+                self.reporter.finished(survey.path.name)
         try:
-            survey, counts = future.result()
-        except LayerRejected as fault:
-            faults.append(fault)
-            continue
-        surveys.append(survey)
-        if counts is not None:
-            total = counts if total is None else total + counts
-    return surveys, total, faults
+            for future in as_completed(waiting):
+                survey = surveys[waiting[future]]
+                try:
+                    done[waiting[future]] = found = future.result()
+                    self.checksums.add(survey.mark, found.sheet.checksum)
+                    self.reporter.finished(survey.path.name)
+                except LayerRejected as fault:
+                    self._reject(fault)
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+        by_path: dict[str, Finished] = {}
+        for number in sorted(done):
+            found = _as_told(done[number], surveys[number], self.request)
+            by_path.setdefault(found.sheet.path, found)
+        return by_path
+
+    def _finished_before(self, survey: Survey, options: Options) -> Finished | None:
+        if survey.checksum is None:
+            return None
+        return _as_kept(records.read_record(self.folder, survey.relative(options, survey.checksum)), self.folder, self.request.keep_delivered)
 
 
-def survey_file(path: Path, request: AddLayer) -> tuple[Survey, np.ndarray | None]:
-    """Checksum and header of one file, and the values of a 16-bit image. Raises LayerRejected. Runs in a worker."""
-    if not request.product.is_raster:
-        return Survey(path=path, checksum=checksum_of(vectors.parts_of(path)), companions="", facts=None), None
-    options = RasterOptions(product=request.product, crs=request.crs, nodata=request.nodata)
-    facts = rasters.check_raster(path, options)
-    needs_counts = request.product is ProductType.DOM and facts.needs_stretch and request.stretch is None
-    counts = rasters.sample_values(path, facts, options) if needs_counts else None
-    return Survey(path=path, checksum=checksum_of([path]), companions=_companions(path), facts=facts), counts
+def _as_kept(found: Finished | None, folder: Path, keep_delivered: bool) -> Finished | None:
+    """None where the delivered file should be there, and is not."""
+    if found is None or not keep_delivered:
+        return found
+    return found if found.sheet.delivered and (folder / found.sheet.delivered).is_file() else None
 
 
-def _companions(path: Path) -> str:
-    beside = [candidate for suffix in WORLD_FILES for candidate in (path.with_suffix(suffix), path.with_suffix(suffix.upper()))]
-    return checksum_of([file for file in dict.fromkeys(beside) if file.is_file()])
+def _as_told(found: Finished, survey: Survey, request: AddLayer) -> Finished:
+    """A finished sheet with what this delivery says of it, which its content does not."""
+    sheet, fact = found.sheet, survey.fact
+    currency = fact.currency or request.currency[1] or request.currency[0] or sheet.currency
+    note = (f"delivered with the note: {fact.note}",) if fact.note and not any(fact.note in told for told in sheet.lineage) else ()
+    return replace(found, sheet=replace(sheet, source_name=survey.path.name, currency=currency, lineage=(*sheet.lineage, *note)))
 
 
-def _without_copies(surveys: list[Survey]) -> tuple[list[Survey], list[str]]:
-    """The first of each content; the names of the others."""
-    first: dict[tuple[str, str], Survey] = {}
-    for survey in surveys:
-        first.setdefault((survey.checksum, survey.companions), survey)
-    kept = list(first.values())
-    return kept, [survey.path.name for survey in surveys if not any(survey is each for each in kept)]
-
-
-def _rivals(surveys: list[Survey]) -> list[LayerRejected]:
-    """Two files that claim one place in the edition: neither can be preferred."""
-    claims: dict[str, list[Survey]] = {}
-    for survey in surveys:
-        number = survey.facts.number if survey.facts else None
-        claims.setdefault(number or survey.path.name, []).append(survey)
-    return [
-        LayerRejected(second.path.name, f"`{claim}` was given twice with different content (`{rivals[0].path.name}`)", "keep one of them")
-        for claim, rivals in claims.items() for second in rivals[1:]
-    ]
-
-
-def _options(request: AddLayer, counts: np.ndarray | None, live: Sequence[Sheet]) -> RasterOptions | VectorOptions:
+def _options(request: AddLayer, counts: np.ndarray | None, live: Sequence[Sheet]) -> Options:
     if not request.product.is_raster:
         return VectorOptions(product=request.product, crs=request.crs, encoding=request.encoding)
     stretch = request.stretch
@@ -363,264 +326,72 @@ def _options(request: AddLayer, counts: np.ndarray | None, live: Sequence[Sheet]
         stretch = rasters.recorded_stretch(live) or rasters.stretch_of(counts)
     return RasterOptions(
         product=request.product, crs=request.crs, nodata=request.nodata, stretch=stretch, lossless=request.lossless,
-        nearest=request.nearest, unusual_heights=request.unusual_heights,
+        nearest=request.nearest, unusual_heights=request.unusual_heights, registration=request.registration,
     )
 
 
-def _relative(survey: Survey, options: RasterOptions | VectorOptions) -> str:
-    """Where the result lies in the edition's folder: its name says of which content, beside which files, with which options."""
-    suffix = ".gpkg" if survey.facts is None else ".tif"
-    how = hashlib.sha256(f"{options.digest()} {survey.companions}".encode()).hexdigest()[:8]
-    return f"sheets/{survey.checksum[:24]}-{how}{suffix}"
+# In a worker
 
-
-def _taken_in(
-    executor: Executor, folder: Path, targets: dict[str, Survey], options: RasterOptions | VectorOptions, reporter: _Reporter,
-) -> tuple[list[Finished], list[LayerRejected]]:
-    done: dict[str, Finished] = {}
-    waiting: dict[Future, str] = {}
-    faults = []
-    for relative, survey in targets.items():
-        found = read_record(folder, relative)
-        if found is not None:
-            done[relative] = replace(found, sheet=replace(found.sheet, source_name=survey.path.name))
-            reporter.finished(survey.path.name)
-        else:
-            waiting[executor.submit(take_in_file, survey, options, folder, relative)] = relative
-    try:
-        for future in as_completed(waiting):
-            relative = waiting[future]
-            try:
-                done[relative] = future.result()
-            except LayerRejected as fault:
-                faults.append(fault)
-            reporter.finished(targets[relative].path.name)
-    except BaseException:
-        for future in waiting:
-            future.cancel()
-        raise
-    return [done[relative] for relative in targets if relative in done], faults
-
-
-def take_in_file(survey: Survey, options: RasterOptions | VectorOptions, folder: Path, relative: str) -> Finished:
-    """One file into the store, with the record that says it is finished. Raises LayerRejected. Runs in a worker."""
-    target = folder / relative
-    if survey.facts is None:
-        finished = Finished(sheet=vectors.take_in(survey.path, options, survey.checksum, target, relative))
-    else:
-        taken = rasters.take_in(survey.path, survey.facts, options, survey.checksum, target, relative)
-        finished = Finished(sheet=taken.sheet, heights=taken.heights)
-    write_record(folder, finished)
-    return finished
-
-
-# Records of finished files
-
-def write_record(folder: Path, finished: Finished) -> None:
-    """Says, beside the finished file, what it is; only then does it count as finished."""
-    sheet = finished.sheet
-    values = {name: getattr(sheet, name) for name in Sheet.__slots__} | {
-        "footprint": shapely.to_wkb(sheet.footprint, hex=True), "heights": finished.heights, "size": (folder / sheet.path).stat().st_size,
-    }
-    record = _record_path(folder, sheet.path)
-    unfinished = record.with_suffix(f".{os.getpid()}.part.json")
-    unfinished.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
-    sync(unfinished)
-    os.replace(unfinished, record)
-    sync(record.parent)
-
-
-def read_record(folder: Path, relative: str) -> Finished | None:
-    """What was finished under that name, or None."""
-    record, target = _record_path(folder, relative), folder / relative
-    if not (record.is_file() and target.is_file()):
-        return None
-    values = json.loads(record.read_text(encoding="utf-8"))
-    heights, size = values.pop("heights"), values.pop("size")
-    if target.stat().st_size != size:
-        return None
-    sheet = Sheet(**{
-        **values, "bounds": Bounds(*values["bounds"]), "footprint": shapely.from_wkb(values["footprint"]),
-        "resolution": tuple(values["resolution"]), "lineage": tuple(values["lineage"]),
-    })
-    return Finished(sheet=sheet, heights=tuple(heights) if heights else None)
-
-
-def _record_path(folder: Path, relative: str) -> Path:
-    return (folder / relative).with_suffix(".json")
-
-
-def _sweep(folder: Path, published: Edition | None, live: Sequence[Sheet], keep: Iterable[str]) -> None:
-    """Deletes what dead jobs and earlier generations left, but for what this job can use.
-
-    Files of the generation before the published one go here too, not when it was published: a reader may still have held them then.
-    """
-    wanted = {LOCK}
-    for relative in [*keep, *(sheet.path for sheet in live)]:
-        wanted |= {relative, str(Path(relative).with_suffix(".json"))}
-    if published:
-        wanted |= {published.vectors} if published.vectors else set()
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir():
-            continue
-        relative = path.relative_to(folder).as_posix()
-        if relative not in wanted and not (published and _is_of_mosaic(relative, published)):
-            path.unlink()
-
-
-def _is_of_mosaic(relative: str, published: Edition) -> bool:
-    """A mosaic is a handle, an index and an overview; their names begin alike."""
-    stems = {name.rsplit(".", 1)[0] for mosaic in published.mosaics for name in (mosaic.index, mosaic.overview) if name}
-    return any(relative.startswith(stem) for stem in stems)
-
-
-# Publishing
-
-def _publish(
-    catalogue: Catalogue, request: AddLayer, folder: Path, published: Edition | None, live: Sequence[Sheet], finished: Sequence[Finished],
-    config: Path,
-) -> Edition:
-    here = {sheet.path: sheet for sheet in live}
-    new = [each.sheet for each in finished if each.sheet.path not in here]
-    layer = _layer(catalogue, request)
-    if published and not new and _is_unchanged(catalogue, layer, published, request):
-        return published
-    sheets = _numbered([*(sheet for sheet in live if not any(_replaces(fresh, sheet) for fresh in new)), *new])
-    generation = max(published.generation if published else 0, catalogue.epoch()) + 1
-    if published and request.currency == (None, None):
-        request = replace(request, currency=published.currency)
-    edition = _edition(request, folder, sheets, generation, config)
-    return catalogue.publish(layer, edition, [sheet if sheet.path in here else replace(sheet, sheet_id=0) for sheet in sheets])
-
-
-def _layer(catalogue: Catalogue, request: AddLayer) -> Layer:
-    """The layer as it will be: what the request leaves empty stays as it was."""
-    known = catalogue.snapshot().layers.get(request.name)
-    return Layer(
-        name=request.name, product=request.product, owner=request.owner, classification=request.classification, synthetic=request.synthetic,
-        title_zh=request.title_zh or (known.title_zh if known else request.name),
-        title_en=request.title_en or (known.title_en if known else request.name),
-        abstract=request.abstract or (known.abstract if known else ""),
-        attribution=request.attribution or (known.attribution if known else ""),
-        editions=(),
-    )
-
-
-def _is_unchanged(catalogue: Catalogue, layer: Layer, published: Edition, request: AddLayer) -> bool:
-    known = catalogue.snapshot().layers.get(layer.name)
-    return known is not None and replace(known, editions=()) == layer and request.currency in ((None, None), published.currency)
-
-
-def _replaces(new: Sheet, old: Sheet) -> bool:
-    return new.source_name == old.source_name or (new.number is not None and new.number == old.number)
-
-
-def _numbered(sheets: Sequence[Sheet]) -> list[Sheet]:
-    """New sheets get the ids that the catalogue would give at the earliest: where sheets overlap, the latest lies on top."""
-    last = max((sheet.sheet_id for sheet in sheets), default=0)
-    numbered = []
-    for sheet in sheets:
-        last += not sheet.sheet_id
-        numbered.append(sheet if sheet.sheet_id else replace(sheet, sheet_id=last))
-    return numbered
-
-
-def _edition(request: AddLayer, folder: Path, sheets: list[Sheet], generation: int, config: Path) -> Edition:
-    plain = Edition(
-        edition_id=0, name=request.edition, layer=request.name, product=request.product, currency=request.currency, generation=generation,
-        folder=request.folder, crs=sheets[0].crs, extent=_extent(sheets), resolution=None, sheet_count=len(sheets), nearest=request.nearest,
-        lossless=request.lossless,
-    )
+def survey_file(
+    path: Path, request: AddLayer, fact: SheetFact, ceiling: Classification = Classification.TOP_SECRET,
+) -> tuple[Survey, np.ndarray | None]:
+    """The header of one file, and the values of a 16-bit image. Raises LayerRejected."""
+    _check_secrecy(path, fact, request, ceiling)
+    mark = records.mark_of(path)
     if not request.product.is_raster:
-        return _with_vectors(plain, folder, sheets, config)
-    mosaics = build_mosaics(folder, sheets, request.product, nearest=request.nearest, lossless=request.lossless, generation=generation)
-    return replace(
-        plain, crs=mosaics[0].crs, mosaics=mosaics, resolution=min(_ground_resolution(sheet) for sheet in sheets),
-        height_range=_height_range(folder, sheets) if request.product is ProductType.DEM else None,
-    )
+        return Survey(path=path, mark=mark, beside="", facts=None, fact=fact), None
+    options = RasterOptions(product=request.product, crs=fact.crs or request.crs, nodata=request.nodata, registration=request.registration)
+    facts = rasters.check_raster(path, options)
+    needs_counts = request.product is ProductType.DOM and facts.needs_stretch and request.stretch is None
+    counts = rasters.sample_values(path, facts, options) if needs_counts else None
+    return Survey(path=path, mark=mark, beside=checksum_of(companions.beside(path)), facts=facts, fact=fact), counts
 
 
-def _with_vectors(plain: Edition, folder: Path, sheets: list[Sheet], config: Path) -> Edition:
-    name = sheets[0].path
-    if len(sheets) > 1:
-        name = f"features-{plain.generation}.gpkg"
-        vectors.merge([folder / sheet.path for sheet in sheets], plain.crs, folder / name)
-    known = FeatureClassTable.load(config / "dlg_classes.csv")
-    return replace(plain, vectors=name, classes=vectors.classes_of(folder / name, plain.product, known))
-
-
-def _extent(sheets: Sequence[Sheet]) -> BaseGeometry:
-    """Union of the sheets' footprints, in CRS84."""
-    return shapely.union_all([sheet.footprint for sheet in sheets])
-
-
-def _ground_resolution(sheet: Sheet) -> float:
-    """Metres on the ground per pixel."""
-    return reference.ground_resolution(View(crs=sheet.crs, bounds=sheet.bounds, width=sheet.width, height=sheet.height))
-
-
-def _height_range(folder: Path, sheets: Sequence[Sheet]) -> tuple[float, float]:
-    """From the lowest 2nd to the highest 98th percentile of the sheets, in metres."""
-    ranges = [found.heights for found in (read_record(folder, sheet.path) for sheet in sheets) if found and found.heights]
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
-
-
-# Workers
-
-@contextmanager
-def _executor(workers: int | None, files: int) -> Iterator[Executor]:
-    """Processes of their own for files from elsewhere, begun afresh (GDAL and PROJ don't survive a fork)."""
-    number = min(os.cpu_count() or 1, files) if workers is None else workers
-    if number == 0:
-        yield _ThisProcess()
+def _check_secrecy(path: Path, fact: SheetFact, request: AddLayer, ceiling: Classification) -> None:
+    """A sheet may not be more secret than what it is put into (design rule: what is made of data is at least as secret)."""
+    if fact.classification is None or fact.classification <= min(request.classification, ceiling):
         return
-    others = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(number, mp_context=_Workshop(), initializer=_end_with_parent)
-    try:
-        yield executor
-    except KeyboardInterrupt:
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    name = fact.classification.name.lower().replace("_", "-")
+    if fact.classification > ceiling:
+        raise LayerRejected(path.name, f"the delivery says that it is {name}, but this instance holds nothing above "
+                            f"{ceiling.name.lower().replace('_', '-')}", "take it to an instance that may hold it")
+    raise LayerRejected(path.name, f"the delivery says that it is {name}, but layer `{request.name}` is "
+                        f"{request.classification.name.lower().replace('_', '-')}", "add it to a layer of its own classification")
 
 
-class _Worker(SpawnProcess):
-    """Deaf to Ctrl-C, which the whole terminal hears: only the parent shall speak, and end its workers."""
+def parts_of(path: Path, facts: RasterFacts | None) -> tuple[Path, ...]:
+    """The files whose content decides what is made of them."""
+    return vectors.parts_of(path) if facts is None else (path,)
 
-    def start(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return super().start()
-        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)        # what begins now inherits it
+
+def take_in_file(survey: Survey, options: Options, folder: Path, *, keep_delivered: bool) -> Finished:
+    """One file into the store, with the record that says it is finished. Raises LayerRejected."""
+    options, parts, delivered = survey.options(options), parts_of(survey.path, survey.facts), None
+    name_of = partial(survey.relative, options)
+    if keep_delivered:
+        checksum, delivered = records.keep(folder, parts, companions.beside(survey.path) if survey.facts else (), name_of)
+    else:
+        checksum = survey.checksum or checksum_of(parts)
+    relative = name_of(checksum)
+    found = records.read_record(folder, relative)
+    if found is not None and (delivered is None or found.sheet.delivered == delivered):
+        return found
+    if found is None:
         try:
-            super().start()
-        finally:
-            signal.signal(signal.SIGINT, heard)
+            found = _written(survey, options, checksum, folder / relative, relative)
+        except LayerRejected:
+            records.forget_delivered(folder, relative)
+            raise
+    found = replace(found, sheet=replace(found.sheet, delivered=delivered))
+    records.write_record(folder, found)
+    return found
 
 
-class _Workshop(SpawnContext):
-    Process = _Worker
+def _written(survey: Survey, options: Options, checksum: str, target: Path, relative: str) -> Finished:
+    if survey.facts is None:
+        return Finished(sheet=vectors.take_in(survey.path, options, checksum, target, relative))
+    taken = rasters.take_in(survey.path, survey.facts, options, checksum, target, relative)
+    return Finished(sheet=taken.sheet, heights=taken.heights)
 
 
-class _ThisProcess(Executor):
-    """An executor that does the work at once, here."""
-
-    def submit(self, work, /, *args, **options) -> Future:
-        future = Future()
-        try:
-            future.set_result(work(*args, **options))
-        except LayerRejected as fault:
-            future.set_exception(fault)
-        return future
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next file for ever."""
-    parent = multiprocessing.parent_process()
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True, name="end-with-parent").start()
+__all__ = ["AddLayer", "add_layer", "remove_layer"]

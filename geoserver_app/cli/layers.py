@@ -39,7 +39,11 @@ def layer():
 @click.option("--nearest", is_flag=True, help="Resample by nearest neighbour: scanned or coded rasters.")
 @click.option("--unusual-heights", is_flag=True, help="Heights outside -500 .. 9000 m are meant.")
 @click.option("--keep-going", is_flag=True, help="Publish the good files although others are rejected.")
+@click.option("--registration", type=click.Choice(["node", "corner"]), default="node", show_default=True, help="What the corner of a text grid names.")
+@click.option("--vertical-datum", help="What the heights of a DEM are above: a code of config/vertical_datums.csv, such as 1985.")
+@click.option("--no-keep-delivered", "keep_delivered", flag_value=False, default=True, help="Do not keep a copy of each file as it was delivered.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.option("--dask", metavar="URL", help="Work on a Dask cluster instead, such as tcp://scheduler:8786, which sees the same folders.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.pass_obj
 def layer_add(settings: Settings, product, classification, currency, stretch, workers, paths, **options):

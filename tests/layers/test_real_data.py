@@ -4,8 +4,8 @@ import pytest
 import rasterio
 import shapely
 
+from layers.delivery import received
 from layers.divisions import import_divisions
-from layers.ingest import find_sources
 from layers.model import ProductType
 
 pytestmark = pytest.mark.real_data
@@ -87,5 +87,5 @@ def test_every_division_of_jiangsu_has_its_code_name_and_boundary(catalogue, sha
 def test_a_folder_of_shapefiles_is_taken_table_by_table(add, shared_data):
     folder = shared_data / "cite_wms13" / "shapefile"
     edition = add("DLG", folder)
-    assert edition.sheet_count == len(find_sources([folder], ProductType.DLG))
+    assert edition.sheet_count == len(received([folder], ProductType.DLG, folder).files)
     assert {"Autos", "Lakes", "Streams"} <= {each.name for each in edition.classes}
