@@ -145,7 +145,8 @@ class _Place:
         if (east - west) * self.narrow * self.scale < max(ROOM_FOR_A_NUMBER, 6.4 * len(name)) or (north - south) * self.scale < 16:
             return ""
         is_dark = colour.startswith("#") and sum(int(colour[place:place + 2], 16) for place in (1, 3, 5)) < 330
+        halo = "" if colour.startswith("#") else 'stroke="#fff" stroke-opacity="0.8" stroke-width="2.6" stroke-linejoin="round" paint-order="stroke" '
         return (
             f'<text x="{self.x((west + east) / 2):.1f}" y="{self.y((south + north) / 2) + 3.5:.1f}" font-size="10" text-anchor="middle" '
-            f'fill="{"#fff" if is_dark else INK}" pointer-events="none">{escape(name)}</text>'
+            f'fill="{"#fff" if is_dark else INK}" {halo}pointer-events="none">{escape(name)}</text>'
         )

@@ -11,7 +11,7 @@ from api_office import PASSWORD, SQUARE, Office
 from PIL import Image
 from served import fetch, serving
 
-from layers.catalogue import Division
+from layers.catalogue import Division, JobState
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test does it")
 
@@ -290,6 +290,23 @@ def test_every_page_fits_its_window_and_can_be_read_and_nothing_fails_on_it(offi
         assert one.page.locator("html").get_attribute("lang") == ("zh-CN" if language == "zh" else "en")
         faults, one.faults[:] = list(one.faults), []
         assert faults == ([] if path != "/absent" else faults[:1]), path
+
+
+def test_the_bar_of_a_running_job_goes_on_by_itself_and_the_page_is_read_again_when_it_is_over(office, seat):
+    catalogue, one = office.house.services.catalogue, seat().let_in(office, "data_manager")
+    job = catalogue.begin_job("dom", "2026", 200)
+    one.page.clock.install()
+    one.open(f"/console/jobs/{job}?lang=en")
+    bar = one.page.locator("progress")
+    assert bar.evaluate("(bar) => [bar.value, bar.max]") == [0, 200]
+    catalogue.report_job(job, 150)
+    one.page.clock.fast_forward(3100)
+    one.page.wait_for_function("() => document.querySelector('progress').value === 150")
+    assert one.page.locator(".figures").inner_text() == "150 / 200"
+    catalogue.end_job(job, JobState.FAILED, ["a.tif: states no CRS"])
+    one.page.clock.fast_forward(3100)
+    one.page.locator("h2", has_text="What was wrong").wait_for()
+    assert one.faults == []
 
 
 def test_everything_can_be_reached_and_done_with_the_keyboard_alone(office, furnished, seat):
