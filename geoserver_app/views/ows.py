@@ -1,4 +1,4 @@
-"""WMS 1.1.1 and 1.3.0 at /ows and /wms; WMTS 1.0.0 by KVP at /wmts, and at /ows with SERVICE=WMTS.
+"""WMS 1.1.1 and 1.3.0 at /ows and /wms; WMTS 1.0.0 by KVP at /wmts, and at /ows with SERVICE=WMTS; WCS there with SERVICE=WCS.
 
 Reading order of a map: who asks, what is asked, one permit for each layer, each layer drawn whole and cut by its own area, then laid over
 the one below. No permit, no pixels; a layer whose area the view doesn't touch is not even drawn.
@@ -18,6 +18,7 @@ from geoserver_app.identity import Caller
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, served, service_entry
 from geoserver_app.views.tiles import answer_tile, wmts_document
+from geoserver_app.views.wcs import answer_wcs
 from geoserver_app.wiring import services
 from layers.model import WATER_LEVEL, LayerName
 from tiles.compose import lay_over
@@ -46,12 +47,15 @@ WMS_CONTENT_TYPE = {"1.1.1": "application/vnd.ogc.wms_xml; charset=utf-8", "1.3.
 
 @bp.get("/ows")
 @bp.get("/wms")
-@governed("GetCapabilities", "GetMap", "GetFeatureInfo", "GetLegendGraphic", "GetTile")
+@governed("GetCapabilities", "GetMap", "GetFeatureInfo", "GetLegendGraphic", "GetTile", "DescribeCoverage", "GetCoverage")
 def ows():
     caller = caller_of("WMS")
     pairs = pairs_of(raw_query())
-    if flask.request.path == "/ows" and service_of(pairs) == "WMTS":
-        return _answer(caller, parse_wmts_kvp(pairs, limits()))
+    match service_of(pairs) if flask.request.path == "/ows" else "WMS":
+        case "WMTS":
+            return _answer(caller, parse_wmts_kvp(pairs, limits()))
+        case "WCS":
+            return answer_wcs(caller, pairs)
     return _answer(caller, parse_wms(pairs, limits()))
 
 

@@ -4,9 +4,10 @@ import string
 
 import pytest
 
-from geoserver_app.messages import FAULTS_IN_CHINESE, SENTENCES, STYLE_TITLES, language_of, sentence
+from geoserver_app.messages import FAULTS_IN_CHINESE, SENTENCES, STYLE_TITLES, WCS_FAULTS_IN_CHINESE, language_of, sentence
 from layers.model import STYLES
 from tiles.requests import FAULTS
+from tiles.wcs_requests import WCS_FAULTS
 
 
 def places(text: str) -> set[str]:
@@ -14,9 +15,10 @@ def places(text: str) -> set[str]:
 
 
 def test_every_fault_of_a_request_has_its_chinese_sentence_with_no_place_that_the_english_lacks():
-    assert FAULTS_IN_CHINESE.keys() == FAULTS.keys()
-    for name, english in FAULTS.items():
-        assert places(FAULTS_IN_CHINESE[name]) <= places(english), name
+    for faults, in_chinese in ((FAULTS, FAULTS_IN_CHINESE), (WCS_FAULTS, WCS_FAULTS_IN_CHINESE)):
+        assert in_chinese.keys() == faults.keys()
+        for name, english in faults.items():
+            assert places(in_chinese[name]) <= places(english), name
 
 
 def test_every_sentence_of_the_service_says_the_same_in_both_languages():
