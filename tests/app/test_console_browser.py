@@ -84,8 +84,10 @@ class Seat:
         return self
 
     def open(self, path: str) -> None:
+        """A page with a map goes on fetching after it is loaded; the others are whole then."""
         self.page.goto(f"{self.base}{path}")
-        self.page.wait_for_load_state("networkidle")
+        if self.page.locator(".map").count():
+            self.page.wait_for_load_state("networkidle")
 
     def act(self, action: str, **fields: str) -> None:
         """Open the button of a move, fill in what it asks, and confirm."""
