@@ -107,8 +107,8 @@ class Archive:
         extension, world = EXTENSIONS[self.asked.media_type]
         name = f"{self.asked.layer.layer}_r{row:03}_c{col:03}"
         self._add(archive, f"{name}.{extension}", data)
-        self._add(archive, f"{name}.{world}", _world_file(view).encode())
-        self._add(archive, f"{name}.{extension}.aux.xml", _auxiliary(view).encode())
+        self._add(archive, f"{name}.{world}", world_file(view).encode())
+        self._add(archive, f"{name}.{extension}.aux.xml", auxiliary_file(view).encode())
         self._members.append({"name": f"{name}.{extension}", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "bounds": list(view.bounds)})
 
     @staticmethod
@@ -162,14 +162,14 @@ class _Sink(io.RawIOBase):
 
 # Where a picture lies
 
-def _world_file(view: View) -> str:
+def world_file(view: View) -> str:
     """Six lines (ESRI): the step along x and y, and the centre of the pixel at the top left."""
     step_x, step_y = view.resolution
     values = (step_x, 0.0, 0.0, -step_y, view.bounds.left + step_x / 2, view.bounds.top - step_y / 2)
     return "".join(f"{value:.12g}\n" for value in values)
 
 
-def _auxiliary(view: View) -> str:
+def auxiliary_file(view: View) -> str:
     """GDAL's persistent auxiliary metadata: CRS and place, nothing else. x before y whatever the CRS says of its axes."""
     step_x, step_y = view.resolution
     place = ", ".join(f"{value:.16e}" for value in (view.bounds.left, step_x, 0.0, view.bounds.top, 0.0, -step_y))

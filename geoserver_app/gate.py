@@ -416,9 +416,9 @@ class Gate:
     def permit(self, caller: Caller, ruling: Ruling, within: ServedArea | None = None) -> Permit:
         """What a renderer needs of a decision that is no denial. Raises NotTrusted where the register holds a row filter that can't be read."""
         permit = self._permit(caller, ruling)
-        return permit if within is None else self._narrowed(permit, within)
+        return permit if within is None else self._on_ground(permit, within)
 
-    def _narrowed(self, permit: Permit, ground: ServedArea) -> Permit:
+    def _on_ground(self, permit: Permit, ground: ServedArea) -> Permit:
         """The same of the ground alone."""
         common = self._areas.common
         return replace(

@@ -26,7 +26,11 @@ from geoserver_app.contributions import ContributionBook
 from geoserver_app.contributions.mailing import mail_notices
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.mail_server import MailServer
+from geoserver_app.metering.ledger import MeteringUnavailable
+from geoserver_app.packages.jobs import PackageBook
+from geoserver_app.packages.keeping import expire
 from geoserver_app.settings import Settings
+from geoserver_app.wiring import meter_of
 
 LOCK = "tick.lock"
 
@@ -67,7 +71,7 @@ class Alarm(Exception):
     """Something that people must look at; one sentence."""
 
 
-FAULTS = (AgreementsError, DecisionLogUnavailable, Alarm, ValueError, OSError, sa.exc.SQLAlchemyError)
+FAULTS = (AgreementsError, DecisionLogUnavailable, MeteringUnavailable, Alarm, ValueError, OSError, sa.exc.SQLAlchemyError)
 
 
 def tick(premises: Premises, at: datetime) -> tuple[Outcome, ...]:
@@ -162,6 +166,11 @@ def give_notices(premises: Premises, at: datetime) -> Iterator[str]:
             yield f"{sent} notice{'s' if sent != 1 else ''} sent"
 
 
+def expire_packages(premises: Premises, at: datetime) -> Iterator[str]:
+    """Files of packages are kept for so many days, and no longer."""
+    return expire(premises.settings, PackageBook(premises.database, lambda: at), meter_of(premises.settings, premises.database), at)
+
+
 def _may(case: Case, action: Action) -> bool:
     return any(move.action is action for move in allowed_moves(case, SYSTEM))
 
@@ -172,5 +181,6 @@ STEPS: tuple[Step, ...] = (
     Step(name="renewals", run=draft_renewals),
     Step(name="audit", run=seal_audit),
     Step(name="notices", run=give_notices),
+    Step(name="packages", run=expire_packages),
 )
 """In this order. A further step is a function of premises and moment, and a line here."""

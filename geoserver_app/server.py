@@ -1,4 +1,5 @@
-"""The server: granian, one process a core, threads within. Each worker wires its own services from the settings it finds."""
+"""The server: granian, one process a core, threads within, and beside it the process that makes packages. Each wires its own services from the
+settings it finds."""
 
 import logging
 import os
@@ -8,6 +9,7 @@ from dataclasses import fields
 from granian import Granian
 from granian.constants import Interfaces
 
+from geoserver_app.packages.waiting import start_beside
 from geoserver_app.settings import PortInUse, Settings
 
 
@@ -31,10 +33,15 @@ def serve(settings: Settings) -> None:
     check_port(settings)
     for setting in fields(Settings):
         os.environ[f"GEOSHARE_{setting.name.upper()}"] = str(getattr(settings, setting.name))
-    Granian(
+    end_workers = start_beside(settings)
+    server = Granian(
         "geoserver_app.server:build", factory=True, interface=Interfaces.WSGI, address=settings.bind, port=settings.port,
         workers=settings.workers, blocking_threads=settings.threads, backlog=2048, respawn_failed_workers=True, log_access=False,
-    ).serve()
+    )
+    try:
+        server.serve()
+    finally:
+        end_workers()
 
 
 def check_port(settings: Settings) -> None:

@@ -60,6 +60,8 @@ class Settings:
     emergency_hours: float = 72.0
     trusted_proxies: str = ""
     audit_keep_days: int = 0
+    package_days: int = 7
+    package_workers: int = 1
     session_idle_minutes: int = 30
     session_hours: int = 12
     contact_name: str = ""
@@ -169,6 +171,10 @@ def _out_of_range(values: dict) -> list[str]:
             faults.append(f"trusted_proxies: `{block}` is not a block of addresses: give CIDR blocks such as 10.0.0.0/24, separated by spaces")
     if values.get("audit_keep_days", 0) < 0:
         faults.append(f"audit_keep_days: must be 0 (for ever) or more, got `{values['audit_keep_days']}`")
+    if values.get("package_days", 7) < 1:
+        faults.append(f"package_days: must be at least 1, got `{values['package_days']}`")
+    if not 0 <= values.get("package_workers", 1) <= 16:
+        faults.append(f"package_workers: must be 0 to 16, got `{values['package_workers']}`")
     url = values.get("public_base_url", "")
     if url and not url.startswith(("http://", "https://")):
         faults.append(f"public_base_url: must begin with http:// or https://, got `{url}`")

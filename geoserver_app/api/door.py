@@ -19,11 +19,14 @@ from geoserver_app.api.reading import read_body, read_query
 from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.contributions import ContributionInvalid
 from geoserver_app.errors import UNAVAILABLE
+from geoserver_app.gate import OverQuota, Refused
+from geoserver_app.identity import QUERY_NAMES, Caller, Unidentified, presented_key
 from geoserver_app.messages import language_of, sentence
 from geoserver_app.people.accounts import AccountInvalid, AccountsError, PersonNotDefined, Proof, SignedIn, SignInRefused, TokenNotDefined
 from geoserver_app.people.guessing import TooManyGuesses
 from geoserver_app.people.sessions import FORM_HEADER, SESSION, address, check_form, check_origin, keep, session_token, signed_in_by_cookie
 from geoserver_app.routes import governed
+from geoserver_app.views.access import caller_of
 from geoserver_app.wiring import services
 
 PREFIX = "/api/v1"
@@ -48,12 +51,14 @@ def _view(operation: ApiOperation) -> Callable:
 def _enter(operation: ApiOperation, places: Mapping[str, str]) -> flask.Response:
     language, signed_in = language_of(flask.request.environ), None
     try:
-        signed_in = _signed_in(operation)
-        _check_allowed(operation, signed_in)
-        _check_not_forged(operation, signed_in)
+        caller = agency_by_key(operation.name) if operation.by_key else None
+        if caller is None:
+            signed_in = _signed_in(operation)
+            _check_allowed(operation, signed_in)
+            _check_not_forged(operation, signed_in)
         if operation.changes:
             services().log.check()
-        visit = visit_of(signed_in, language, if_match=flask.request.headers.get("If-Match"))
+        visit = visit_of(signed_in, language, if_match=flask.request.headers.get("If-Match"), caller=caller)
         answer = _as_answer(operation.function(visit, **places, **_sent(operation)))
     except Exception as error:
         fault = as_fault(error, _object(places), language)
@@ -81,10 +86,10 @@ def perform(name: str, visit: Visit, places: Mapping[str, str], **sent) -> Answe
     return answer
 
 
-def visit_of(signed_in: SignedIn | None, language: str, *, if_match: str | None = None) -> Visit:
+def visit_of(signed_in: SignedIn | None, language: str, *, if_match: str | None = None, caller: Caller | None = None) -> Visit:
     return Visit(
         services=services(), signed_in=signed_in, language=language, address=address(), at=services().gate.clock(), session_token=session_token(),
-        if_match=if_match,
+        if_match=if_match, caller=caller,
     )
 
 
@@ -94,10 +99,33 @@ def _as_answer(content) -> Answer:
 
 # -- who asks
 
+TOKEN_PREFIX = "gsu_"
+"""Of a person's token: it comes in the same header as a key may."""
+
+
+def agency_by_key(operation: str) -> Caller | None:
+    """The agency whose key the request presents; None where it presents none. Raises Unidentified, TooManyGuesses."""
+    try:
+        presented = presented_key(flask.request.environ)
+    except Unidentified as error:
+        if error.code == "key-missing":
+            return None
+        raise
+    return None if presented.secret.startswith(TOKEN_PREFIX) else caller_of(operation)
+
+
 def _signed_in(operation: ApiOperation) -> SignedIn | None:
     """By token or by cookie, never by a key of an agency. Raises NotSignedIn, TooManyGuesses, AccountsUnavailable."""
     if not operation.roles:
         return None
+    found = signed_in_person()
+    if found is None:
+        raise NotSignedIn()
+    return found
+
+
+def signed_in_person() -> SignedIn | None:
+    """By token or by cookie; None where it is nobody. Raises TooManyGuesses, AccountsUnavailable."""
     authorization = flask.request.headers.get("Authorization")
     if authorization is None:
         signed_in = signed_in_by_cookie()
@@ -106,8 +134,6 @@ def _signed_in(operation: ApiOperation) -> SignedIn | None:
         signed_in = services().accounts.by_token(secret.strip()) if scheme.lower() == "bearer" else None
         if signed_in is None and (seconds := services().bad_keys.note(address())):
             raise TooManyGuesses(seconds)
-    if signed_in is None:
-        raise NotSignedIn()
     return signed_in
 
 
@@ -136,7 +162,7 @@ def _check_not_forged(operation: ApiOperation, signed_in: SignedIn | None) -> No
 def _sent(operation: ApiOperation) -> dict:
     """Raises InputFaulty, ApiFault (415), RequestEntityTooLarge."""
     sent, request = {}, flask.request
-    pairs = [(name, value) for name, values in request.args.lists() for value in values]
+    pairs = [(name, value) for name, values in request.args.lists() for value in values if not (operation.by_key and name in QUERY_NAMES)]
     if operation.query is not None:
         sent["query"] = read_query(operation.query, pairs)
     elif unknown := [name for name, _ in pairs if name != "lang"]:
@@ -208,19 +234,28 @@ def _record(
         status = _status(fault)
         outcome = OUTCOMES.get(status, "invalid" if status < 500 else "failed")
     event = dict(noted) | {
-        "event": "admin.acted", "operation": operation.name, "agency": signed_in.person.agency if signed_in else None,
+        "event": "admin.acted", "operation": operation.name, "agency": signed_in.person.agency if signed_in else _agency_of_key(),
         "actor": signed_in.person.login if signed_in else None, "proof": signed_in.proof_id if signed_in else None,
         "object": object_id, "outcome": outcome, "status": status,
     }
     services().log.write(event | ({"code": fault.slug} if isinstance(fault, ApiFault) else {}))
 
 
+def _agency_of_key() -> str | None:
+    caller = flask.g.get("caller")
+    return caller.agency.agency_id if caller else None
+
+
 def _status(fault: Exception) -> int:
     match fault:
         case ApiFault():
             return fault.status
-        case TooManyGuesses():
+        case Unidentified():
+            return 401
+        case TooManyGuesses() | OverQuota():
             return 429
+        case Refused():
+            return 403
         case HTTPException():
             return fault.code or 500
         case _ if isinstance(fault, UNAVAILABLE):

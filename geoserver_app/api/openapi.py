@@ -68,6 +68,7 @@ def openapi(base_url: str) -> dict:
                     "description": "The cookie of POST /session (`__Host-geoshare` over https); a change takes its `csrf` in `X-CSRF-Token` as well.",
                 },
                 "token": {"type": "http", "scheme": "bearer", "description": "A token of POST /session/tokens: `gsu_...`."},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of an agency, in any of the ways of docs/agency-app.md."},
             },
         },
     }
@@ -109,12 +110,19 @@ def _operation(one: ApiOperation, schemas: Mapping) -> dict:
             *({"name": place, "in": "path", "required": True, "schema": {"type": "string"}} for place in one.places), *_query(one, schemas),
         ],
         "responses": {str(one.status): _done(one, schemas), **{str(status): _problem(status) for status in _refusals(one)}},
-        "security": [] if not one.roles else [{"session": []}] if one.by_session else [{"session": []}, {"token": []}],
+        "security": _security(one),
         "x-roles": sorted(one.roles),
     }
     if one.body is not None:
         told["requestBody"] = {"required": True, "content": _body(one, schemas)}
     return told
+
+
+def _security(one: ApiOperation) -> list[dict]:
+    if not one.roles:
+        return []
+    ways = ["session"] if one.by_session else ["session", "token"]
+    return [{way: []} for way in ([*ways, "key"] if one.by_key else ways)]
 
 
 def _body(one: ApiOperation, schemas: Mapping) -> dict:

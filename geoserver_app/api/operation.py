@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from agreements.life.lifecycle import Actor, Role
 from geoserver_app.api.faults import NothingThere
+from geoserver_app.identity import Caller
 from geoserver_app.people.accounts import BUREAU_ROLES, PEOPLES_ROLES, Person, SignedIn
 from geoserver_app.wiring import Services
 
@@ -40,6 +41,7 @@ class Visit:
     at: datetime
     session_token: str = ""
     if_match: str | None = None
+    caller: Caller | None = None         # the agency, where it asks by a key: then nobody is signed in
 
     @property
     def person(self) -> Person:
@@ -93,6 +95,7 @@ class ApiOperation:
     largest: int = SMALL
     by_session: bool = False             # not by a token: it must have been a person
     before_password: bool = False        # also for who must change his password first
+    by_key: bool = False                 # also for an agency's own programs, by its key
     refusals: tuple[int, ...] = field(default=())      # statuses beside those that every operation has
 
     @property

@@ -12,6 +12,7 @@ from geoserver_app.api import (
     ingest_jobs,
     keys,
     layers,
+    packages,
     papers,
     people,
     requests,
@@ -22,7 +23,7 @@ from geoserver_app.api.operation import OPERATIONS
 
 RESOURCES = (
     session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers, layers,
-    ingest_jobs,
+    ingest_jobs, packages,
 )
 
 __all__ = ["OPERATIONS", "RESOURCES"]

@@ -16,11 +16,13 @@ from geoserver_app.cli.explaining import explain
 from geoserver_app.cli.housekeeping import tasks, tick, workday
 from geoserver_app.cli.layers import division, layer
 from geoserver_app.cli.lifecycle import agreement_draft  # noqa: F401  (its commands add themselves to `agreement`)
+from geoserver_app.cli.packages import package, work
 from geoserver_app.cli.people import person
 from geoserver_app.cli.quota import quota
 from geoserver_app.cli.review import review
 from geoserver_app.cli.samples import agreement_samples  # noqa: F401  (adds itself to `agreement`)
 from geoserver_app.cli.serving import demo, serve
+from geoserver_app.cli.sheets import lineage, sheet
 from geoserver_app.settings import load_settings
 
 
@@ -32,5 +34,5 @@ def main(context):
     context.obj = load_settings()
 
 
-for command in (serve, demo, layer, division, agency, key, person, agreement, explain, audit, contribution, notices, quota, review, tasks, tick, workday):
+for command in (serve, demo, layer, sheet, lineage, division, agency, key, person, agreement, explain, audit, contribution, notices, quota, review, tasks, tick, workday, package, work):
     main.add_command(command)

@@ -17,7 +17,7 @@ from geoserver_app.settings import Settings
 @json_option
 @click.pass_obj
 def tick(settings: Settings, as_json):
-    """Do what the clock does: note what expired, draft renewals, seal yesterday's record, give notices.
+    """Do what the clock does: note what expired, draft renewals, seal yesterday's record, give notices, delete packages whose time is over.
 
     For the timer of the machine, once a day or once a minute: what is done already is not done again. One step that fails keeps no other from its
     work; the exit code is then 1.

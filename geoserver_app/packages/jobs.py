@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from agreements.errors import RegisterUnavailable
 from geoserver_app.database import from_database, utc, writing
+from geoserver_app.settings import Settings
 
 metadata = sa.MetaData()
 
@@ -113,6 +115,19 @@ class Package:
         return next((one for one in self.files if one.name == name), None)
 
 
+def new_folder() -> str:
+    """A name that nobody guesses."""
+    return secrets.token_hex(24)
+
+
+def package_folder(settings: Settings, name: str) -> Path:
+    """Where the files of a package are, or were. Several hosts share the folder `data`."""
+    return settings.data / FOLDER / name
+
+
+FOLDER = "packages"
+
+
 @dataclass(frozen=True, slots=True)
 class PackageBook:
     """All packages. Raises RegisterUnavailable, from every method, where the database can't be read or written."""
@@ -123,10 +138,10 @@ class PackageBook:
 
     # -- for who orders
 
-    def add(self, agency: str, *, asker: Mapping, wanted: Mapping, items: Sequence[Mapping], total: int) -> Package:
+    def add(self, agency: str, *, asker: Mapping, wanted: Mapping, items: Sequence[Mapping], total: int, folder: str) -> Package:
         made = Package(
             package_id=secrets.token_hex(16), agency=agency, asker=asker, wanted=wanted, items=items, state=PackageState.QUEUED, total=total,
-            ordered=self.clock(), folder=secrets.token_hex(24),
+            ordered=self.clock(), folder=folder,
         )
         with self._connected(writing(self.database)) as connection:
             connection.execute(packages_table.insert().values(**_row(made)))
@@ -169,14 +184,18 @@ class PackageBook:
 
     # -- for workers
 
+    def has_work(self) -> bool:
+        """Whether there is one that nobody works on."""
+        with self._connected(self.database.connect()) as connection:
+            return connection.execute(sa.select(packages_table.c.package_id).where(_is_free(self.clock())).limit(1)).first() is not None
+
     def take(self, worker: str) -> Package | None:
         """The oldest that nobody works on, claimed for `worker`; None where there is none."""
+        if not self.has_work():                                             # looking costs no turn among the writers of SQLite
+            return None
         columns, moment = packages_table.c, self.clock()
-        free = (columns.state == PackageState.QUEUED.value) | ((columns.state == PackageState.RUNNING.value) & (columns.lease < utc(moment)))
+        free = _is_free(moment)
         query = sa.select(packages_table).where(free).order_by(columns.ordered, columns.package_id).limit(1).with_for_update(skip_locked=True)
-        with self._connected(self.database.connect()) as connection:        # looking costs no turn among the writers of SQLite
-            if connection.execute(sa.select(columns.package_id).where(free).limit(1)).first() is None:
-                return None
         with self._connected(writing(self.database)) as connection:
             row = connection.execute(query).first()
             if row is None:
@@ -196,14 +215,18 @@ class PackageBook:
         """For another worker, or for later: this one was told to stop. Raises ClaimLost."""
         self._report(package, worker, {"state": PackageState.QUEUED.value, "claim": "", "lease": None, "attempts": max(package.attempts - 1, 0)})
 
+    def leave(self, package: Package, worker: str) -> None:
+        """As `hand_back`, but one attempt was made in vain. Raises ClaimLost."""
+        self._report(package, worker, {"state": PackageState.QUEUED.value, "claim": "", "lease": None})
+
     def begin_anew(self, package: Package, worker: str, items: Sequence[Mapping]) -> None:
         """What it is made from, or what is granted of it, has changed: `items` are of now. Raises ClaimLost."""
         self._report(package, worker, {"items": list(items), "done": 0, "state": PackageState.QUEUED.value, "claim": "", "lease": None})
 
-    def finish(self, package: Package, worker: str, files: Sequence[PackageFile], expires: datetime) -> None:
-        """Raises ClaimLost."""
+    def finish(self, package: Package, worker: str, files: Sequence[PackageFile], expires: datetime, items: Sequence[Mapping]) -> None:
+        """`items` know now how many pixels they show. Raises ClaimLost."""
         self._report(package, worker, {
-            "state": PackageState.READY.value, "files": [_plain(one) for one in files], "expires": utc(expires), "ended": utc(self.clock()),
+            "items": list(items), "done": package.total, "state": PackageState.READY.value, "files": [_plain(one) for one in files], "expires": utc(expires), "ended": utc(self.clock()),
             "claim": "", "lease": None,
         })
 
@@ -228,6 +251,12 @@ class PackageBook:
                 yield connection
         except SQLAlchemyError as error:
             raise RegisterUnavailable("the packages can't be read or written") from error
+
+
+def _is_free(moment: datetime) -> sa.ColumnElement[bool]:
+    """Waiting, or claimed by a worker whose lease ran out."""
+    columns = packages_table.c
+    return (columns.state == PackageState.QUEUED.value) | ((columns.state == PackageState.RUNNING.value) & (columns.lease < utc(moment)))
 
 
 MOMENTS = ("ordered", "began", "ended", "expires", "lease")

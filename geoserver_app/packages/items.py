@@ -1,0 +1,170 @@
+"""What was granted of a package, layer by layer; and whether it still is.
+
+A package is made and shipped on one permit, that of the order. Every block is decided anew, and goes on where the decision is the same; where it
+is another one, the package is begun anew if that lets out all that the old one did, else it is taken back.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from agreements.model import Operation, Piece
+from geoserver_app.gate import Asked
+from geoserver_app.metering.exports import polygons_of
+from geoserver_app.packages.orders import Form
+from layers.cog import STRIP_ROWS
+from layers.model import Bounds, LayerName, View
+from tiles.area import ServedArea
+from tiles.permits import Permit
+
+SLIVER = 1e-11
+"""Square degrees, about a tenth of a square metre: what rounding leaves of a border."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One layer of a package. `ground` is the digest of the ground that was asked, `terms` that of what was granted of it; `granted_by` names
+    agreement, version and clause; `record` leads to the decision; `reservation` is of the exports it is counted on, `spent` names agreements that let out no more of them; `pixels` how many of it are
+    shown, once it is made."""
+
+    layer: str
+    edition: str
+    edition_id: int
+    generation: int
+    view: View
+    style: str | None
+    form: Form
+    ground: str
+    terms: str
+    granted_by: tuple[Mapping, ...]
+    credits: tuple[str, ...]
+    record: str
+    reservation: Mapping | None = None
+    spent: tuple[str, ...] = ()
+    pixels: int = 0
+
+    def plain(self) -> dict:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        view = {"crs": self.view.crs, "bounds": list(self.view.bounds), "width": self.view.width, "height": self.view.height}
+        return values | {"view": view, "form": self.form.value, "granted_by": list(self.granted_by), "credits": list(self.credits), "spent": list(self.spent)}
+
+    @classmethod
+    def of(cls, plain: Mapping) -> "Item":
+        view = View(**plain["view"] | {"bounds": Bounds(*plain["view"]["bounds"])})
+        return cls(**plain | {
+            "view": view, "form": Form(plain["form"]), "granted_by": tuple(plain["granted_by"]), "credits": tuple(plain["credits"]),
+            "spent": tuple(plain["spent"]),
+        })
+
+    @property
+    def name(self) -> str:
+        return f"{self.layer}-{self.edition}"
+
+
+def asked_of(item: Item, ground: ServedArea) -> Asked:
+    """The question that each block of it is decided by."""
+    return Asked(
+        layer=LayerName(item.layer, item.edition), operation=Operation.DOWNLOAD, view=item.view, style=item.style, format=item.form.media_type,
+        within=ground,
+    )
+
+
+PICTURE = 2048
+"""Pixels: side of the pictures that PNG and JPEG are cut into."""
+
+
+def blocks_of(item: Item) -> int:
+    """How many steps it is made in, as far as that is known before the sheets are."""
+    if item.form.is_picture:
+        return -(-item.view.width // PICTURE) * -(-item.view.height // PICTURE)
+    return 1 if item.form is Form.DELIVERED else -(-item.view.height // STRIP_ROWS)
+
+
+def granted_by(pieces: Iterable[Piece]) -> tuple[dict, ...]:
+    return tuple({"agreement": one.agreement_id, "version": one.version, "clause": one.clause} for one in pieces)
+
+
+# What is granted, and kept beside the files
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What one part of a permit shows: where (CRS84), and where of that the edition has data; from which grid, with which mark, by which rule."""
+
+    area: BaseGeometry
+    held: BaseGeometry
+    degrade: float | None
+    mark: str | None
+    is_strict: bool
+
+
+def terms_of(permit: Permit) -> str:
+    """Names all that a permit shows: two of the same terms show the same."""
+    told = [str(permit.edition.edition_id), *(f"{part.edge}/{part.area is None}" for part in permit.parts)]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+def shown_by(permit: Permit) -> tuple[Shown, ...]:
+    """Of a permit for some ground: `Asked.within`."""
+    extent = permit.edition.extent
+    return tuple(
+        Shown(
+            area=part.area.geometry, held=polygons_of(part.area.cut(extent)), degrade=part.variant.degrade,
+            mark=part.mark.digest if part.mark else None, is_strict=part.footprint is not None,
+        ) for part in permit.parts
+    )
+
+
+def still_shows(permit: Permit, before: Sequence[Shown]) -> bool:
+    """Whether all that was shown before may still be shown, no coarser, with the same marks, and whether the edition still has it."""
+    for one in before:
+        allowed = [
+            part.area.geometry for part in permit.parts
+            if (part.variant.degrade or 0.0) <= (one.degrade or 0.0) and (part.mark is None or part.mark.digest == one.mark)
+            and (part.footprint is None or one.is_strict)
+        ]
+        if (one.area - shapely.union_all(allowed)).area > SLIVER or (one.held - permit.edition.extent).area > SLIVER:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """The shapes of a package, in its folder: what was asked of each item, and what was granted."""
+
+    folder: Path
+
+    def keep(self, number: int, ground: BaseGeometry, shown: Sequence[Shown]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        rows = [{"ground": shapely.to_wkb(ground, hex=True)}]
+        rows += [
+            {
+                "area": shapely.to_wkb(one.area, hex=True), "held": shapely.to_wkb(one.held, hex=True), "degrade": one.degrade, "mark": one.mark,
+                "is_strict": one.is_strict,
+            } for one in shown
+        ]
+        unfinished = self._path(number).with_suffix(".new")
+        unfinished.write_text(json.dumps(rows), encoding="ascii")
+        unfinished.replace(self._path(number))
+
+    def ground(self, number: int) -> ServedArea:
+        """Raises OSError where the folder is gone."""
+        ground = shapely.from_wkb(self._rows(number)[0]["ground"])
+        return ServedArea(ground, digest_of(ground))
+
+    def shown(self, number: int) -> tuple[Shown, ...]:
+        return tuple(Shown(**one | {name: shapely.from_wkb(one[name]) for name in ("area", "held")}) for one in self._rows(number)[1:])
+
+    def _rows(self, number: int) -> list[dict]:
+        return json.loads(self._path(number).read_text(encoding="ascii"))
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"ground-{number}.json"
+
+
+def digest_of(ground: BaseGeometry) -> str:
+    return hashlib.sha256(shapely.to_wkb(ground)).hexdigest()

@@ -1,0 +1,268 @@
+"""One package, from its items to the files that are fetched."""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import shapely
+
+from geoserver_app.clock import SHANGHAI
+from geoserver_app.downloads import EXTENSIONS, MOMENT, auxiliary_file, world_file
+from geoserver_app.packages.cut import Cutter, pictures_of
+from geoserver_app.packages.items import Item, blocks_of
+from geoserver_app.packages.jobs import Package, PackageFile, package_folder
+from geoserver_app.packages.manifest import JSON_NAME, PAGE_NAME, item_told, manifest_of, page_of, written
+from geoserver_app.packages.ordering import box_of
+from geoserver_app.packages.orders import TIFF, Form
+from layers import crs as crs_room
+from layers.errors import LayersError
+from layers.formats import opened
+from layers.model import Bounds, Edition, LayerName, Sheet, View
+from tiles.permits import Permit
+
+FILES, NOTES = "files", "notes"
+"""Folders: within that of a package, and within that one while it is made. Only what the row of a package names is ever fetched."""
+
+ZIP_NAME, ZIP_TYPE = "package.zip", "application/zip"
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+MEDIA_TYPES = {"tif": TIFF, "tiff": TIFF, "png": "image/png", "jpg": "image/jpeg", "json": "application/json", "html": "text/html; charset=utf-8"}
+OTHER = "application/octet-stream"
+
+
+class Unsound(Exception):
+    """A file of the store is not the one that was delivered."""
+
+
+def make(worker, package: Package) -> None:
+    """All of it: afterwards it is ready. Raises what `Worker.step` raises, OSError, Unsound, RasterioError, RenderFailed."""
+    services = worker.services
+    folder = package_folder(services.settings, package.folder) / FILES
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    maker = _Maker(worker, package, folder)
+    told = [maker.item(number) for number in range(len(package.items))]
+    data = [_described(folder / name) for name in maker.names]
+    agreements = services.gate.standing().register.agreements.get(package.agency, ())
+    made = services.gate.clock().astimezone(SHANGHAI).isoformat(timespec="seconds")
+    manifest = manifest_of(package, told, agreements, data, made)
+    _write(folder / JSON_NAME, written(manifest))
+    _write(folder / PAGE_NAME, page_of(manifest).encode())
+    papers = [_described(folder / name) for name in (JSON_NAME, PAGE_NAME)]
+    files = [*data, *papers] if len(data) == 1 else [_zipped(folder, [*data, *papers]), *papers]
+    for number in range(len(package.items)):
+        worker.step(package, number, maker.done)
+    expires = services.gate.clock() + timedelta(days=services.settings.package_days)
+    worker.book.finish(replace(package, total=max(maker.total, maker.done)), worker.name, files, expires, [one.plain() for one in maker.items])
+    clear(folder, files)
+
+
+def clear(folder: Path, files: Iterable[PackageFile]) -> None:
+    """Nothing stays but the files that are fetched."""
+    names = {one.name for one in files}
+    for one in list(folder.iterdir()):
+        if one.name not in names:
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+
+
+class _Maker:
+    """Makes the data of each item; knows their names, and how many of all blocks are done."""
+
+    def __init__(self, worker, package: Package, folder: Path):
+        self.worker, self.package, self.folder, self.done = worker, package, folder, 0
+        self.names: list[str] = []
+        self.items = [Item.of(one) for one in package.items]
+        self.total = sum(blocks_of(one) for one in self.items)
+
+    def item(self, number: int) -> dict:
+        """Its part of the manifest, once its files are there."""
+        item = self.items[number]
+        permit = self._check(number)
+        layer, _ = self.worker.services.gate.standing().catalogue.find(LayerName(item.layer, item.edition))
+        sheets = self._sheets(permit)
+        if item.form is Form.DELIVERED:
+            pixels = self._deliver(permit, sheets, number)
+        elif item.form.is_picture:
+            pixels = self._draw(self._cutter(permit, number, counted=True), item)
+        else:
+            pixels = self._cut(self._cutter(permit, number, counted=True), item.view, f"{item.name}.tif", is_cog=item.form is Form.COG)
+        item = self.items[number] = replace(item, pixels=pixels, granted_by=self.worker.granted_by(self.package, item, number))
+        return item_told(item, layer, permit, sheets)
+
+    def _check(self, number: int) -> Permit:
+        return self.worker.step(self.package, number, self.done)
+
+    def _cutter(self, permit: Permit, number: int, *, counted: bool) -> Cutter:
+        def step() -> None:
+            self._check(number)
+            self.done += counted
+
+        return Cutter(self.worker.services.engine, permit, self.items[number].style, step)
+
+    def _sheets(self, permit: Permit) -> list[Sheet]:
+        """Those of which something is in it, in the order of their numbers."""
+        shape = permit.area.geometry
+        sheets = self.worker.services.catalogue.sheets(permit.edition.edition_id)
+        found = [one for one in sheets if shapely.intersects(shape, one.footprint) and not shapely.touches(shape, one.footprint)]
+        return sorted(found, key=lambda one: (one.number or "", one.sheet_id))
+
+    def _cut(self, cutter: Cutter, view: View, name: str, *, is_cog: bool) -> int:
+        """One file; how many pixels of it are shown."""
+        self.names.append(name)
+        target = self.folder / name
+        if (pixels := _noted(target)) is None or not target.exists():
+            cutter.write(target, view, self.folder / f"{name}.strips", is_cog=is_cog)
+            pixels = _note(target, cutter.pixels)
+        return pixels
+
+    def _draw(self, cutter: Cutter, item: Item) -> int:
+        """Pictures side by side, each with its place beside it; none where nothing would be seen."""
+        extension, world = EXTENSIONS[item.form.media_type]
+        pixels = 0
+        for row, col, view in pictures_of(item.view):
+            target = self.folder / f"{item.name}_r{row:03}_c{col:03}.{extension}"
+            if (known := _noted(target)) is None:
+                before, data = cutter.pixels, cutter.picture(view, item.form.media_type)
+                if data is not None:
+                    _write(target.with_suffix(f".{world}"), world_file(view).encode())
+                    _write(target.with_name(f"{target.name}.aux.xml"), auxiliary_file(view).encode())
+                    _write(target, data)
+                known = _note(target, cutter.pixels - before)
+            pixels += known
+            if target.exists():
+                self.names += [target.name, target.with_suffix(f".{world}").name, f"{target.name}.aux.xml"]
+        return pixels
+
+    # -- sheets as they were delivered
+
+    def _deliver(self, permit: Permit, sheets: list[Sheet], number: int) -> int:
+        """Whole where the whole of its file is granted as it is; else what is granted of it, cut."""
+        self.total += len(sheets) - 1
+        self.worker.book.renew(self.package, self.worker.name, total=self.total)
+        names, pixels = set(), 0
+        for sheet in sheets:
+            self._check(number)
+            source = self._delivered(permit.edition, sheet)
+            if source is not None and _is_whole(source, sheet, permit):
+                pixels += self._copied(source, sheet, _unused(_file_name(sheet, source), names))
+            elif (view := _view_on_sheet(sheet, permit)) is not None:
+                name = _unused(f"{sheet.number or f'sheet-{sheet.sheet_id}'}-cut.tif", names)
+                pixels += self._cut(self._cutter(permit, number, counted=False), view, name, is_cog=True)
+            self.done += 1
+        return pixels
+
+    def _copied(self, source: Path, sheet: Sheet, name: str) -> int:
+        self.names.append(name)
+        if not (self.folder / name).exists():
+            _copy(source, self.folder / name, sheet)
+        return sheet.width * sheet.height
+
+    def _delivered(self, edition: Edition, sheet: Sheet) -> Path | None:
+        if sheet.delivered is None:
+            return None
+        path = self.worker.services.settings.store / edition.folder / sheet.delivered
+        return path if path.is_file() else None
+
+
+def _is_whole(source: Path, sheet: Sheet, permit: Permit) -> bool:
+    """Whether all that its file holds may be seen as it is: no part of the grid, no mark, nothing beyond the border."""
+    try:
+        with opened(source) as held:
+            bounds, crs = Bounds(*held.bounds), crs_room.crs_name(held.crs.to_wkt()) if held.crs else sheet.crs
+            box = box_of(replace(sheet, bounds=bounds.union(sheet.bounds) if crs == sheet.crs else bounds, crs=crs))
+    except (LayersError, OSError, ValueError):
+        return False
+    return any(part.variant.is_master and part.mark is None and (part.area is None or shapely.covers(part.area.geometry, box)) for part in permit.parts)
+
+
+def _view_on_sheet(sheet: Sheet, permit: Permit) -> View | None:
+    """The pixels of the sheet that something granted may lie in."""
+    (across, along), bounds = sheet.resolution, sheet.bounds
+    inside = shapely.intersection(permit.area.geometry, box_of(sheet))
+    if inside.area == 0:
+        return None
+    found = Bounds(*crs_room.transform_geometry(crs_room.densify(inside, "CRS:84"), "CRS:84", sheet.crs).bounds)
+    left, right = (min(max(int((x - bounds.left) / across) + more, 0), sheet.width) for x, more in ((found.left, 0), (found.right, 1)))
+    top, bottom = (min(max(int((bounds.top - y) / along) + more, 0), sheet.height) for y, more in ((found.top, 0), (found.bottom, 1)))
+    if left >= right or top >= bottom:
+        return None
+    place = Bounds(bounds.left + left * across, bounds.top - bottom * along, bounds.left + right * across, bounds.top - top * along)
+    return View(crs=sheet.crs, bounds=place, width=right - left, height=bottom - top)
+
+
+def _copy(source: Path, target: Path, sheet: Sheet) -> None:
+    """Raises Unsound where it is not what was delivered."""
+    digest, unfinished = hashlib.sha256(), target.with_name(f"{target.name}.part")
+    with source.open("rb") as held, unfinished.open("wb") as copy:
+        while block := held.read(1 << 22):
+            digest.update(block)
+            copy.write(block)
+    if digest.hexdigest() != sheet.checksum:
+        unfinished.unlink()
+        raise Unsound(f"the delivered file of sheet {sheet.number or sheet.sheet_id} is not what it was when it was taken in")
+    os.replace(unfinished, target)
+
+
+def _file_name(sheet: Sheet, source: Path) -> str:
+    """As it was delivered, as far as that is a plain name."""
+    name = re.sub(r"[^\w.\-()（）]", "_", Path(sheet.source_name).name).strip(".") or f"sheet-{sheet.sheet_id}"
+    return name if Path(name).suffix else f"{name}{source.suffix}"
+
+
+def _unused(name: str, names: set[str]) -> str:
+    """Two sheets may have been delivered under one name."""
+    stem, suffix, number = Path(name).stem, Path(name).suffix, 1
+    while name.casefold() in names:
+        number += 1
+        name = f"{stem}-{number}{suffix}"
+    names.add(name.casefold())
+    return name
+
+
+# Files
+
+def _note(target: Path, pixels: int) -> int:
+    """Beside the files: how many pixels of one are shown. It is written once the file is whole."""
+    (target.parent / NOTES).mkdir(exist_ok=True)
+    _write(target.parent / NOTES / target.name, str(pixels).encode())
+    return pixels
+
+
+def _noted(target: Path) -> int | None:
+    try:
+        return int((target.parent / NOTES / target.name).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _write(target: Path, data: bytes) -> None:
+    unfinished = target.with_name(f"{target.name}.part")
+    unfinished.write_bytes(data)
+    os.replace(unfinished, target)
+
+
+def _described(path: Path) -> PackageFile:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    media_type = MEDIA_TYPES.get(path.suffix.lower().lstrip("."), OTHER)
+    return PackageFile(name=path.name, size=path.stat().st_size, sha256=digest.hexdigest(), media_type=media_type)
+
+
+def _zipped(folder: Path, members: Iterable[PackageFile]) -> PackageFile:
+    """One archive of all, stored as they are: they are compressed already. More than 4 GB is no matter (ZIP64)."""
+    target = folder / ZIP_NAME
+    with target.open("wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for one in members:
+            with (folder / one.name).open("rb") as source, archive.open(zipfile.ZipInfo(one.name, MOMENT), "w", force_zip64=one.size >= 1 << 31) as member:
+                shutil.copyfileobj(source, member, 1 << 22)
+    return replace(_described(target), media_type=ZIP_TYPE)
+

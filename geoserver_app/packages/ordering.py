@@ -1,0 +1,185 @@
+"""An order, decided: what is granted of it, on which grid it will lie, counted on the exports of the agreements that let it out.
+
+The decision comes first. Only who is granted a layer is told what can't be made of it.
+"""
+
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from agreements.areas import sheets_named
+from agreements.model import Area, Operation
+from geoserver_app.api.faults import ApiFault, FieldFault, InputFaulty
+from geoserver_app.gate import Asked, Gate, Reserved
+from geoserver_app.identity import Caller
+from geoserver_app.metering.exports import polygons_of
+from geoserver_app.packages.items import Grounds, Item, blocks_of, digest_of, granted_by, shown_by, terms_of
+from geoserver_app.packages.jobs import Package, PackageBook, new_folder, package_folder
+from geoserver_app.packages.orders import Form, Order
+from geoserver_app.packages.reserving import plain_reservation, release
+from geoserver_app.settings import Settings
+from layers import crs as crs_room
+from layers.catalogue import Catalogue
+from layers.errors import OutsideAreaOfUse, SheetNumberInvalid
+from layers.model import STYLES, Bounds, Edition, LayerName, ProductType, Sheet, View
+from layers.sheets import any_number
+from tiles.area import ServedArea
+from tiles.permits import Permit
+
+MOST_PIXELS = 4 << 30
+"""Of one layer in a package."""
+
+MOST_ACROSS = 200_000
+"""Pixels a row: what a strip may take of the memory."""
+
+MOST_WAITING = 20
+"""Packages of one agency that are still to be made."""
+
+VALUES = "values"
+"""The style, for the decision, of heights: a grant that names the styles of an elevation model grants pictures of it, not its numbers."""
+
+
+def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Settings, caller: Caller, order: Order, asker: dict, wanted: dict) -> Package:
+    """The package, waiting for a worker.
+
+    Parameters
+    ----------
+    asker : dict
+        By whom it is ordered: `key` and `login`, "" where it is neither's.
+    wanted : dict
+        The order as it was sent.
+
+    Raises
+    ------
+    Refused, OverQuota, NotTrusted, DecisionLogUnavailable, MeteringUnavailable
+        As `Gate.reserve`: nothing was ordered.
+    InputFaulty, ApiFault
+        What is granted can't be made like that.
+    """
+    if book.waiting(caller.agency.agency_id) >= MOST_WAITING:
+        raise ApiFault("packages-waiting", 409, {"most": str(MOST_WAITING)})
+    permits = gate.permits(caller, [_first_question(order, name) for name in order.layers])
+    planned = [_planned(gate, catalogue, caller, order, place, permit) for place, permit in enumerate(permits)]
+    made = package_folder(settings, new_folder())
+    items: list[Item] = []
+    try:
+        for number, (asked, ground) in enumerate(planned):
+            reserved = gate.reserve(caller, asked, ground)
+            items.append(_item(reserved, asked, order.form))
+            Grounds(made).keep(number, ground, shown_by(reserved.permit))
+        return book.add(
+            caller.agency.agency_id, wanted=wanted, items=[one.plain() for one in items], total=sum(blocks_of(one) for one in items), folder=made.name,
+            asker=asker | {"app": caller.app, "purpose": caller.purpose, "networks": sorted(caller.networks)},
+        )
+    except BaseException:
+        for one in items:
+            release(gate.meter, one.reservation, gate.clock())
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _first_question(order: Order, name: LayerName) -> Asked:
+    """Without a grid: which edition it is, and whether any of it is granted."""
+    ground = ServedArea(order.area.geometry, order.area.digest)
+    style = order.style if order.form.is_picture else None
+    return Asked(layer=name, operation=Operation.DOWNLOAD, style=style, format=order.form.media_type, crs=order.crs, within=ground)
+
+
+def _planned(gate: Gate, catalogue: Catalogue, caller: Caller, order: Order, place: int, permit: Permit) -> tuple[Asked, BaseGeometry]:
+    """The question with its grid, and the ground (CRS84) that is asked of the layer."""
+    edition = permit.edition
+    if not edition.product.is_raster:
+        raise InputFaulty(FieldFault(pointer=f"/layers/{place}", code="package-line-map", detail={"layer": edition.layer}))
+    ground = _ground(catalogue, order, edition)
+    granted = polygons_of(shapely.intersection(ground if permit.area is None else permit.area.cut(ground), edition.extent))
+    crs = order.crs or (edition.crs if edition.crs in crs_room.SERVED else "EPSG:4490")
+    asked = _first_question(order, LayerName(edition.layer, edition.name))
+    asked = replace(asked, within=None, crs=crs, style=_style(gate, caller, asked, edition, order.form, place))
+    if granted.is_empty:
+        gate.reserve(caller, asked, order.area.geometry)                # where the ground is not granted this is what says so
+        raise ApiFault("package-no-data", 422, {"layer": edition.layer})
+    view = view_of(edition, granted, crs, order.resolution)
+    if view.width > MOST_ACROSS or view.width * view.height > MOST_PIXELS:
+        detail = {"width": str(view.width), "height": str(view.height), "most": str(MOST_PIXELS), "across": str(MOST_ACROSS)}
+        raise InputFaulty(FieldFault(pointer="/resolution", code="package-large", detail=detail))
+    return replace(asked, view=view, crs=None, within=ServedArea(ground, digest_of(ground))), ground
+
+
+def _ground(catalogue: Catalogue, order: Order, edition: Edition) -> BaseGeometry:
+    """What is asked of one layer (CRS84): where there are data; of map sheets as they were delivered, all that their files hold."""
+    if order.form is not Form.DELIVERED:
+        return polygons_of(shapely.intersection(order.area.geometry, edition.extent))
+    numbers = set(_numbers(order.area))
+    boxes = [box_of(sheet) for sheet in catalogue.sheets(edition.edition_id) if sheet.number in numbers] if numbers else []
+    return polygons_of(shapely.union_all([order.area.geometry, *boxes]))
+
+
+def _numbers(area: Area) -> Iterator[str]:
+    for written in sheets_named(area):
+        with suppress(SheetNumberInvalid):
+            yield any_number(written)
+
+
+def box_of(sheet: Sheet) -> BaseGeometry:
+    """CRS84: all that the file of a sheet may hold, with a hair around it, since its edges are curves there."""
+    box = shapely.box(*sheet.bounds)
+    hair = max(sheet.resolution) / 8
+    return crs_room.transform_geometry(crs_room.densify(shapely.buffer(box, hair, join_style="mitre"), sheet.crs), sheet.crs, "CRS:84")
+
+
+def _style(gate: Gate, caller: Caller, asked: Asked, edition: Edition, form: Form, place: int) -> str | None:
+    """In which it is drawn, or decided: the first that is granted where none was named."""
+    offered = STYLES[edition.product]
+    if not form.is_picture:
+        return VALUES if edition.product is ProductType.DEM else offered[0]
+    if asked.style is not None:
+        if asked.style not in offered:
+            detail = {"layer": edition.layer, "style": asked.style[:80], "choices": ", ".join(offered)}
+            raise InputFaulty(FieldFault(pointer="/style", code="style-not-defined", detail=detail))
+        return asked.style
+    standing, at = gate.standing(), gate.clock()
+    return next((one for one in offered if not gate.decide(standing, caller, replace(asked, style=one), at).is_denied), offered[0])
+
+
+def view_of(edition: Edition, ground: BaseGeometry, crs: str, resolution: float | None) -> View:
+    """The grid of a package: whole steps from the CRS's origin, or the pixels of the sheets themselves where it is theirs; so what is fetched twice
+    is the same, and what was not asked to be resampled is not. Raises OutsideAreaOfUse."""
+    reach = shapely.box(*crs_room.reach(crs))
+    inside = shapely.intersection(ground, reach)
+    if inside.is_empty:
+        raise OutsideAreaOfUse(crs)
+    bounds = Bounds(*crs_room.transform_geometry(crs_room.densify(inside, "CRS:84"), "CRS:84", crs).bounds)
+    own = next((one for one in edition.mosaics if one.crs == crs), None)
+    step_x, step_y = (resolution, resolution) if resolution else (own.resolution, own.resolution) if own else _own_steps(edition, bounds, crs)
+    is_own = own is not None and math.isclose(step_x, own.resolution, rel_tol=1e-9)
+    x0, y0 = (own.bounds.left, own.bounds.top) if is_own else (0.0, 0.0)
+    left, right = math.floor((bounds.left - x0) / step_x + HAIR), math.ceil((bounds.right - x0) / step_x - HAIR)
+    bottom, top = math.floor((bounds.bottom - y0) / step_y + HAIR), math.ceil((bounds.top - y0) / step_y - HAIR)
+    width, height = max(right - left, 1), max(top - bottom, 1)
+    place = Bounds(x0 + left * step_x, y0 + (top - height) * step_y, x0 + (left + width) * step_x, y0 + top * step_y)
+    return View(crs=crs, bounds=place, width=width, height=height)
+
+
+HAIR = 1e-6
+"""Pixels by which a border may miss an edge of pixels and still lie on it."""
+
+
+def _own_steps(edition: Edition, bounds: Bounds, crs: str) -> tuple[float, float]:
+    """Units of the CRS that are a pixel of the edition on the ground, along x and y: never finer than it."""
+    across = edition.resolution / crs_room.finest_unit(bounds, crs)
+    return across, edition.resolution / (math.radians(1.0) * crs_room.EARTH_RADIUS) if crs_room.is_geographic(crs) else across
+
+
+def _item(reserved: Reserved, asked: Asked, form: Form) -> Item:
+    permit = reserved.permit
+    return Item(
+        layer=asked.layer.layer, edition=permit.edition.name, edition_id=permit.edition.edition_id, generation=permit.edition.generation,
+        view=asked.view, style=asked.style, form=form, ground=asked.within.digest, terms=terms_of(permit), record=reserved.record_id,
+        granted_by=granted_by(reserved.pieces), credits=tuple(permit.credits),
+        reservation=plain_reservation(reserved.reservation), spent=tuple(sorted(reserved.spent)),
+    )
