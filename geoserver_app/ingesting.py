@@ -131,10 +131,11 @@ def remove(settings: Settings, name: str) -> tuple[Edition, ...]:
     except Exception:
         remove_index(settings, catalogue, wanted.layer)     # rather none than one that shows what is withdrawn
         raise
-    engine = Engine(settings.store, settings.cache, settings.config)
-    for edition in gone:
-        engine.forget(edition.edition_id)
-    database.dispose()
+    finally:
+        engine = Engine(settings.store, settings.cache, settings.config)
+        for edition in gone:
+            engine.forget(edition.edition_id)
+        database.dispose()
     return gone
 
 

@@ -8,7 +8,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numbered_sheets import SQUARE, deliver
+from numbered_sheets import SQUARE, deliver, publish
 
 from geoserver_app.granted_sheets import GrantedSheet, steps_told
 from geoserver_app.lineage import contributions
@@ -79,8 +79,8 @@ def test_how_a_sheet_was_made_is_told_without_names_of_files():
 @pytest.fixture(scope="module")
 def office(lasting_house):
     house = lasting_house
-    house.layer("dom", *(deliver(house.folder / "old", number, (9, 9, 9), suffix="_theirs") for number in SQUARE), product="DOM", edition="2006", lossless=True)
-    house.layer("dom", *(deliver(house.folder / "new", number, (99, 9, 9), suffix="_theirs") for number in SQUARE[:2]), product="DOM", edition="2011", lossless=True)
+    publish(house, "dom", *(deliver(house.folder / "old", number, (9, 9, 9), suffix="_theirs") for number in SQUARE), product="DOM", edition="2006", lossless=True)
+    publish(house, "dom", *(deliver(house.folder / "new", number, (99, 9, 9), suffix="_theirs") for number in SQUARE[:2]), product="DOM", edition="2011", lossless=True)
     for agency in ("all", "part", "nobody"):
         house.agency(agency)
     house.grant("all", "dom")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 import shapely
-from numbered_sheets import SQUARE, deliver
+from numbered_sheets import SQUARE, deliver, publish
 
 from agreements.model import Term
 from geoserver_app.clock import SHANGHAI
@@ -25,9 +25,9 @@ def office(lasting_house):
     house = lasting_house
     new = [deliver(house.folder / "new", number, NEW) for number in SQUARE[:3]]
     old = [deliver(house.folder / "old", number, OLD) for number in SQUARE]
-    house.layer("dom", *old, product="DOM", edition="2006", currency=(date(2006, 5, 1), date(2006, 9, 1)), lossless=True)
-    house.layer("dom", *new, product="DOM", edition="2011", currency=(date(2011, 5, 1), date(2011, 9, 1)), lossless=True, attribution="bureau")
-    house.layer("dem", deliver(house.folder / "dem", SOUTH_EAST, 12.5), product="DEM")
+    publish(house, "dom", *old, product="DOM", edition="2006", currency=(date(2006, 5, 1), date(2006, 9, 1)), lossless=True)
+    publish(house, "dom", *new, product="DOM", edition="2011", currency=(date(2011, 5, 1), date(2011, 9, 1)), lossless=True, attribution="bureau")
+    publish(house, "dem", deliver(house.folder / "dem", SOUTH_EAST, 12.5), product="DEM")
     for agency in ("all", "part", "old", "nobody", "late"):
         house.agency(agency)
     house.grant("all", "dom", "dem")
@@ -205,7 +205,7 @@ def test_a_grant_in_degraded_form_tells_no_finer_resolution(office):
 def test_sheets_of_what_was_added_outside_change_nothing(office):
     """What lies beyond a grant leaves no trace in its answers: neither a sheet, nor its count."""
     before = [office.get(path, "part").data for path in ("/layers/dom/sheets", f"/sheets/{NORTH_WEST}", f"/sheets/{SOUTH_EAST}")]
-    office.layer("dom", deliver(office.folder / "more", SOUTH_EAST, NEW), product="DOM", edition="2011", lossless=True)
+    publish(office, "dom", deliver(office.folder / "more", SOUTH_EAST, NEW), product="DOM", edition="2011", lossless=True)
     assert [office.get(path, "part").data for path in ("/layers/dom/sheets", f"/sheets/{NORTH_WEST}", f"/sheets/{SOUTH_EAST}")] == before
     assert f"dom@2011/{SOUTH_EAST}" in names(listed(office, "all"))
 
