@@ -27,6 +27,15 @@ OPERATIONS = {
     "TileJSON": "/tiles/{layer}.json",
     "TileJSON of a set": "/tiles/{layer}/tdt_c.json",
     "Download": "/download/{layer}.zip?CRS=EPSG:4549&BBOX=380000,3540000,381000,3541000&RESOLUTION=10",
+    "WCS GetCapabilities": "/wcs?SERVICE=WCS&REQUEST=GetCapabilities",
+    "WCS 1.0.0 GetCapabilities through /ows": "/ows?SERVICE=WCS&VERSION=1.0.0&REQUEST=GetCapabilities",
+    "WCS 1.0.0 descriptions of all, as capabilities": "/wcs?SERVICE=WCS&VERSION=1.0.0&REQUEST=DescribeCoverage",
+    "WCS DescribeCoverage": "/wcs?SERVICE=WCS&VERSION=2.0.1&REQUEST=DescribeCoverage&COVERAGEID={layer}",
+    "WCS 1.0.0 DescribeCoverage": "/wcs?SERVICE=WCS&VERSION=1.0.0&REQUEST=DescribeCoverage&COVERAGE={layer}",
+    "WCS GetCoverage": "/wcs?SERVICE=WCS&VERSION=2.0.1&REQUEST=GetCoverage&COVERAGEID={layer}&SUBSET=X(3540000,3541000)&SUBSET=Y(380000,381000)",
+    "WCS 1.0.0 GetCoverage": "/wcs?SERVICE=WCS&VERSION=1.0.0&REQUEST=GetCoverage&COVERAGE={layer}&CRS=EPSG:4549&BBOX=380000,3540000,381000,3541000"
+                             "&WIDTH=64&HEIGHT=64&FORMAT=image/tiff",
+    "WCS through /ows": "/ows?SERVICE=WCS&VERSION=2.0.1&REQUEST=GetCoverage&COVERAGEID={layer}&SUBSET=X(3540000,3541000)&SUBSET=Y(380000,381000)",
     "catalogue": "/api/v1/layers",
     "sheets of the standard": "/sheets?q=I50G095077",
     "a sheet of the standard": "/sheets/I50G095077",
@@ -76,7 +85,7 @@ def test_an_agency_with_nothing_gets_a_refusal_or_an_empty_description(county, n
             assert answer.json["layers"] == []
     else:
         assert answer.status_code == 403
-        assert not answer.data.startswith((b"\x89PNG", b"\xff\xd8"))
+        assert not answer.data.startswith((b"\x89PNG", b"\xff\xd8", b"II*"))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
