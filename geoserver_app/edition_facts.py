@@ -16,14 +16,15 @@ import flask
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from geoserver_app.views.sheets import granted_sheets
 from geoserver_app.wiring import services
-from layers.catalogue import Catalogue
 from layers.errors import SheetNumberInvalid
 from layers.model import Edition, Sheet
+from layers.sheet_shelf import SheetShelf
 from layers.sheets import any_number, scale_of, sheet_bounds, sheets_touching
 
 KEPT_MOST = 24
-"""Editions whose sheets stay in memory; a province of 4,100 sheets takes some 10 MB."""
+"""Editions whose facts stay in memory; the sheets are those of the shelf."""
 
 HAIRLINE = 0.02
 """Of the side of a sheet: gaps between neighbours that are narrower come from the bend of frames in projection, and are no holes."""
@@ -51,8 +52,8 @@ class EditionFacts:
 class FactsBook:
     """The facts of editions, worked out once for each generation. May be shared by threads."""
 
-    def __init__(self, catalogue: Catalogue, store: Path):
-        self._catalogue, self._store, self._lock = catalogue, store, threading.Lock()
+    def __init__(self, shelf: SheetShelf, store: Path):
+        self._shelf, self._store, self._lock = shelf, store, threading.Lock()
         self._kept: OrderedDict[tuple[int, int], EditionFacts] = OrderedDict()
 
     def of(self, edition: Edition) -> EditionFacts:
@@ -70,7 +71,7 @@ class FactsBook:
         return found
 
     def _work_out(self, edition: Edition) -> EditionFacts:
-        sheets = self._catalogue.sheets(edition.edition_id)
+        sheets = self._shelf.of(edition).sheets
         covered = closed([sheet.footprint for sheet in sheets]) if sheets else edition.extent
         least = LEAST_OF_A_SHEET * _mean_area(sheets)
         return EditionFacts(
@@ -81,8 +82,7 @@ class FactsBook:
 
 def facts_book() -> FactsBook:
     """That of the application that answers the current request."""
-    kept, held = flask.current_app.extensions, services()
-    return kept.setdefault("edition-facts", FactsBook(held.catalogue, held.settings.store))
+    return flask.current_app.extensions.setdefault("edition-facts", FactsBook(granted_sheets().shelf, services().settings.store))
 
 
 def currency_of(sheet: Sheet, edition: Edition) -> date | None:

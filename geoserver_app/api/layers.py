@@ -3,6 +3,7 @@
 `/api/v1/layers` tells agencies what is shared with them; nothing in here is for them.
 """
 
+import logging
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -20,10 +21,12 @@ from geoserver_app.ingesting import remove
 from geoserver_app.messages import sentence
 from layers import crs
 from layers.errors import CrsNotServed, IngestBusy, LayerNotDefined
-from layers.model import Edition, Layer, Sheet, View
+from layers.model import Edition, Layer, LayerName, Sheet, View
 from layers.sheets import neighbours, old_number
 from tiles.encode import PNG, encode
 from tiles.permits import Permit
+
+log = logging.getLogger(__name__)
 
 OFFICE = frozenset({Role.ADMINISTRATOR, Role.DATA_MANAGER})
 """Who may look at the pixels themselves: the others of the bureau see facts."""
@@ -172,6 +175,10 @@ def withdraw(visit: Visit, layer: str, edition: str, body: WithdrawalSent) -> An
         raise NothingThere(edition) from None
     except IngestBusy:
         raise _in_conflict(visit, "edition-busy", f"{layer}@{edition}") from None
+    except Exception:
+        if visit.services.catalogue.snapshot().find(LayerName(layer, edition)):
+            raise
+        log.exception("%s@%s is withdrawn, but not all that was made from it is deleted", layer, edition)
     return Answer(
         content=Withdrawn(layer=layer, edition=edition, sheets=count), object_id=f"{layer}@{edition}",
         noted={"reason": body.reason, "edition_id": found.edition_id, "generation": found.generation, "sheets": count},

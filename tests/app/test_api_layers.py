@@ -185,6 +185,18 @@ def test_an_edition_that_is_withdrawn_is_gone_from_catalogue_maps_and_store_and_
     assert office_of.ask(WITHDRAW.format("flood", "2011"), json={"generation": 1, "reason": "again"}).status_code == 404
 
 
+def test_what_is_withdrawn_is_withdrawn_though_something_of_it_can_t_be_deleted(office, monkeypatch):
+    hold(office.house.services.catalogue, "stuck", "2011", {GRID[0][0]: NEW})
+
+    def half_done(settings, name):
+        office.house.services.catalogue.withdraw("stuck")
+        raise OSError("device busy")
+
+    monkeypatch.setattr("geoserver_app.api.layers.remove", half_done)
+    answer = office.visitor("administrator").ask(WITHDRAW.format("stuck", "2011"), json={"generation": 1, "reason": "x"})
+    assert answer.status_code == 200 and office.acts()[-1]["outcome"] == "done"
+
+
 def test_nothing_is_withdrawn_while_files_are_added_to_it(office):
     import fcntl
 
