@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pyproj
 import pytest
+import rasterio
 import shapely
 from PIL import Image
+from rasterio.io import MemoryFile
 
 from layers.model import Bounds, View
 from tiles.grids import TILE_MATRIX_SETS
@@ -187,6 +189,40 @@ def test_the_oracle_would_notice_a_border_moved_by_a_pixel(coded_house):
     assert oracle.violations > 100
 
 
+# Coverages
+
+def coverage_of(house, layer: str, agency: str, view: View, version: str) -> tuple[Image.Image, View]:
+    """The ground of `view` by WCS as (row, col, RGBA), and the view that the file itself says it is."""
+    left, bottom, right, top = map(repr, view.bounds)
+    if version == "1.0.0":
+        query = f"COVERAGE={layer}&CRS={view.crs}&BBOX={left},{bottom},{right},{top}&WIDTH={view.width}&HEIGHT={view.height}"
+    else:
+        query = (
+            f"COVERAGEID={layer}&SUBSETTINGCRS={view.crs}&OUTPUTCRS={view.crs}&SUBSET=E({left},{right})&SUBSET=N({bottom},{top})"
+            f"&SCALESIZE=i({view.width}),j({view.height})"
+        )
+    answer = house.get(f"/wcs?SERVICE=WCS&VERSION={version}&REQUEST=GetCoverage&FORMAT=image/tiff&{query}", agency)
+    assert answer.status_code == 200, answer.text
+    with MemoryFile(answer.data) as memory, memory.open() as found:
+        assert found.crs == rasterio.crs.CRS.from_string(view.crs)
+        pixels = np.dstack([*found.read(), found.read_masks(1)])
+        return Image.fromarray(pixels), View(crs=view.crs, bounds=Bounds(*found.bounds), width=found.width, height=found.height)
+
+
+COVERED = ("islands", "fifty-thousand")
+
+
+@pytest.mark.parametrize("version", ("1.0.0", "2.0.1"))
+@pytest.mark.parametrize("crs", CRS_ASKED)
+def test_every_pixel_of_a_coverage_is_of_the_area_and_none_of_it_is_missing(coded_house, crs, version):
+    for area in COVERED:
+        oracle = Oracle(AREAS[area])
+        for view in views_of(AREAS[area], crs):
+            oracle.judge(*coverage_of(coded_house, "coded", area, view, version))
+        assert (oracle.violations, oracle.wrongly_hidden, oracle.misplaced) == (0, 0, 0)
+        assert oracle.pixels > 40_000 * 3 and 0 < oracle.shown <= oracle.pixels
+
+
 # Classified layers
 
 class StrictOracle(Oracle):
@@ -272,6 +308,16 @@ def test_of_a_classified_layer_tiles_are_cut_as_maps_are(coded_house, area, tms_
     assert oracle.shown > 0
 
 
+@pytest.mark.parametrize("version", ("1.0.0", "2.0.1"))
+@pytest.mark.parametrize("crs", CRS_ASKED)
+def test_of_a_classified_layer_coverages_are_cut_as_maps_are(coded_house, crs, version):
+    oracle = StrictOracle(AREAS["islands"])
+    for view in views_of(AREAS["islands"], crs):
+        oracle.judge(*coverage_of(coded_house, "classified", "islands", view, version))
+    assert (oracle.violations, oracle.wrongly_hidden, oracle.misplaced) == (0, 0, 0)
+    assert 0 < oracle.shown < oracle.pixels
+
+
 def test_the_strict_oracle_would_notice_the_rule_of_centres(coded_house):
     oracle = StrictOracle(AREAS["islands"])
     for view in views_of(AREAS["islands"], "EPSG:4549"):
@@ -341,5 +387,6 @@ def test_every_pixel_shows_the_finest_that_is_granted_of_its_place(coded_house, 
     oracle = PartsOracle()
     for view in views_of(shapely.union_all([FINE, COARSE]), crs)[1:]:
         oracle.judge(map_of(coded_house, "coded", "parts", view), view)
+        oracle.judge(*coverage_of(coded_house, "coded", "parts", view, "1.0.0"))
     assert (oracle.violations, oracle.wrongly_hidden, oracle.misplaced) == (0, 0, 0)
     assert oracle.shown and oracle.coarse_shown
