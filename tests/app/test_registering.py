@@ -43,6 +43,10 @@ def test_coordinates_that_can_t_be_meant_are_refused_at_once(crs, corners, told)
 
 def test_a_sheet_stands_for_its_frame_and_what_is_no_number_is_told():
     assert GAZETTEER.sheet("i50g095077").bounds == GAZETTEER.sheet("I50G095077").bounds
+    assert GAZETTEER.sheet("I-50-142-（53）").equals(GAZETTEER.sheet("I50G095077"))
+    assert GAZETTEER.sheet("I-50-(35)").covers(GAZETTEER.sheet("I50D012010"))              # of 1:200,000, which only the old numbering has
+    listed = area_of({"sheets": ["I-50-142-(53)", "i50 g 095 078"]}, GAZETTEER)
+    assert listed.digest == area_of({"sheets": ["I50G095077", "I50G095078"]}, GAZETTEER).digest
     with pytest.raises(LookupError, match="`I50Q`"):
         GAZETTEER.sheet("I50Q")
     with pytest.raises(LookupError, match="`999999`"):
