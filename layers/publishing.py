@@ -1,5 +1,6 @@
 """Finished sheets -> an edition of the catalogue, in one transaction: readers see all of a change or nothing of it."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -36,6 +37,7 @@ def publish(
     sheets = _numbered([*staying, *new])
     generation = max(published.generation if published else 0, catalogue.epoch()) + 1
     edition = _edition(_as_it_was(request, published), folder, sheets, generation, config)
+    os.sync()           # names and records of all that is about to be seen
     return catalogue.publish(layer, edition, [sheet if sheet.path in here else replace(sheet, sheet_id=0) for sheet in sheets])
 
 

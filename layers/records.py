@@ -5,7 +5,8 @@
     delivered/<content>-<how>/           the file as it was delivered, with what lay beside it
     checksums.txt                        of files that were read once: a job that goes on need not read them again
 
-Everything gets its name when it is whole and on the disk, so that a process may die at any moment.
+Everything gets its name when it is whole, and what a record speaks of is on the disk before it, so that a process, or the power, may go at
+any moment; a record that is torn is none.
 """
 
 import json
@@ -20,7 +21,7 @@ from pathlib import Path
 import shapely
 
 from layers.model import Bounds, Edition, Sheet
-from layers.sources import copy_and_sum, sync
+from layers.sources import copy_and_sum
 
 LOCK = ".lock"
 CHECKSUMS = "checksums.txt"
@@ -47,9 +48,7 @@ def write_record(folder: Path, finished: Finished) -> None:
     record = record_path(folder, sheet.path)
     unfinished = record.with_suffix(f".{part_mark()}.part.json")
     unfinished.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
-    sync(unfinished)
     os.replace(unfinished, record)
-    sync(record.parent)
 
 
 def read_record(folder: Path, relative: str) -> Finished | None:
@@ -57,7 +56,10 @@ def read_record(folder: Path, relative: str) -> Finished | None:
     record, target = record_path(folder, relative), folder / relative
     if not (record.is_file() and target.is_file()):
         return None
-    values = json.loads(record.read_text(encoding="utf-8"))
+    try:
+        values = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
     heights, size = values.pop("heights"), values.pop("size")
     if target.stat().st_size != size:
         return None
@@ -107,12 +109,10 @@ def keep(folder: Path, parts: Sequence[Path], beside: Sequence[Path], name_of) -
     try:
         checksum = copy_and_sum(parts, unfinished)
         copy_and_sum(beside, unfinished)
-        sync(unfinished)
         kept = _delivered_folder(folder, name_of(checksum))
         name = _kept_before(kept, parts[0].suffix)          # perhaps under another name: the content is the same
         if name is None:
             os.replace(unfinished, kept)
-            sync(kept.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return checksum, f"{DELIVERED}/{kept.name}/{name or parts[0].name}"

@@ -284,7 +284,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("killed_after", [0, 1, 4])
+@pytest.mark.parametrize("killed_after", [0, 4])
 def test_a_job_killed_at_any_moment_is_resumed_with_nothing_half_visible(tmp_path, write_raster, killed_after, store):
     rng = np.random.default_rng(3)
     pixels = [rng.integers(1, 255, (3, 700, 700)).astype(np.uint8) for _ in range(6)]
