@@ -115,7 +115,9 @@ class Instance:
         )
         return add_layer(self.catalogue, self.settings.store, request, config=self.settings.config)
 
-    def add_agency(self, agency_id: str, area: shapely.Geometry | None = None, layers: Sequence[str] = ("dom",)) -> str:
+    def add_agency(
+        self, agency_id: str, area: shapely.Geometry | None = None, layers: Sequence[str] = ("dom",), operations: frozenset[str] = frozenset(),
+    ) -> str:
         """An agency with a key, which is returned, and with an agreement over `area` (CRS84) where there is one."""
         from agreements.areas import area_on_the_ground
         from agreements.model import Agency, Agreement, Grant, Operation, Term
@@ -123,7 +125,7 @@ class Instance:
         self.register.add_agency(Agency(agency_id=agency_id, name_zh=agency_id, name_en=agency_id))
         if area is not None:
             grant = Grant(
-                clause="1", layers=frozenset(layers), operations=frozenset({Operation.GET_MAP, Operation.GET_TILE}),
+                clause="1", layers=frozenset(layers), operations=operations or frozenset({Operation.GET_MAP, Operation.GET_TILE}),
                 area=area_on_the_ground(area, "bench"),
             )
             agreement = Agreement(

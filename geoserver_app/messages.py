@@ -203,6 +203,7 @@ SENTENCES = MappingProxyType({
         "范围须为四个数：左、下、右、上，左小于右、下小于上",
         "bounds are four numbers: left, bottom, right, top, with left less than right and bottom less than top",
     ),
+    "package-drawn": ("所画的范围无法读取：请重新画", "the drawing can't be read: draw it again"),
     "package-resolution": ("分辨率须为大于零的数，单位与坐标系相同", "a resolution is a number above zero, in units of the reference system"),
     "package-resolution-crs": (
         "给出分辨率时须写明坐标系：单位由它决定",

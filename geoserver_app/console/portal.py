@@ -20,6 +20,7 @@ NAVIGATION: tuple[tuple[str, tuple[str, str]], ...] = (
     ("overview", ("总览", "Overview")),
     ("area", ("我的范围", "My ground")),
     ("connect", ("接入", "Connect")),
+    ("packages", ("数据包", "Packages")),
     ("explain", ("为什么看不到", "Why can't I see this?")),
     ("audit", ("我的记录", "My records")),
     ("contributions", ("回馈", "Contributions")),

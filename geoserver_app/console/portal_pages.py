@@ -1,9 +1,18 @@
 """All pages of the portal."""
 
-from geoserver_app.console import portal_area, portal_audit, portal_connect, portal_explain, portal_giving, portal_home, portal_requests
+from geoserver_app.console import (
+    portal_area,
+    portal_audit,
+    portal_connect,
+    portal_explain,
+    portal_giving,
+    portal_home,
+    portal_packages,
+    portal_requests,
+)
 from geoserver_app.console.portal import bp
 
-PAGES = (portal_home, portal_area, portal_connect, portal_explain, portal_audit, portal_giving, portal_requests)
+PAGES = (portal_home, portal_area, portal_connect, portal_explain, portal_audit, portal_giving, portal_requests, portal_packages)
 """Importing a module declares its pages."""
 
 __all__ = ["PAGES", "bp"]

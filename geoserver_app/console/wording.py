@@ -61,6 +61,8 @@ DONE: Words = MappingProxyType({
     "checked": ("检查结果已登记。", "The result of the check is entered."),
     "asked": ("申请已提交：在 10 个工作日内答复。", "The request is sent: it is answered within 10 working days."),
     "noted": ("已登记。", "Noted."),
+    "ordered": ("已订购：制作在后台进行，完成后可在此下载。", "Ordered: it is made in the background, and can be fetched here when it is ready."),
+    "called-off": ("已取消，文件已删除。", "Called off, and its files are deleted."),
     "edition-withdrawn": ("版本已撤下：五秒内在全部服务上不再可见，其文件与瓦片已删除。", "The edition is withdrawn: gone from every service within five seconds, its files and tiles deleted."),
     "boundary-kept": ("维持原界线：待办已办结。", "The old boundary is kept: the task is done."),
 })

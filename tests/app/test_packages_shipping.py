@@ -241,3 +241,24 @@ def test_a_member_orders_watches_and_fetches_in_a_browser_and_nobody_of_another_
     assert staff.client.get(f"/packages/{package}/package.zip").status_code == 403 and staff.ask("GET /packages").status_code == 403
     assert member.ask(f"DELETE /packages/{package}").json["state"] == "cancelled"
     assert {one["actor"] for one in people.acts() if one["operation"].startswith("packages.") and one["outcome"] == "done" and one["actor"]} == {"member"}
+
+
+def test_the_page_of_packages_orders_shows_fetches_and_calls_off(office, people):
+    member, stranger = people.visitor("member"), people.visitor("stranger")
+    page = member.client.get("/portal/packages?lang=en")
+    assert page.status_code == 200 and "dom" in page.text and 'data-draw' in page.text
+    drawn = shapely.to_geojson(on_earth(100, 2_000, 2_000, 100))
+    form = {"csrf": member.csrf, "do": "order", "layer": "dom", "format": "cog", "crs": "EPSG:4490", "drawn": drawn}
+    wrong = member.client.post("/portal/packages?lang=en", data=form | {"resolution": "fine", "drawn": "", "sheets": "XX"})
+    assert wrong.status_code == 422 and "resolution" in wrong.text
+    assert member.client.post("/portal/packages", data=form | {"csrf": "forged"}).status_code == 403
+    assert member.client.post("/portal/packages", data=form).status_code == 303
+    make(office)
+    page = member.client.get("/portal/packages?lang=en&done=ordered").text
+    package = member.ask("GET /packages").json["items"][0]
+    assert package["state"] == "ready" and f"/packages/{package['package']}/dom-2011.tif" in page and "made in the background" in page
+    assert package["package"] not in stranger.client.get("/portal/packages").text
+    cancel = {"csrf": stranger.csrf, "do": "cancel", "package": package["package"]}
+    assert stranger.client.post("/portal/packages", data=cancel).status_code == 404
+    assert member.client.post("/portal/packages", data=cancel | {"csrf": member.csrf}).status_code == 303
+    assert member.ask(f"GET /packages/{package['package']}").json["state"] == "cancelled"

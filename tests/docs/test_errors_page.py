@@ -11,8 +11,10 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text("u
 HEADINGS = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))
 OF_THE_SERVICE = {
     "key-missing", "key-unknown", "key-ambiguous", "no-agreement", "style-not-defined", "no-edition-then", "time-contradicts", "outside-crs", "datum-refused",
+    "datum-not-known", "datum-not-stated", "datum-ellipsoidal", "datum-of-gauges", "datum-no-way", "datum-elsewhere", "not-elevation",
     "too-many-guesses", "not-signed-in", "sign-in-refused", "password-must-change", "role-missing", "own-session-only", "form-forged",
     "nothing-there", "input-faulty", "body-media-type", "in-conflict", "changed-meanwhile",
+    "package-no-data", "package-not-ready", "package-gone", "package-taken-back", "package-narrower", "package-one-range", "package-range", "packages-waiting",
     "request-invalid", "no-route", "no-method", "http", "not-trusted", "render-failed", "unexpected",
 }
 
