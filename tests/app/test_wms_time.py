@@ -162,7 +162,7 @@ def test_capabilities_tell_the_times_of_shared_editions(county, version, agency,
 
 def test_clients_read_the_dimension(county):
     text = county.get("/ows?SERVICE=WMS&VERSION=1.3.0&REQUEST=GetCapabilities", "all").data
-    (time,) = [one for one in [WebMapService("http://maps.test/ows", version="1.3.0", xml=text)["dom"].dimensions["time"]]]
+    time = WebMapService("http://maps.test/ows", version="1.3.0", xml=text)["dom"].dimensions["time"]
     assert time["values"] == ["2005-10-01", "2010-05-01", "2016-01-01"] and time["default"] == "2016-01-01" and time["units"] == "ISO8601"
     old = county.get("/ows?SERVICE=WMS&VERSION=1.1.1&REQUEST=GetCapabilities", "all").data
     assert WebMapService("http://maps.test/ows", version="1.1.1", xml=old)["dom"].timepositions == time["values"]
