@@ -36,6 +36,12 @@ OPERATIONS = {
     "WCS 1.0.0 GetCoverage": "/wcs?SERVICE=WCS&VERSION=1.0.0&REQUEST=GetCoverage&COVERAGE={layer}&CRS=EPSG:4549&BBOX=380000,3540000,381000,3541000"
                              "&WIDTH=64&HEIGHT=64&FORMAT=image/tiff",
     "WCS through /ows": "/ows?SERVICE=WCS&VERSION=2.0.1&REQUEST=GetCoverage&COVERAGEID={layer}&SUBSET=X(3540000,3541000)&SUBSET=Y(380000,381000)",
+    "water level": f"{WMS}GetMap&LAYERS={{layer}}&STYLES=water-level&WATER_LEVEL=3.8&WATER_DATUM=wusong&{BOX}&FORMAT=image/png",
+    "height": "/height?layer={layer}&lon=118.75&lat=32.0",
+    "heights": "/height?layer={layer}&points=118.75,32.0;118.76,32.0",
+    "profile": "/profile?layer={layer}&line=118.75,32.0;118.76,32.0&samples=5",
+    "terrain tile": "/tiles/{layer}/WebMercatorQuad/14/13596/6645.png?style=terrain-rgb",
+    "terrain TileJSON": "/tiles/{layer}.json?style=terrarium",
     "catalogue": "/api/v1/layers",
     "sheets of the standard": "/sheets?q=I50G095077",
     "a sheet of the standard": "/sheets/I50G095077",
