@@ -29,8 +29,9 @@ from layers.model import Classification, Edition, ProductType, Sheet
 from layers.publishing import publish
 from layers.rasters import RasterFacts, RasterOptions
 from layers.records import CHECKSUMS, LOCK, Checksums, FileMark, Finished
-from layers.sheet_facts import SheetFact
+from layers.sheet_facts import SheetFact, SheetFacts
 from layers.sources import checksum_of
+from layers.validation import Inspected
 from layers.vectors import VectorOptions
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
@@ -41,6 +42,9 @@ SECONDS_BETWEEN_REPORTS = 0.5
 
 Progress = Callable[[int, int, str], None]
 """Told after each file: how many are done, of how many, the file's name."""
+
+Inspect = Callable[[Inspected], None]
+"""Shown what a job has in hand before it publishes."""
 
 Options = RasterOptions | VectorOptions
 
@@ -72,7 +76,7 @@ class Survey:
 
 def add_layer(
     catalogue: Catalogue, store: Path, request: AddLayer, *, progress: Progress | None = None, workers: int | None = None,
-    dask: str | None = None, ceiling: Classification = Classification.TOP_SECRET, config: Path = CONFIG,
+    dask: str | None = None, ceiling: Classification = Classification.TOP_SECRET, config: Path = CONFIG, inspect: Inspect | None = None,
 ) -> Edition:
     """Takes files in and publishes them as an edition of a layer; more files join an edition that is there, and replace their like.
 
@@ -88,6 +92,8 @@ def add_layer(
         Processes; as many as there are processors if not given, 0 for none but this one.
     dask : str, optional
         Address of a Dask scheduler that is used instead.
+    inspect : callable, optional
+        Shown every file, good or refused, before anything is published.
 
     Raises
     ------
@@ -104,7 +110,7 @@ def add_layer(
         try:
             with executor(workers, len(delivery.files), dask=dask) as pool:
                 reporter = _Reporter(catalogue, job, total, progress)
-                edition = _Job(catalogue, request, folder, pool, reporter, ceiling, config).run(delivery)
+                edition = _Job(catalogue, request, folder, pool, reporter, ceiling, config, inspect).run(delivery)
         except IngestFailed as error:
             catalogue.end_job(job, JobState.FAILED, [str(each) for each in error.rejected])
             raise
@@ -114,6 +120,26 @@ def add_layer(
         catalogue.end_job(job, JobState.PUBLISHED)
     delivery.discard()
     return edition
+
+
+def check_layer(
+    catalogue: Catalogue, store: Path, request: AddLayer, inspect: Inspect, *, progress: Progress | None = None, workers: int | None = None,
+    dask: str | None = None, ceiling: Classification = Classification.TOP_SECRET, config: Path = CONFIG,
+) -> None:
+    """Does all that `add_layer` does but for publishing, shows `inspect` what came of it, and leaves nothing behind.
+
+    Raises
+    ------
+    AboveCeiling, LayerMismatch, IngestBusy, ClusterUnavailable
+        Before anything is read. What is wrong with files is shown, not raised.
+    """
+    check_request(catalogue, request, ceiling, config)
+    request = replace(request, keep_delivered=False)
+    delivery = _received(request, store)
+    with _locked(store / request.folder, f"{request.name}@{request.edition}") as folder, executor(workers, len(delivery.files), dask=dask) as pool:
+        reporter = _Reporter(None, None, len(delivery.files) + len(delivery.faults), progress)
+        _Job(catalogue, request, folder, pool, reporter, ceiling, config, inspect).check(delivery)
+    delivery.discard()
 
 
 def remove_layer(catalogue: Catalogue, store: Path, name: str, edition: str | None = None) -> tuple[Edition, ...]:
@@ -140,13 +166,11 @@ def remove_layer(catalogue: Catalogue, store: Path, name: str, edition: str | No
 
 
 def _received(request: AddLayer, store: Path) -> Delivery:
+    """What can't even be opened is a fault among the others, so that the job and its report tell of it."""
     try:
-        delivery = received(request.paths, request.product, store / STAGING)
+        return received(request.paths, request.product, store / STAGING)
     except LayerRejected as fault:
-        raise IngestFailed((fault,)) from fault
-    if delivery.faults and not delivery.files:
-        raise IngestFailed(delivery.faults)
-    return delivery
+        return Delivery(files=(), facts=SheetFacts(), faults=(fault,))
 
 
 # One job at a time
@@ -181,15 +205,15 @@ def _remove_if_empty(folder: Path) -> None:
 class _Reporter:
     """Progress to whoever looks: the caller's callback and the catalogue's list of jobs."""
 
-    def __init__(self, catalogue: Catalogue, job: int, total: int, progress: Progress | None):
-        self._catalogue, self._job, self._total, self._progress = catalogue, job, total, progress
+    def __init__(self, catalogue: Catalogue | None, job: int | None, total: int, progress: Progress | None):
+        self._catalogue, self.job, self._total, self._progress = catalogue, job, total, progress
         self._done, self._last = 0, -SECONDS_BETWEEN_REPORTS
 
     def finished(self, name: str) -> None:
         self._done += 1
         now = time.monotonic()
-        if self._done == self._total or now - self._last >= SECONDS_BETWEEN_REPORTS:
-            self._catalogue.report_job(self._job, self._done)
+        if self._catalogue and (self._done == self._total or now - self._last >= SECONDS_BETWEEN_REPORTS):
+            self._catalogue.report_job(self.job, self._done)
             self._last = now
         if self._progress:
             self._progress(self._done, self._total, name)
@@ -200,25 +224,42 @@ class _Job:
 
     def __init__(
         self, catalogue: Catalogue, request: AddLayer, folder: Path, pool: Executor, reporter: _Reporter, ceiling: Classification, config: Path,
+        inspect: Inspect | None = None,
     ):
         self.catalogue, self.request, self.folder, self.pool = catalogue, request, folder, pool
-        self.reporter, self.ceiling, self.config = reporter, ceiling, config
+        self.reporter, self.ceiling, self.config, self.inspect = reporter, ceiling, config, inspect
         self.checksums = Checksums(folder)
         self.faults: list[LayerRejected] = []
+        self.repeated: list[tuple[str, str]] = []
 
     def run(self, delivery: Delivery) -> Edition:
+        published, live, done = self._prepared(delivery)
+        records.sweep(self.folder, published, live, keep_also=done)
+        if self.faults and not (self.request.keep_going and done):
+            raise IngestFailed(tuple(sorted(self.faults, key=lambda fault: fault.source)))
+        return publish(self.catalogue, self.request, self.folder, published, live, list(done.values()), self.config, self.pool)
+
+    def check(self, delivery: Delivery) -> None:
+        """As far as publishing; then deletes what was made."""
+        published, live, _ = self._prepared(delivery)
+        records.sweep(self.folder, published, live, keep_also=())
+
+    def _prepared(self, delivery: Delivery) -> tuple[Edition | None, Sequence[Sheet], dict[str, Finished]]:
+        """The edition as it is served, its sheets, and what was made of the delivered files."""
         layer = self.catalogue.snapshot().layers.get(self.request.name)
         published = layer.edition(self.request.edition) if layer else None
         live = self.catalogue.sheets(published.edition_id) if published else ()
         for fault in delivery.faults:
             self._reject(fault)
         surveys, counts = self._surveyed(delivery)
-        options = _options(self.request, counts, live)
-        done = self._taken_in(self._without_rivals(surveys), options)
-        records.sweep(self.folder, published, live, keep_also=done)
-        if self.faults and not (self.request.keep_going and done):
-            raise IngestFailed(tuple(sorted(self.faults, key=lambda fault: fault.source)))
-        return publish(self.catalogue, self.request, self.folder, published, live, list(done.values()), self.config, self.pool)
+        done = self._taken_in(self._without_rivals(surveys), _options(self.request, counts, live))
+        if self.inspect:
+            self.inspect(Inspected(
+                job=self.reporter.job, request=self.request, folder=self.folder, delivery=delivery, live=live,
+                facts={survey.path.name: survey.facts for survey in surveys if survey.facts}, finished=tuple(done.values()),
+                faults=tuple(self.faults), repeated=tuple(self.repeated), pool=self.pool,
+            ))
+        return published, live, done
 
     def _reject(self, fault: LayerRejected) -> None:
         self.faults.append(fault)
@@ -253,6 +294,7 @@ class _Job:
             kept.append(first)
             for other in others:
                 if (other.checksum, other.beside) == (first.checksum, first.beside):
+                    self.repeated.append((other.path.name, first.path.name))
                     self.reporter.finished(other.path.name)
                 else:
                     self._reject(LayerRejected(
@@ -394,4 +436,4 @@ def _written(survey: Survey, options: Options, checksum: str, target: Path, rela
     return Finished(sheet=taken.sheet, heights=taken.heights)
 
 
-__all__ = ["AddLayer", "add_layer", "remove_layer"]
+__all__ = ["AddLayer", "add_layer", "check_layer", "remove_layer"]

@@ -111,7 +111,6 @@ def check_raster(path: Path, options: RasterOptions) -> RasterFacts:
         _check_grid(source, path.name)
         _check_bands(source, path.name, options.product)
         formats.check_zone(source, options.crs, path.name)
-        formats.check_zone(source, options.crs, path.name)
         name = approved_crs(source.crs.to_wkt() if source.crs else None, options.crs, path.name)
         facts = RasterFacts(
             name=path.name, number=sheets.find_number(path.name), crs=name, bounds=Bounds(*source.bounds), resolution=source.res,
