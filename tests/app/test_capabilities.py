@@ -277,15 +277,15 @@ def test_capabilities_of_two_hundred_layers_are_quick():
                 area=shapely.box(118 + i / 100, 31.5, 118.5 + i / 100, 32.5)) for i in range(200)
     ]
     wms("1.3.0", shown[:1])
-    started = time.perf_counter()
+    started = time.process_time()                    # whatever else the machine does meanwhile
     text = wms("1.3.0", shown)
-    cold = time.perf_counter() - started
+    cold = time.process_time() - started
     assert text.count("<Name>l") == 200
     warm = min(_seconds(lambda: wms("1.3.0", shown)) for _ in range(3))
     assert cold < 3 and warm < 0.5                   # the bar is 0.15 s on a quiet machine: bench, not here
 
 
 def _seconds(work) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started

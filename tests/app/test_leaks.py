@@ -978,7 +978,8 @@ def test_an_answer_for_what_is_not_shared_takes_as_long_as_one_for_what_is_not_t
                 began = time.perf_counter()
                 knock(county, way, agency)
                 spent[which].append(time.perf_counter() - began)
-        ratio = statistics.median(spent[0]) / statistics.median(spent[1])
+        quiet = [statistics.quantiles(spent[which], n=4)[0] for which in (0, 1)]       # what the machine does beside this is in the rest
+        ratio = quiet[0] / quiet[1]
         assert 1 / 1.5 < ratio < 1.5, (name, ratio)
 
 

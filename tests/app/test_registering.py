@@ -35,10 +35,10 @@ def test_a_drawn_shape_comes_to_the_globe_with_its_edges_densified():
     ("CRS:84", [(118.7, 32.0)], "can't be read as an area"),
 ])
 def test_coordinates_that_can_t_be_meant_are_refused_at_once(crs, corners, told):
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(LookupError, match=told):
         GAZETTEER.geometry(polygon(*corners), crs)
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_a_sheet_stands_for_its_frame_and_what_is_no_number_is_told():
