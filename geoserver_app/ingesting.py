@@ -12,14 +12,19 @@ from shapely.geometry.base import BaseGeometry
 from geoserver_app.database import connect, migrate
 from geoserver_app.settings import CLASSIFICATIONS, Settings
 from geoserver_app.sheet_indexing import remove_index, renew_index
+from geoserver_app.validation_report import write_report
 from layers import crs as reference
 from layers.catalogue import Catalogue, SqlCatalogue
 from layers.errors import LayerMismatch, LayersError, OutsideAreaOfUse
 from layers.frames import COLLAR
-from layers.ingest import AddLayer, add_layer, remove_layer
+from layers.ingest import AddLayer, add_layer, check_layer, remove_layer
 from layers.model import Classification, Edition, LayerName, ProductType, Sheet
 from layers.publishing import ground_resolution
+from layers.validation import SEAM_THRESHOLD, Inspected, Report, validate
 from tiles.engine import Engine
+
+REPORTS = "reports"
+"""In the folder of all data: a folder of each job's report."""
 
 
 def classified(name: str) -> Classification:
@@ -30,9 +35,11 @@ def classified(name: str) -> Classification:
 def ingest(
     settings: Settings, *, product: str, edition: str, name: str, paths: Sequence[Path] | Path, classification: str = "internal",
     currency: tuple[date | datetime, date | datetime] | None = None, stretch: Sequence[float] | None = None, workers: int | None = None,
-    dask: str | None = None, console: Console | None = None, **options,
+    dask: str | None = None, console: Console | None = None, seam_threshold: float = SEAM_THRESHOLD, **options,
 ) -> Edition:
     """Add files as one edition (see `layers.ingest.AddLayer` for the options) and expire the tiles that the change touches.
+
+    Before anything is published, a report of every file is written to `<data>/reports/<job>/`.
 
     Raises
     ------
@@ -44,15 +51,12 @@ def ingest(
     catalogue = SqlCatalogue(database)
     before = catalogue.snapshot().find(LayerName(name, edition))
     sheets = catalogue.sheets(before[1].edition_id) if before else ()
-    request = AddLayer(
-        product=ProductType(product), name=name, edition=edition, paths=(paths,) if isinstance(paths, Path) else tuple(paths),
-        classification=classified(classification), currency=tuple(_day(d) for d in currency) if currency else (None, None),
-        stretch=tuple(stretch) if stretch else None, **{key: value for key, value in options.items() if value is not None},
-    )
+    request = _request(product=product, edition=edition, name=name, paths=paths, classification=classification, currency=currency, stretch=stretch, **options)
     unsettled = _Unsettled(settings.cache, before[1] if before else None)
     with _Told(console) as told, unsettled:
         published = add_layer(
             catalogue, settings.store, request, progress=told, workers=workers, dask=dask, ceiling=classified(settings.ceiling), config=settings.config,
+            inspect=lambda inspected: _reported(inspected, catalogue, settings.data / REPORTS / str(inspected.job), seam_threshold),
         )
     if before and (published.generation != before[1].generation or unsettled.was_left):
         engine = Engine(settings.store, settings.cache, settings.config)
@@ -65,6 +69,46 @@ def ingest(
         _renew_index(settings, catalogue, name)
     database.dispose()
     return published
+
+
+def check(
+    settings: Settings, folder: Path, *, paths: Sequence[Path] | Path, workers: int | None = None, dask: str | None = None,
+    console: Console | None = None, seam_threshold: float = SEAM_THRESHOLD, **options,
+) -> Report:
+    """Write the report that adding these files would write into `folder`, and publish nothing.
+
+    Raises
+    ------
+    layers.errors.LayersError
+        What is asked for can't be done whatever the files hold.
+    """
+    migrate(settings)
+    database = connect(settings.database_url)
+    catalogue, reports = SqlCatalogue(database), []
+    with _Told(console) as told:
+        check_layer(
+            catalogue, settings.store, _request(paths=paths, **options), lambda inspected: reports.append(_reported(inspected, catalogue, folder, seam_threshold)),
+            progress=told, workers=workers, dask=dask, ceiling=classified(settings.ceiling), config=settings.config,
+        )
+    database.dispose()
+    return reports[0]
+
+
+def _reported(inspected: Inspected, catalogue: Catalogue, folder: Path, seam_threshold: float) -> Report:
+    report = validate(inspected, catalogue, seam_threshold=seam_threshold)
+    write_report(report, folder)
+    return report
+
+
+def _request(
+    *, product: str, edition: str, name: str, paths: Sequence[Path] | Path, classification: str = "internal",
+    currency: tuple[date | datetime, date | datetime] | None = None, stretch: Sequence[float] | None = None, **options,
+) -> AddLayer:
+    return AddLayer(
+        product=ProductType(product), name=name, edition=edition, paths=(paths,) if isinstance(paths, Path) else tuple(paths),
+        classification=classified(classification), currency=tuple(_day(d) for d in currency) if currency else (None, None),
+        stretch=tuple(stretch) if stretch else None, **{key: value for key, value in options.items() if value is not None},
+    )
 
 
 def _renew_index(settings: Settings, catalogue: Catalogue, name: str) -> None:

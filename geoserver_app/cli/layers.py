@@ -17,7 +17,7 @@ from layers.model import ProductType
 
 @click.group()
 def layer():
-    """Layers: add, list, info, remove."""
+    """Layers: check, add, list, info, remove."""
 
 
 @layer.command("add")
@@ -67,6 +67,44 @@ def layer_add(settings: Settings, product, classification, currency, stretch, wo
         for step in sheet.lineage:
             if step.startswith("warning: "):
                 tell(f"{sheet.source_name}: {step.removeprefix('warning: ')}", style="yellow")
+
+
+@layer.command("check")
+@click.option("--product", type=click.Choice([p.value for p in ProductType]), required=True, help="What the files are.")
+@click.option("--name", required=True, help="Layer that they would be added to.")
+@click.option("--edition", required=True, help="Edition that they would be added to.")
+@click.option("--report", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Where report.html and report.json go.")
+@click.option("--classification", type=click.Choice(CLASSIFICATIONS), default="internal", show_default=True, help="Secrecy.")
+@click.option("--owner", default=BUREAU, show_default=True, help="Agency that owns the data.")
+@click.option("--crs", help="CRS of files that state none, such as EPSG:4549.")
+@click.option("--nodata", type=float, help="Value of cells without data, where the file states none.")
+@click.option("--stretch", nargs=2, type=float, help="Low and high of 16-bit imagery; default: 2..98 percent of all sheets.")
+@click.option("--encoding", help="Text encoding of Shapefiles that state none.")
+@click.option("--lossless", is_flag=True, help="As the edition is kept.")
+@click.option("--nearest", is_flag=True, help="As the edition is kept.")
+@click.option("--unusual-heights", is_flag=True, help="Heights outside -500 .. 9000 m are meant.")
+@click.option("--registration", type=click.Choice(["node", "corner"]), default="node", show_default=True, help="What the corner of a text grid names.")
+@click.option("--seam-threshold", type=click.FloatRange(0), default=1.0, show_default=True, help="Metres of RMS between neighbouring DEM sheets that are a step.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.option("--dask", metavar="URL", help="Work on a Dask cluster instead, such as tcp://scheduler:8786, which sees the same folders.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_obj
+def layer_check(settings: Settings, folder, paths, **options):
+    """Check files, folders, zips or s3://bucket/prefix as `layer add` would, write the report, and publish nothing.
+
+    Ends with 1 where a file would be refused.
+    """
+    from geoserver_app.ingesting import check
+    from layers.validation import State
+
+    report = check(settings, folder, paths=paths, console=Console(stderr=True), **options)
+    for sheet in report.sheets:
+        if sheet.state is State.REFUSED:
+            tell(f"{sheet.name}: {sheet.fault}: {sheet.mend}", style="red")
+    counts = ", ".join(f"{report.count(state)} {state.value}" for state in State)
+    click.echo(f"{report.layer}@{report.edition}: {counts}; {counted(len(report.gaps), 'hole')}, {counted(len(report.overlaps), 'overlap')}; see report.html")
+    if report.count(State.REFUSED):
+        sys.exit(FAILED)
 
 
 def parts_of(edition) -> str:

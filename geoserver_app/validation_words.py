@@ -1,0 +1,97 @@
+"""The words of a validation report, Chinese and English side by side: its findings by code, and the sentences of refused files by their shape."""
+
+import re
+from collections.abc import Mapping
+
+FINDINGS = {
+    "crs-declared": ("文件未注明坐标系，按申报的 {crs} 处理", "the file states no CRS; {crs} was declared"),
+    "told": ("{sentence}", "{sentence}"),
+    "copy-in-delivery": ("与本批中的 {of} 内容完全相同，只取其一", "a copy of {of} in the same delivery: one of them is taken"),
+    "copy-served": ("内容与已发布的 {where} 中的文件完全相同", "the same content is served already in {where}"),
+    "unchanged": ("与本版中已发布的内容相同，不作更改", "served already in this edition, unchanged"),
+    "replaces": ("将替换 {name}（现势性 {currency}）", "replaces {name} (currency {currency})"),
+    "older-than-served": ("现势性 {new} 早于已发布的 {old}", "its currency {new} is older than {old}, which is served"),
+    "sheet-not-filled": ("图幅有 {percent}% 没有数据", "{percent}% of its sheet frame holds no data"),
+    "step-at-seam": ("与 {other} 接边处高差中误差 {rms} 米，最大 {most} 米", "differs from {other} at their seam by RMS {rms} m, at most {most} m"),
+}
+
+STATES = {"good": ("合格", "good"), "warned": ("需查看", "look at it"), "refused": ("退回", "refused")}
+
+# Sentences of `LayerRejected` and warnings of lineages: a pattern of the English, then the Chinese with its groups.
+SHAPES = tuple((re.compile(pattern), chinese) for pattern, chinese in (
+    (r"the file is empty", "文件为空"),
+    (r"it begins with nothing but zeros.*", "文件开头全为零，未写完整"),
+    (r"it begins like an? (.+) but can't be opened: it is truncated or damaged", "开头像 {0}，但打不开：文件被截断或已损坏"),
+    (r"a part of it can't be read: it is truncated or damaged", "部分内容读不出：文件被截断或已损坏"),
+    (r"it is (.+), not what its name says", "它其实是 {0}，与扩展名不符"),
+    (r"it is not an? (.+)", "它不是 {0}"),
+    (r"it is a VCT file \(GB/T 17798(.*)\), which is not taken in", "它是 VCT 文件（GB/T 17798{0}），本系统不入库"),
+    (r"it is a VRT.*", "它是 VRT，只指向别的文件"),
+    (r"it is a web page.*", "它是网页（可能是登录页或出错页），不是影像"),
+    (r"it is XML.*", "它是 XML，不是影像"),
+    (r"it does not say in which CRS it is", "文件没有说明坐标系"),
+    (r"it says that it is in `(.+)`, you say `(.+)`", "文件写明坐标系为 {0}，而申报为 {1}"),
+    (r"its centre \((.+)\) lies outside where `(.+)` is used", "中心点（{0}）不在 {1} 的使用范围内"),
+    (r"its name says sheet `(.+?)`, but (?:.+) \(file (.+), sheet (.+), in (.+)\)", "文件名为图幅 {0}，但位置不符（文件 {1}；图幅 {2}；{3}）"),
+    (r"its name says sheet `(.+?)`.*", "文件名为图幅 {0}，但位置不符"),
+    (r"(.*)(Xian 1980|Beijing 1954|New Beijing)(.*)", "基准为 {1}：没有登记经批准的转换，不能入库"),
+    (r"its grid is rotated", "格网有旋转"), (r"its grid is turned by Alpha (.+)", "格网旋转 Alpha={0}"),
+    (r"its first row is not the northernmost.*", "首行不在最北或首列不在最西"),
+    (r"it is placed by ground control points.*", "仅有控制点定位，没有格网"), (r"it has no georeferencing", "没有地理定位"),
+    (r"it has no band", "没有波段"), (r"its cells are complex numbers.*", "像元是复数"),
+    (r"a DEM has 1 band, this file has (\d+)", "DEM 应为 1 个波段，本文件有 {0} 个"),
+    (r"a DOM has 1, 3 or 4 bands, this file has (\d+)", "DOM 应为 1、3 或 4 个波段，本文件有 {0} 个"),
+    (r"a DOM has cells of 8 or 16 bits, this file has (.+)", "DOM 应为 8 或 16 位，本文件为 {0}"),
+    (r"it is a picture with a palette, not a DEM", "它是调色板图像，不是 DEM"), (r"its heights are in `(.+)`", "高程单位为 {0}"),
+    (r"not one of its cells is valid", "没有一个有效像元"),
+    (r"([\d,]+) of ([\d,]+) cells are no heights \((.+) m\).*", "{1} 个像元中有 {0} 个不是高程（{2} 米），且文件未注明无效值"),
+    (r"a text grid names no datum; its eastings begin with zone (\d+), of (\d) degrees", "文本格网不含基准信息；其东坐标带号为 {0}（{1} 度带）"),
+    (r"a text grid names no datum.*", "文本格网不含基准信息，东坐标也没有带号"),
+    (r"its eastings begin with zone (\d+), of (\d) degrees, but `(.+)` is not.*", "东坐标带号为 {0}（{1} 度带），与申报的 {2} 不符"),
+    (r"its values are packed.*", "数值经过压缩（Compress），不能入库"),
+    (r"its head says ([\d,]+) rows of ([\d,]+) columns, which is ([\d,]+) values, but it holds (.+)", "文件头为 {0} 行 {1} 列，共 {2} 个数，实际为 {3}"),
+    (r"its head ends after (\d+) lines.*", "文件头只有 {0} 行"), (r"its head has no `(.+)`", "文件头缺少 {0}"),
+    (r"its `(.+)` is `?(.+?)`?(?:, which is no number|: a decimal comma)?", "文件头 {0} 的值 {1} 不对"),
+    (r"its (cellsize|HZoom|unit|ValueType) is `?(.+?)`?", "文件头 {0} 的值 {1} 不对"), (r"its unit `(.+)` is none of.*", "单位 {0} 不对"),
+    (r"`(.*)` in row (.+), column (.+) is no number", "第 {1} 行第 {2} 列的 {0} 不是数"),
+    (r"it has ([\d,]+) x ([\d,]+) cells, more than.*", "{0} × {1} 个像元，超过上限"),
+    (r"it says ([\d,]+) x ([\d,]+) cells, but its ([\d,]+) bytes.*", "声称有 {0} × {1} 个像元，但 {2} 字节装不下"),
+    (r"its blocks of (.+) cells are too large.*", "分块（{0}）过大，无法逐块读取"),
+    (r"its pixels lie in `(.+)`, which is missing", "像元存于 {0}，但该文件缺失"),
+    (r"it points at a file that does not lie beside it", "它指向不在旁边的文件"), (r"it names another file as its overviews", "它把别的文件当作金字塔"),
+    (r"its own grid begins at .+ its world file `(.+?)` at.*", "自身格网与坐标文件 {0} 不一致"),
+    (r"its world file `(.+?)` .*", "坐标文件 {0} 有误"), (r"`(.+)` beside it (.*)", "旁边的 {0} 有误"), (r"its mask `(.+)` is not.*", "掩膜文件 {0} 有误"),
+    (r"its colours are those of a printing press.*", "色彩为印刷四色（CMYK）"),
+    (r"`(.+)` was given twice with different content \(`(.+)`\)", "{0} 给了两份，内容不同（{1}）"),
+    (r"the delivery says that it is (.+?), but .*", "交付说明密级为 {0}，高于图层或本系统允许的密级"),
+    (r"there is no such file", "没有这个文件"), (r"the folder holds no file of the kind (.+)", "文件夹中没有可入库的文件（{0}）"),
+    (r"it is a link, not a file", "它是链接，不是文件"), (r"its name in the archive leads out of it", "压缩包内的文件名指向包外"),
+    (r"it is encrypted", "已加密"), (r"it is packed by a method.*", "压缩方法不受支持"), (r"it claims ([\d,]+) bytes unpacked from ([\d,]+)", "声称由 {1} 字节解出 {0} 字节"),
+    (r"it can't be unpacked.*", "解压失败：压缩包在此处损坏"), (r"there are two files of that name in one folder.*", "同一文件夹内有两个同名文件"),
+    (r"it is not a zip archive, or is truncated", "它不是 zip 压缩包，或被截断"),
+    (r"the store refuses us", "对象存储拒绝访问"), (r"the store can't be reached", "连不上对象存储"), (r"the store knows no such bucket or object", "对象存储中没有此桶或对象"),
+    (r"there is no object of that prefix", "该前缀下没有对象"),
+    (r"X0 and Y0 were swapped.*", "X0 与 Y0 写反了，已纠正"), (r"(\d+) cells lie outside (.+) m", "{0} 个像元超出 {1} 米"),
+    (r"the declared nodata (.+?) never occurs.*", "注明的无效值 {0} 从未出现，但四周有一圈 0"),
+    (r"its own grid and the world file `(.+)` differ by half a cell.*", "自身格网与坐标文件 {0} 相差半个像元，以自身为准"),
+))
+
+
+def finding_in_words(code: str, values: Mapping) -> tuple[str, str]:
+    """Chinese and English of one finding."""
+    if code == "told":
+        return in_chinese(str(values["sentence"])), str(values["sentence"])
+    chinese, english = FINDINGS[code]
+    return chinese.format(**values), english.format(**values)
+
+
+def in_chinese(sentence: str) -> str:
+    """A sentence about a file in Chinese; as it is where its shape is not known.
+
+    >>> in_chinese("a DEM has 1 band, this file has 3")
+    'DEM 应为 1 个波段，本文件有 3 个'
+    """
+    for pattern, chinese in SHAPES:
+        if match := pattern.fullmatch(sentence):
+            return chinese.format(*(group or "" for group in match.groups()))
+    return sentence
