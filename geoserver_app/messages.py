@@ -110,10 +110,6 @@ FAULTS_IN_CHINESE = MappingProxyType({
 """The sentences of `tiles.requests.FAULTS`, name by name."""
 
 WCS_FAULTS_IN_CHINESE = MappingProxyType({
-    "wcs-missing": "缺少参数 `{name}`：请补上后再试",
-    "wcs-not-one-of": "参数 `{name}` 的值 `{value}` 不可用：须为 {choices} 之一",
-    "wcs-version": "不提供 WCS 的 `{value}` 版：可用 {choices}",
-    "wcs-time": "`TIME` 的值 `{value}` 不可用：须为年、月、日或时刻（如 2011-06-30）、时段（如 2006/2011）或 `current`，一次一个",
     "wcs-no-time": "共享给你单位的 `{layer}` 没有早至 `{value}` 的版本：请去掉 `TIME`，或写明服务能力文档中的版本",
     "wcs-box": "`BBOX` 须为逗号分隔的四个数；1.0.0 版中各坐标系均为 x_min,y_min,x_max,y_max，最小值须小于最大值",
     "wcs-far": "`{name}` 超出 {crs} 能表达的范围：请检查坐标轴次序和单位",
@@ -127,7 +123,6 @@ WCS_FAULTS_IN_CHINESE = MappingProxyType({
     "wcs-beside": "所求子集在覆盖之外：此覆盖在 {crs} 中的范围为 {reach}",
     "wcs-scale": "`{name}` 的值 `{value}` 不可用：写法有误，应为 {mend}",
     "wcs-one-scale": "SCALEFACTOR、SCALEAXES、SCALESIZE 和 SCALEEXTENT 只能给一个",
-    "wcs-crs": "坐标系 `{value}` 未提供服务：可用 {choices}",
     "wcs-compression": "不提供压缩方式 `{value}`：可用 {choices}",
     "wcs-not-taken": "不接受参数 `{name}`：请去掉它",
     "wcs-bands": "覆盖 `{layer}` 没有波段 `{value}`：有 {choices}",

@@ -20,7 +20,7 @@ from layers.periods import TimeAsked, read_time
 from tiles.coverage import Resampling
 from tiles.encode import JPEG, PNG
 from tiles.errors import RequestInvalid, RequestTooLarge
-from tiles.requests import GetCapabilities, Limits, Pairs, Parameters, decimal, layer_name, quotable
+from tiles.requests import FAULTS, GetCapabilities, Limits, Pairs, Parameters, decimal, layer_name, quotable
 
 TIFF = "image/tiff"
 COVERAGE_FORMATS = (TIFF, PNG, JPEG)
@@ -88,10 +88,6 @@ WcsRequest = GetCapabilities | DescribeCoverage | GetCoverage
 
 
 WCS_FAULTS = MappingProxyType({
-    "wcs-missing": "`{name}` is missing: {mend}",
-    "wcs-not-one-of": "`{name}` is `{value}`: it must be one of {choices}",
-    "wcs-version": "version `{value}` of WCS is not offered: ask for {choices}",
-    "wcs-time": "`TIME` is `{value}`: give a year, month, day or instant such as 2011-06-30, a span such as 2006/2011, or `current`; one at a time",
     "wcs-no-time": "nothing shared of `{layer}` is as old as `{value}`: leave out `TIME`, or name an edition of the capabilities",
     "wcs-box": "`BBOX` must be four numbers between commas, x_min,y_min,x_max,y_max in every CRS of version 1.0.0, each minimum below its maximum",
     "wcs-far": "`{name}` lies beyond what {crs} can express: check the order of the axes and the unit",
@@ -105,7 +101,6 @@ WCS_FAULTS = MappingProxyType({
     "wcs-beside": "the subset lies beside the coverage, which in {crs} reaches over {reach}",
     "wcs-scale": "`{name}` is `{value}`: write {mend}",
     "wcs-one-scale": "give one of SCALEFACTOR, SCALEAXES, SCALESIZE and SCALEEXTENT, not several",
-    "wcs-crs": "CRS `{value}` is not served: ask for one of {choices}",
     "wcs-compression": "compression `{value}` is not offered: ask for one of {choices}",
     "wcs-not-taken": "`{name}` is not taken: {mend}",
     "wcs-bands": "`{value}` is no band of coverage `{layer}`: it has {choices}",
@@ -114,12 +109,13 @@ WCS_FAULTS = MappingProxyType({
         "{width} x {height} pixels are more than this service gives at once: ask for at most {most} pixels, {side} a side; a subset, or one scaled down",
     "wcs-no-values": "layer `{layer}` has nothing that could be had as a coverage: see the coverages in the capabilities",
 })
-"""Every sentence this module and the views of WCS can say; the values between braces are `RequestInvalid.detail`."""
+"""What this module and the views of WCS can say beside `tiles.requests.FAULTS`; the values between braces are `RequestInvalid.detail`."""
 
 
 def invalid(code: str, locator: str, fault: str, kind: type[RequestInvalid] = RequestInvalid, **detail: object) -> RequestInvalid:
     told = {name: quotable(value) if name == "value" else str(value) for name, value in detail.items()}
-    return kind(code, locator, WCS_FAULTS[fault].format(**told), fault=fault, detail=MappingProxyType(told))
+    words = WCS_FAULTS[fault] if fault in WCS_FAULTS else FAULTS[fault]
+    return kind(code, locator, words.format(**told), fault=fault, detail=MappingProxyType(told))
 
 
 # -- names
@@ -180,7 +176,7 @@ def parse_wcs(pairs: Pairs, limits: Limits) -> WcsRequest:
         return GetCapabilities(service="WCS", version=_negotiated(parameters))
     if operation not in ("DESCRIBECOVERAGE", "GETCOVERAGE"):
         choices = "GetCapabilities, DescribeCoverage, GetCoverage"
-        raise invalid("OperationNotSupported", "request", "wcs-not-one-of", name="REQUEST", value=parameters.text("REQUEST"), choices=choices)
+        raise invalid("OperationNotSupported", "request", "not-one-of", name="REQUEST", value=parameters.text("REQUEST"), choices=choices)
     version = wcs_version(parameters.text("VERSION"), has_coverage=bool(parameters.text("COVERAGE")))
     if operation == "DESCRIBECOVERAGE":
         return _describe(parameters, version, limits)
@@ -195,7 +191,7 @@ def _is_subset(name: str) -> bool:
 def _required(parameters: Parameters, name: str, mend: str) -> str:
     if value := parameters.text(name):
         return value
-    raise invalid("MissingParameterValue", name.lower(), "wcs-missing", name=name, mend=mend)
+    raise invalid("MissingParameterValue", name.lower(), "missing", name=name, mend=mend)
 
 
 def _negotiated(parameters: Parameters) -> str:
@@ -204,7 +200,7 @@ def _negotiated(parameters: Parameters) -> str:
         for one in (text.strip(" ") for text in accepted.split(",")):
             if one in ("2.0.0", *WCS_VERSIONS):
                 return NEW if one.startswith("2") else one
-        raise invalid("VersionNegotiationFailed", "acceptVersions", "wcs-version", value=accepted, choices=", ".join(WCS_VERSIONS))
+        raise invalid("VersionNegotiationFailed", "acceptVersions", "version", value=accepted, service="WCS", choices=", ".join(WCS_VERSIONS))
     version = parameters.text("VERSION")
     return OLD if version.startswith(("0", "1")) else NEW
 
@@ -213,7 +209,7 @@ def wcs_version(text: str, *, has_coverage: bool = False) -> str:
     if not text:
         return OLD if has_coverage else NEW
     if text not in ("2.0.0", *WCS_VERSIONS):
-        raise invalid("InvalidParameterValue", "version", "wcs-version", value=text, choices=", ".join(WCS_VERSIONS))
+        raise invalid("InvalidParameterValue", "version", "version", value=text, service="WCS", choices=", ".join(WCS_VERSIONS))
     return OLD if text == OLD else NEW
 
 
@@ -222,7 +218,7 @@ def _describe(parameters: Parameters, version: str, limits: Limits) -> DescribeC
     text = parameters.text(name) if version == OLD else _required(parameters, name, "name one coverage or more, between commas")
     names = [one.strip(" ") for one in text.split(",")] if text else []
     if len(names) > limits.max_layers:
-        raise invalid("InvalidParameterValue", name.lower(), "wcs-not-one-of", RequestTooLarge, name=name, value=text, choices=f"1-{limits.max_layers}")
+        raise invalid("InvalidParameterValue", name.lower(), "not-one-of", RequestTooLarge, name=name, value=text, choices=f"1-{limits.max_layers}")
     return DescribeCoverage(version=version, coverages=tuple(coverage_name(one, name) for one in dict.fromkeys(names)))
 
 
@@ -236,13 +232,13 @@ def _parsed_crs(text: str, name: str, code: str) -> str:
     try:
         return parse_crs(text)
     except CrsNotServed:
-        raise invalid(code, name.lower(), "wcs-crs", value=text, choices=", ".join(SERVED)) from None
+        raise invalid(code, name.lower(), "crs-not-served", value=text, choices=", ".join(SERVED)) from None
 
 
 def _format(parameters: Parameters, default: str) -> str:
     text = parameters.text("FORMAT") or default
     if text.upper() not in FORMAT_NAMES:
-        raise invalid("InvalidFormat", "format", "wcs-not-one-of", name="FORMAT", value=text, choices=", ".join(COVERAGE_FORMATS))
+        raise invalid("InvalidFormat", "format", "not-one-of", name="FORMAT", value=text, choices=", ".join(COVERAGE_FORMATS))
     return FORMAT_NAMES[text.upper()]
 
 
@@ -258,7 +254,7 @@ def _resampling(parameters: Parameters) -> Resampling:
     name = text.removeprefix(INTERPOLATION_URI).upper()
     if name and name not in INTERPOLATIONS:
         choices = "nearest neighbor, bilinear"
-        raise invalid("InterpolationMethodNotSupported", "interpolation", "wcs-not-one-of", name="INTERPOLATION", value=text, choices=choices)
+        raise invalid("InterpolationMethodNotSupported", "interpolation", "not-one-of", name="INTERPOLATION", value=text, choices=choices)
     return INTERPOLATIONS.get(name, "bilinear")
 
 
@@ -266,7 +262,7 @@ def _time(parameters: Parameters) -> TimeAsked | None:
     if not (text := parameters.text("TIME")):
         return None
     if (asked := read_time(text)) is None:
-        raise invalid("InvalidParameterValue", "time", "wcs-time", value=text)
+        raise invalid("InvalidParameterValue", "time", "time", value=text)
     return asked
 
 
@@ -277,7 +273,7 @@ def _get_1(parameters: Parameters) -> GetCoverage:
     crs = _crs(parameters, "CRS", "InvalidParameterValue")
     bounds = _box(parameters)
     if bounds is not None and crs is None:
-        raise invalid("MissingParameterValue", "crs", "wcs-missing", name="CRS", mend=f"give one of {', '.join(SERVED)}")
+        raise invalid("MissingParameterValue", "crs", "missing", name="CRS", mend=f"give one of {', '.join(SERVED)}")
     size, step = _pair(parameters, "WIDTH", "HEIGHT"), _pair(parameters, "RESX", "RESY")
     if size and step:
         raise invalid("InvalidParameterValue", "width", "wcs-both-sizes")
