@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import re
 import shutil
 import zipfile
 from collections.abc import Iterable
@@ -16,15 +15,12 @@ import shapely
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.downloads import EXTENSIONS, MOMENT, auxiliary_file, world_file
 from geoserver_app.packages.cut import Cutter, pictures_of
+from geoserver_app.packages.delivered import copy, file_name, is_whole, unused, view_on
 from geoserver_app.packages.items import Item, blocks_of
 from geoserver_app.packages.jobs import Package, PackageFile, package_folder
 from geoserver_app.packages.manifest import JSON_NAME, PAGE_NAME, item_told, manifest_of, page_of, written
-from geoserver_app.packages.ordering import box_of
 from geoserver_app.packages.orders import TIFF, Form
-from layers import crs as crs_room
-from layers.errors import LayersError
-from layers.formats import opened
-from layers.model import Bounds, Edition, LayerName, Sheet, View
+from layers.model import Edition, LayerName, Sheet, View
 from tiles.permits import Permit
 
 FILES, NOTES = "files", "notes"
@@ -36,10 +32,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 MEDIA_TYPES = {"tif": TIFF, "tiff": TIFF, "png": "image/png", "jpg": "image/jpeg", "json": "application/json", "html": "text/html; charset=utf-8"}
 OTHER = "application/octet-stream"
-
-
-class Unsound(Exception):
-    """A file of the store is not the one that was delivered."""
 
 
 def make(worker, package: Package) -> None:
@@ -78,6 +70,7 @@ class _Maker:
     def __init__(self, worker, package: Package, folder: Path):
         self.worker, self.package, self.folder, self.done = worker, package, folder, 0
         self.names: list[str] = []
+        self.taken = {JSON_NAME, PAGE_NAME, ZIP_NAME}
         self.items = [Item.of(one) for one in package.items]
         self.total = sum(blocks_of(one) for one in self.items)
 
@@ -146,14 +139,14 @@ class _Maker:
         """Whole where the whole of its file is granted as it is; else what is granted of it, cut."""
         self.total += len(sheets) - 1
         self.worker.book.renew(self.package, self.worker.name, total=self.total)
-        names, pixels = set(), 0
+        pixels = 0
         for sheet in sheets:
             self._check(number)
             source = self._delivered(permit.edition, sheet)
-            if source is not None and _is_whole(source, sheet, permit):
-                pixels += self._copied(source, sheet, _unused(_file_name(sheet, source), names))
-            elif (view := _view_on_sheet(sheet, permit)) is not None:
-                name = _unused(f"{sheet.number or f'sheet-{sheet.sheet_id}'}-cut.tif", names)
+            if source is not None and is_whole(sheet, permit):
+                pixels += self._copied(source, sheet, unused(file_name(sheet, source), self.taken))
+            elif (view := view_on(sheet, permit)) is not None:
+                name = unused(f"{sheet.number or f'sheet-{sheet.sheet_id}'}-cut.tif", self.taken)
                 pixels += self._cut(self._cutter(permit, number, counted=False), view, name, is_cog=True)
             self.done += 1
         return pixels
@@ -161,7 +154,7 @@ class _Maker:
     def _copied(self, source: Path, sheet: Sheet, name: str) -> int:
         self.names.append(name)
         if not (self.folder / name).exists():
-            _copy(source, self.folder / name, sheet)
+            copy(source, self.folder / name, sheet)
         return sheet.width * sheet.height
 
     def _delivered(self, edition: Edition, sheet: Sheet) -> Path | None:
@@ -169,61 +162,6 @@ class _Maker:
             return None
         path = self.worker.services.settings.store / edition.folder / sheet.delivered
         return path if path.is_file() else None
-
-
-def _is_whole(source: Path, sheet: Sheet, permit: Permit) -> bool:
-    """Whether all that its file holds may be seen as it is: no part of the grid, no mark, nothing beyond the border."""
-    try:
-        with opened(source) as held:
-            bounds, crs = Bounds(*held.bounds), crs_room.crs_name(held.crs.to_wkt()) if held.crs else sheet.crs
-            box = box_of(replace(sheet, bounds=bounds.union(sheet.bounds) if crs == sheet.crs else bounds, crs=crs))
-    except (LayersError, OSError, ValueError):
-        return False
-    return any(part.variant.is_master and part.mark is None and (part.area is None or shapely.covers(part.area.geometry, box)) for part in permit.parts)
-
-
-def _view_on_sheet(sheet: Sheet, permit: Permit) -> View | None:
-    """The pixels of the sheet that something granted may lie in."""
-    (across, along), bounds = sheet.resolution, sheet.bounds
-    inside = shapely.intersection(permit.area.geometry, box_of(sheet))
-    if inside.area == 0:
-        return None
-    found = Bounds(*crs_room.transform_geometry(crs_room.densify(inside, "CRS:84"), "CRS:84", sheet.crs).bounds)
-    left, right = (min(max(int((x - bounds.left) / across) + more, 0), sheet.width) for x, more in ((found.left, 0), (found.right, 1)))
-    top, bottom = (min(max(int((bounds.top - y) / along) + more, 0), sheet.height) for y, more in ((found.top, 0), (found.bottom, 1)))
-    if left >= right or top >= bottom:
-        return None
-    place = Bounds(bounds.left + left * across, bounds.top - bottom * along, bounds.left + right * across, bounds.top - top * along)
-    return View(crs=sheet.crs, bounds=place, width=right - left, height=bottom - top)
-
-
-def _copy(source: Path, target: Path, sheet: Sheet) -> None:
-    """Raises Unsound where it is not what was delivered."""
-    digest, unfinished = hashlib.sha256(), target.with_name(f"{target.name}.part")
-    with source.open("rb") as held, unfinished.open("wb") as copy:
-        while block := held.read(1 << 22):
-            digest.update(block)
-            copy.write(block)
-    if digest.hexdigest() != sheet.checksum:
-        unfinished.unlink()
-        raise Unsound(f"the delivered file of sheet {sheet.number or sheet.sheet_id} is not what it was when it was taken in")
-    os.replace(unfinished, target)
-
-
-def _file_name(sheet: Sheet, source: Path) -> str:
-    """As it was delivered, as far as that is a plain name."""
-    name = re.sub(r"[^\w.\-()（）]", "_", Path(sheet.source_name).name).strip(".") or f"sheet-{sheet.sheet_id}"
-    return name if Path(name).suffix else f"{name}{source.suffix}"
-
-
-def _unused(name: str, names: set[str]) -> str:
-    """Two sheets may have been delivered under one name."""
-    stem, suffix, number = Path(name).stem, Path(name).suffix, 1
-    while name.casefold() in names:
-        number += 1
-        name = f"{stem}-{number}{suffix}"
-    names.add(name.casefold())
-    return name
 
 
 # Files

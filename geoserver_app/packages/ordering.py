@@ -18,6 +18,7 @@ from geoserver_app.api.faults import ApiFault, FieldFault, InputFaulty
 from geoserver_app.gate import Asked, Gate, Reserved
 from geoserver_app.identity import Caller
 from geoserver_app.metering.exports import polygons_of
+from geoserver_app.packages.delivered import box_of
 from geoserver_app.packages.items import Grounds, Item, blocks_of, digest_of, granted_by, shown_by, terms_of
 from geoserver_app.packages.jobs import Package, PackageBook, new_folder, package_folder
 from geoserver_app.packages.orders import Form, Order
@@ -26,7 +27,7 @@ from geoserver_app.settings import Settings
 from layers import crs as crs_room
 from layers.catalogue import Catalogue
 from layers.errors import OutsideAreaOfUse, SheetNumberInvalid
-from layers.model import STYLES, Bounds, Edition, LayerName, ProductType, Sheet, View
+from layers.model import STYLES, Bounds, Edition, LayerName, ProductType, View
 from layers.sheets import any_number
 from tiles.area import ServedArea
 from tiles.permits import Permit
@@ -123,13 +124,6 @@ def _numbers(area: Area) -> Iterator[str]:
     for written in sheets_named(area):
         with suppress(SheetNumberInvalid):
             yield any_number(written)
-
-
-def box_of(sheet: Sheet) -> BaseGeometry:
-    """CRS84: all that the file of a sheet may hold, with a hair around it, since its edges are curves there."""
-    box = shapely.box(*sheet.bounds)
-    hair = max(sheet.resolution) / 8
-    return crs_room.transform_geometry(crs_room.densify(shapely.buffer(box, hair, join_style="mitre"), sheet.crs), sheet.crs, "CRS:84")
 
 
 def _style(gate: Gate, caller: Caller, asked: Asked, edition: Edition, form: Form, place: int) -> str | None:

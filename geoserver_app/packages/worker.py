@@ -24,6 +24,7 @@ from geoserver_app.gate import NotTrusted, Refused
 from geoserver_app.identity import Caller, Carriage, Presented, counts
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.packages import making
+from geoserver_app.packages.delivered import Unsound
 from geoserver_app.packages.items import Grounds, Item, asked_of, granted_by, shown_by, still_shows, terms_of
 from geoserver_app.packages.jobs import MOST_ATTEMPTS, ClaimLost, Package, PackageBook, PackageState, package_folder
 from geoserver_app.packages.reserving import give_back
@@ -172,7 +173,7 @@ class Worker:
             self.book.hand_back(package, self.name)
             self.stop.wait(PATIENCE)
             raise
-        except making.Unsound as error:
+        except Unsound as error:
             log.error("package %s: %s", package.package_id, error)
             self._end(package, PackageState.FAILED, "package-unsound")
         except OSError as error:
