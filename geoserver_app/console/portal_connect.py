@@ -14,14 +14,18 @@ from geoserver_app.console.portal import PortalFrame, page
 from geoserver_app.console.portal_layers import callers_of, own_layers
 from geoserver_app.console.portal_qgis import ROOTS, Connection, connections_file, definition_file, map_source
 from geoserver_app.purposes import load_purposes
+from layers.model import LayerName, ProductType
+from tiles.wcs_requests import coverage_id
 
 WEB = "WebMercatorQuad"
+RASTERS = frozenset(str(product) for product in ProductType if product.is_raster)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     wms: str
     wmts: str
+    wcs: str                             # empty where no values of rasters are granted
     catalogue: str
 
 
@@ -69,8 +73,13 @@ def _address(frame: PortalFrame, path: str) -> str:
 
 def _services(frame: PortalFrame) -> Services:
     return Services(
-        wms=kvp(_address(frame, "/ows")), wmts=_address(frame, "/wmts/1.0.0/WMTSCapabilities.xml"), catalogue=_address(frame, "/api/v1/layers"),
+        wms=kvp(_address(frame, "/ows")), wmts=_address(frame, "/wmts/1.0.0/WMTSCapabilities.xml"),
+        wcs=kvp(_address(frame, "/wcs")) if any(is_coverage(one.entry) for one in own_layers(frame)) else "", catalogue=_address(frame, "/api/v1/layers"),
     )
+
+
+def is_coverage(entry: LayerEntry) -> bool:
+    return Operation.GET_COVERAGE in entry.operations and entry.product in RASTERS
 
 
 def _connectable(frame: PortalFrame, entry: LayerEntry) -> Connectable:
@@ -80,6 +89,8 @@ def _connectable(frame: PortalFrame, entry: LayerEntry) -> Connectable:
         (addresses if link.tms.id == WEB else others).extend([(f"XYZ {link.tms.id}", tiles), (f"TileJSON {link.tms.id}", _address(frame, f"/tiles/{entry.name}/{link.tms.id}.json"))])
     if Operation.GET_MAP in entry.operations:
         addresses.insert(0, ("WMS LAYERS", entry.name))
+    if is_coverage(entry):
+        addresses.append(("WCS 1.0.0 / 2.0.1", f"{entry.name} / {coverage_id(LayerName.parse(entry.name))}"))
     if Operation.DOWNLOAD in entry.operations:
         addresses.append((frame.say("下载", "Download"), kvp(_address(frame, f"/download/{entry.name}.zip"))))
     return Connectable(name=entry.name, title=entry.title, addresses=addresses, others=others)
@@ -95,6 +106,8 @@ def connections(frame: PortalFrame, kind: str) -> flask.Response:
     if kind == "wms":
         named = _services(frame)
         found = [Connection(name=f"{service} WMS", address=named.wms), Connection(name=f"{service} WMTS", address=named.wmts)]
+    elif kind == "wcs":
+        found = [Connection(name=f"{service} WCS", address=address) for address in (_services(frame).wcs,) if address]
     else:
         found = [
             Connection(

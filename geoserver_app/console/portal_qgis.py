@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from geoserver_app.capabilities import LayerEntry, tile_format
 
-ROOTS = {"wms": ("qgsWMSConnections", "wms"), "xyz": ("qgsXYZTilesConnections", "xyztiles")}
+ROOTS = {"wms": ("qgsWMSConnections", "wms"), "wcs": ("qgsWCSConnections", "wcs"), "xyz": ("qgsXYZTilesConnections", "xyztiles")}
 """Root of the file, and element of a connection, as QGIS knows them."""
 
 

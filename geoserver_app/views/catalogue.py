@@ -27,7 +27,7 @@ def layers():
     return flask.jsonify(
         agency={"id": caller.agency.agency_id, "name_zh": caller.agency.name_zh, "name_en": caller.agency.name_en},
         addresses={
-            "wms": kvp(caller.address("/ows")), "wmts": caller.address("/wmts/1.0.0/WMTSCapabilities.xml"),
+            "wms": kvp(caller.address("/ows")), "wmts": caller.address("/wmts/1.0.0/WMTSCapabilities.xml"), "wcs": kvp(caller.address("/wcs")),
         },
         tile_matrix_sets={tms.id: {"crs": tms.crs, "title": tms.title} for tms in TILE_MATRIX_SETS.values()},
         layers=[_described(one, entry, caller) for one, entry in zip(visible, entries, strict=True)],

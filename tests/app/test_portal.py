@@ -9,20 +9,23 @@ import numpy as np
 import pytest
 import shapely
 from api_office import PASSWORD, Office
+from made_layers import ALL, edition, layer, line_map, visible
 
-from agreements.model import Mark, ScaleWindow
+from agreements.model import Mark, Operation, ScaleWindow
 from agreements.quota import Limit, Measure, Quota, Window
 from agreements.record import Contribution, Record
 from geoserver_app.audit.roots import Proof, doubts
 from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
+from geoserver_app.capabilities import describe
 from geoserver_app.clock import SHANGHAI, now
+from geoserver_app.console.portal_connect import is_coverage
 from geoserver_app.decision_log import DecisionLog
 from layers.catalogue import Division
 
 PAGES = (
     "/portal", "/portal/", "/portal/area", "/portal/area?layer=dom", "/portal/area.geojson?layer=dom", "/portal/connect", "/portal/qgis-wms.xml",
-    "/portal/qgis-xyz.xml", "/portal/geoshare.qlr", "/portal/explain", "/portal/explain?layer=dom", "/portal/audit", "/portal/audit?effect=deny",
+    "/portal/qgis-wcs.xml", "/portal/qgis-xyz.xml", "/portal/geoshare.qlr", "/portal/explain", "/portal/explain?layer=dom", "/portal/audit", "/portal/audit?effect=deny",
     "/portal/audit.csv", "/portal/contributions", "/portal/contributions?show=all", "/portal/requests", "/portal/packages",
 )
 OTHERS = ("police", "AG-POLICE-1", "警务专题", "Beats", "beats", "police-key", "police-dataset", "秘密用途", "警用无人机影像")
@@ -49,8 +52,8 @@ def office(lasting_house) -> Office:
     office.visitor("stranger").ask("POST /requests", json={"layers": "警用无人机影像", "reason": "秘密用途"})
     house.raster("quarry", tile, 379_000, 3_542_000, 10.0)
     for agency, layers in {"water": ("dom", "quarry", "nowhere"), "police": ("dom", "beats")}.items():
-        for layer in layers:
-            house.get(f"/tiles/{layer}/WebMercatorQuad/14/13596/6645.png", agency)
+        for name in layers:
+            house.get(f"/tiles/{name}/WebMercatorQuad/14/13596/6645.png", agency)
     return office
 
 
@@ -134,6 +137,8 @@ def test_the_files_for_qgis_are_what_it_reads_and_hold_no_key(office):
     connections = ET.fromstring(get(office, "/portal/qgis-wms.xml").text)
     assert connections.tag == "qgsWMSConnections" and connections.get("version") == "1.0"
     assert [one.get("url") for one in connections] == ["http://maps.test/ows?", "http://maps.test/wmts/1.0.0/WMTSCapabilities.xml"]
+    coverages = ET.fromstring(get(office, "/portal/qgis-wcs.xml").text)
+    assert coverages.tag == "qgsWCSConnections" and [one.get("url") for one in coverages] == ["http://maps.test/wcs?"]
     tiles = ET.fromstring(get(office, "/portal/qgis-xyz.xml").text)
     assert tiles.tag == "qgsXYZTilesConnections" and "{z}/{x}/{y}" in tiles[0].get("url") and int(tiles[0].get("zmax")) >= int(tiles[0].get("zmin"))
     definition = ET.fromstring(get(office, "/portal/geoshare.qlr").text)
@@ -142,6 +147,16 @@ def test_the_files_for_qgis_are_what_it_reads_and_hold_no_key(office):
     assert "layers=dom&" in layer.findtext("datasource") and layer.findtext("srs/spatialrefsys/authid").startswith("EPSG:")
     for path in PAGES:
         assert secret not in get(office, path).text
+
+
+def test_the_address_of_values_is_told_where_some_are_granted(office):
+    text = get(office, "/portal/connect").text
+    assert "http://maps.test/wcs?" in text and "WCS 1.0.0 / 2.0.1" in text
+    looked_at, had, lines = (
+        is_coverage(describe([visible(one, operations=operations)], "en", lambda *_, **__: "")[0])
+        for one, operations in ((layer(edition()), ALL), (layer(edition()), frozenset(Operation)), (line_map(), frozenset(Operation)))
+    )
+    assert (looked_at, had, lines) == (False, True, False)
 
 
 def test_a_key_is_told_without_its_secret_and_can_be_revoked_by_the_form_alone(office):
