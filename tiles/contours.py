@@ -64,7 +64,7 @@ LATITUDE_OF_SCALE = 33.0
 """Degrees: where a pixel of Web Mercator or of degrees is measured for the interval, one for all tiles of a level: the middle of the province."""
 
 MOST_LEVELS = 400
-"""Of a kind in a block: where there are more of them its lines would be one blot, and are left out."""
+"""In a square: where there are more, none bears a label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +222,8 @@ class _Drawing:
         ):
             spacing = step / np.maximum(steepness, 1e-9)                                          # pixels between two lines
             shown = np.clip((spacing - from_px) / (to_px - from_px), 0, 1)
-            visible = self.valid & (shown > 0)
-            lines = [line for block in blocks for line in self._traced(block, step, but_not, visible[block])]
+            near = cv2.dilate((self.valid & (shown > 0)).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0      # as far as a line is wide
+            lines = [line for block in blocks for line in self._traced(block, step, but_not, near[block])]
             if lines:
                 alpha = np.maximum(alpha, (self._stroked(lines, WIDTHS[kind]) * (OPACITIES[kind] * shown)).astype(np.uint8))
         labels = np.zeros_like(alpha)
@@ -248,16 +248,13 @@ class _Drawing:
             slice(outer.get(left, left), cols if right + MARGIN + 1 >= cols else right),
         )
 
-    def _traced(self, block: tuple[slice, slice], step: float, but_not: float | None, visible: np.ndarray | None = None) -> list[_Line]:
-        """Lines at whole multiples of `step` that are none of `but_not`, of the heights that there are where lines are `visible`."""
+    def _traced(self, block: tuple[slice, slice], step: float, but_not: float | None, near: np.ndarray | None = None) -> list[_Line]:
+        """Lines at whole multiples of `step` that are none of `but_not`: all of them in the block, or those that pass `near`."""
         heights, valid = self.heights[block], self.valid[block]
-        known = heights[valid if visible is None else visible]
-        if not known.size:
-            return []
-        first, last = math.ceil(known.min() / step), math.floor(known.max() / step)
+        found = _levels_in(heights[valid], step) if near is None else _levels_near(heights, valid & near, step)
         every = round(but_not / step) if but_not else 0
-        numbers = [number for number in range(first, last + 1) if not every or number % every]
-        if not numbers or len(numbers) > MOST_LEVELS:
+        numbers = [number for number in found if not every or number % every]
+        if not numbers or (near is None and len(numbers) > MOST_LEVELS):
             return []
         z = heights if valid.all() else np.ma.masked_array(heights, ~valid)
         generator = contourpy.contour_generator(z=z, line_type=contourpy.LineType.Separate)
@@ -329,6 +326,24 @@ class _Drawing:
         place = slice(max(top, 0), max(top + rows, 0)), slice(max(left, 0), max(left + cols, 0))
         shown = labels[place]
         np.maximum(shown, letters[first_row : first_row + shown.shape[0], first_col : first_col + shown.shape[1]], out=shown)
+
+
+def _levels_in(heights: np.ndarray, step: float) -> list[int]:
+    """Numbers of the levels between the lowest and the highest."""
+    return list(range(math.ceil(heights.min() / step), math.floor(heights.max() / step) + 1)) if heights.size else []
+
+
+def _levels_near(heights: np.ndarray, near: np.ndarray, step: float) -> list[int]:
+    """Numbers of the levels that pass between a pixel and its neighbours, of the pixels `near`: what lies elsewhere in the block changes nothing
+    here, and a block with a peak in it is not searched at a thousand levels."""
+    if not near.any():
+        return []
+    around = np.ones((3, 3), np.uint8)
+    low, high, own = (one[near] / step for one in (cv2.erode(heights, around), cv2.dilate(heights, around), heights))
+    own = np.floor(own)
+    return sorted({
+        int(number) for shift in range(-3, 5) for number in np.unique((own + shift)[(own + shift >= low) & (own + shift <= high)]).tolist()
+    })
 
 
 def sample_of(kind: str, width: int, height: int) -> np.ndarray:
