@@ -15,9 +15,9 @@ from layers import vectors
 from layers.adding import AddLayer
 from layers.catalogue import Catalogue
 from layers.feature_classes import FeatureClassTable
-from layers.model import Edition, Layer, ProductType, Sheet, View
-from layers.mosaic import build_mosaics
+from layers.model import Edition, Layer, Mosaic, ProductType, Sheet, View
 from layers.records import Finished, heights_of
+from layers.stacking import build_mosaics
 
 
 def publish(
@@ -36,7 +36,7 @@ def publish(
     staying = [told.get(sheet.path, sheet) for sheet in live if sheet.source_name not in names and sheet.number not in numbers]
     sheets = _numbered([*staying, *new])
     generation = max(published.generation if published else 0, catalogue.epoch()) + 1
-    edition = _edition(_as_it_was(request, published), folder, sheets, generation, config)
+    edition = _edition(_as_it_was(request, published), folder, sheets, generation, config, published.mosaics if published else (), pool)
     os.sync()           # names and records of all that is about to be seen
     return catalogue.publish(layer, edition, [sheet if sheet.path in here else replace(sheet, sheet_id=0) for sheet in sheets])
 
@@ -95,7 +95,9 @@ def _numbered(sheets: Sequence[Sheet]) -> list[Sheet]:
     return numbered
 
 
-def _edition(request: AddLayer, folder: Path, sheets: list[Sheet], generation: int, config: Path) -> Edition:
+def _edition(
+    request: AddLayer, folder: Path, sheets: list[Sheet], generation: int, config: Path, previous: Sequence[Mosaic], pool: Executor,
+) -> Edition:
     plain = Edition(
         edition_id=0, name=request.edition, layer=request.name, product=request.product, currency=request.currency, generation=generation,
         folder=request.folder, crs=sheets[0].crs, extent=_extent(sheets), resolution=None, sheet_count=len(sheets), nearest=request.nearest,
@@ -103,7 +105,10 @@ def _edition(request: AddLayer, folder: Path, sheets: list[Sheet], generation: i
     )
     if not request.product.is_raster:
         return _with_vectors(plain, folder, sheets, config)
-    mosaics = build_mosaics(folder, sheets, request.product, nearest=request.nearest, lossless=request.lossless, generation=generation)
+    mosaics = build_mosaics(
+        folder, sheets, request.product, nearest=request.nearest, lossless=request.lossless, generation=generation, previous=previous,
+        executor=pool,
+    )
     return replace(
         plain, crs=mosaics[0].crs, mosaics=mosaics, resolution=min(ground_resolution(sheet) for sheet in sheets),
         height_range=_height_range(folder, sheets) if request.product is ProductType.DEM else None,
