@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 
 # A process a core; the tests of a file stay together, as many share a house that is dear to build.
 test: $(VENV)/installed-test system check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/installed-test
 	$(BIN)/lint-imports

@@ -8,6 +8,12 @@ from databases import emptied, postgresql
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that drive real clients first: they are long, and with several processes nothing long should begin last."""
+    long = {item.path for item in items if item.get_closest_marker("client")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def config_folder() -> Path:
     """The project's own config/: data, no code."""
