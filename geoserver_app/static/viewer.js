@@ -247,8 +247,9 @@ function rowOf(entry) {
   const opacity = make("input", { type: "range", min: 0, max: 100, value: Math.round(drawn.getOpacity() * 100), id: `${id}-opacity` });
   opacity.addEventListener("input", () => drawn.setOpacity(opacity.value / 100));
   const tools = make("div", { className: "layer-tools" }, make("label", { htmlFor: opacity.id }, say("opacity")), opacity);
-  if (layer.styles.length > 1) {
-    const choice = make("select", { id: `${id}-style` }, ...layer.styles.map((one) => make("option", { value: one.name, selected: one.name === entry.style }, inLanguage(one.title) || one.name)));
+  const drawable = layer.styles.filter((one) => one.name !== "water-level");             // that one needs a level and a datum beside its name
+  if (drawable.length > 1) {
+    const choice = make("select", { id: `${id}-style` }, ...drawable.map((one) => make("option", { value: one.name, selected: one.name === entry.style }, inLanguage(one.title) || one.name)));
     choice.addEventListener("change", () => { entry.style = choice.value; drawn.setSource(sourceOf(entry)); showLayers(); byId(choice.id).focus(); });
     tools.append(make("label", { htmlFor: choice.id }, say("style")), choice);
   }
