@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
-from math import cos, radians
+from math import cos, isfinite, radians
 from pathlib import Path
 
 import shapely
@@ -61,6 +61,8 @@ def _sheet(sheet: SheetChecked) -> dict:
     for finding in sheet.findings:
         chinese, english = finding_in_words(finding.code, finding.values)
         findings.append({"code": finding.code, "is_warning": finding.is_warning, "values": finding.values, "zh": chinese, "en": english})
+    if values["nodata"] is not None and not isfinite(values["nodata"]):
+        values["nodata"] = None                             # JSON has no NaN; such cells count as hidden
     return values | {
         "state": sheet.state.value, "fault_zh": in_chinese(sheet.fault) if sheet.fault else None, "findings": findings,
         "footprint": _geojson(sheet.footprint) if sheet.footprint is not None else None,

@@ -112,15 +112,17 @@ def _files_in(folder: Path) -> Staged:
 
 def _add(staged: Staged, product: ProductType, found: list[Path], told: list[str], faults: list[LayerRejected]) -> None:
     wanted = [path for path in staged.files if _is_wanted(path, product)]
+    unread = [path for path in staged.files if path.suffix.lower() == ".vct"]
     other = [path for path in wanted if named_product(path.name) not in (None, product.value)]
     if other and len(other) < len(wanted):                  # DOM and DEM in one folder; a folder of one kind is taken at its word
         told.append(f"{staged.name}: {len(other)} files are called something else than {product.value} (`{other[0].name}`), and were left out")
         wanted = [path for path in wanted if path not in set(other)]
     if not wanted and not staged.faults:
         kinds = ", ".join(formats.SUFFIXES if product.is_raster else vectors.SUFFIXES)
-        vct = next((path for path in staged.files if path.suffix.lower() == ".vct"), None)
-        faults.append(formats.unreadable(vct) if vct else LayerRejected(
+        faults.append(formats.unreadable(unread[0]) if unread else LayerRejected(
             staged.name, f"the folder holds no file of the kind {kinds}", "name the right folder"))
+    elif unread:
+        told += [str(formats.unreadable(path)) for path in unread]
     found += wanted
     told += staged.told
     faults += staged.faults
