@@ -1,6 +1,7 @@
 """A house served for real: `geoshare serve` in a process of its own, on a free port of this machine."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -79,9 +80,13 @@ def _await(base: str, server: subprocess.Popen, log: Path) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """One that nobody has: below those that the system gives to clients, so that it is still free when the server takes it; any of many, as
+    other processes of the tests look for one at the same time."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def fetch(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
