@@ -129,7 +129,26 @@ def legend(**how) -> dict:
     return {"size": [came[0].width(), came[0].height()] if came else None}
 
 
-WISHES = {"describe": describe, "draw": draw, "identify": identify, "legend": legend}
+def values(address: str, layer: str, crs: str, **_) -> dict:
+    """A coverage as "Add WCS layer" makes it of a pasted address, its grid, and all its values."""
+    from qgis.core import QgsRasterLayer
+
+    shown = QgsRasterLayer(f"crs={crs}&format=image/tiff&identifier={layer}&url={quote(address, safe='')}", layer, "wcs")
+    if not shown.isValid():
+        return {"valid": False}
+    provider, box = shown.dataProvider(), shown.extent()
+    width, height = provider.xSize(), provider.ySize()
+    bands = []
+    for band in range(1, provider.bandCount() + 1):
+        block = provider.block(band, box, width, height)
+        bands.append([[None if block.isNoData(row, col) else block.value(row, col) for col in range(width)] for row in range(height)])
+    return {
+        "valid": True, "crs": shown.crs().authid(), "bands": bands, "extent": [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()],
+        "nodata": provider.sourceNoDataValue(1) if provider.sourceHasNoDataValue(1) else None,
+    }
+
+
+WISHES = {"describe": describe, "draw": draw, "identify": identify, "legend": legend, "values": values}
 
 if __name__ == "__main__":
     main()

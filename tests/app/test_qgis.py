@@ -91,6 +91,10 @@ def wishes_of(base: str, key: str, folder: Path) -> dict[str, dict]:
     wish("click beyond", "identify", layer="rivers", **CLICK | {"place": [LEFT + 800, TOP - 300]})
     draw("draw by password", address=f"{base}/ows", user="water", password=key)
     draw("tiles by password", ALIGNED, address=f"{base}/wmts", style="default", tms="jiangsu_gk120", user="water", password=key)
+    for crs in ("EPSG:4549", "EPSG:4490"):
+        for layer in ("coded", "dem"):
+            wish(f"values {layer} {crs}", "values", f"{base}/wcs?key={key}", layer=layer, crs=crs)
+    wish("hidden values", "values", f"{base}/wcs?key={key}", layer="hidden")
     wish("wrong key", "describe", f"{base}/ows?key=gsk_wrong")
     wish("hidden", "describe", layer="hidden")
     draw("draw hidden", layer="hidden")
@@ -146,6 +150,23 @@ def test_each_layer_has_a_legend(answers):
     for layer in ("coded", "dem", "rivers"):
         width, height = answers[f"legend {layer}"]["size"]
         assert width >= 60 and height >= 30
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4549", "EPSG:4490"])
+def test_values_by_wcs_lie_where_they_belong_and_end_with_the_area(answers, crs):
+    coded, heights = (answers[f"values {layer} {crs}"] for layer in ("coded", "dem"))
+    assert coded["valid"] and heights["valid"] and coded["crs"] == heights["crs"] == crs and heights["nodata"] == -9999
+    bands = np.array(coded["bands"], float)
+    seen = np.where(bands[2] == 200, 255, 0)
+    judge(np.moveaxis(np.concatenate([bands, seen[None]]), 0, -1).astype(int), crs, Bounds(*coded["extent"]), within=1.5)
+    told = np.array(heights["bands"][0], float)
+    assert 0 <= np.nanmin(told) and np.nanmax(told) <= 199 and (np.isnan(told).any() or crs == "EPSG:4549")
+    if crs == "EPSG:4549":
+        assert (told == np.arange(told.shape[0])[:, None]).all() or (np.diff(told, axis=0) == 1).all()
+
+
+def test_values_that_are_not_granted_are_no_layer(answers):
+    assert not answers["hidden values"]["valid"]
 
 
 def test_a_stored_password_draws_the_same_map(answers):
