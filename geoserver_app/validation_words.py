@@ -21,7 +21,7 @@ STATES = {"good": ("合格", "good"), "warned": ("需查看", "look at it"), "re
 SHAPES = tuple((re.compile(pattern), chinese) for pattern, chinese in (
     (r"the file is empty", "文件为空"),
     (r"it begins with nothing but zeros.*", "文件开头全为零，未写完整"),
-    (r"it begins like an? (.+) but can't be opened: it is truncated or damaged", "开头像 {0}，但打不开：文件被截断或已损坏"),
+    (r"it begins like an? (.+?)(?: file)? but can't be opened: it is truncated or damaged", "开头像 {0}，但打不开：文件被截断或已损坏"),
     (r"a part of it can't be read: it is truncated or damaged", "部分内容读不出：文件被截断或已损坏"),
     (r"it is (.+), not what its name says", "它其实是 {0}，与扩展名不符"),
     (r"it is not an? (.+)", "它不是 {0}"),
@@ -61,7 +61,6 @@ SHAPES = tuple((re.compile(pattern), chinese) for pattern, chinese in (
     (r"it points at a file that does not lie beside it", "它指向不在旁边的文件"), (r"it names another file as its overviews", "它把别的文件当作金字塔"),
     (r"its own grid begins at .+ its world file `(.+?)` at.*", "自身格网与坐标文件 {0} 不一致"),
     (r"its world file `(.+?)` .*", "坐标文件 {0} 有误"), (r"`(.+)` beside it (.*)", "旁边的 {0} 有误"), (r"its mask `(.+)` is not.*", "掩膜文件 {0} 有误"),
-    (r"its colours are those of a printing press.*", "色彩为印刷四色（CMYK）"),
     (r"`(.+)` was given twice with different content \(`(.+)`\)", "{0} 给了两份，内容不同（{1}）"),
     (r"the delivery says that it is (.+?), but .*", "交付说明密级为 {0}，高于图层或本系统允许的密级"),
     (r"there is no such file", "没有这个文件"), (r"the folder holds no file of the kind (.+)", "文件夹中没有可入库的文件（{0}）"),

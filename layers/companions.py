@@ -103,7 +103,7 @@ def admitted(path: Path, folder: Path) -> Companions:
 
 
 def crs_beside(path: Path) -> str | None:
-    """WKT of the .prj beside a file. Raises LayerRejected where it is none."""
+    """The CRS of the .prj beside a file, as code or WKT. Raises LayerRejected where it is none."""
     return next((_prj(path.name, each) for each in beside(path) if each.suffix.lower() == ".prj"), None)
 
 
@@ -136,10 +136,13 @@ def _world_grid(name: str, path: Path) -> Affine:
 
 
 def _prj(name: str, path: Path) -> str:
+    """The CRS of a .prj: its code where the register knows it, since ESRI's spelling has other axes than the register's own."""
     try:
-        return CRS.from_wkt(text_of(_small(name, path)).strip()).to_wkt("WKT1_GDAL")
+        crs = CRS.from_wkt(text_of(_small(name, path)).strip())
     except CRSError:
         raise LayerRejected(name, f"`{path.name}` beside it names no CRS that is known", "remove it and say `--crs EPSG:n`") from None
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else crs.to_wkt("WKT1_GDAL")
 
 
 def _said_by_pam(name: str, path: Path) -> bytes:

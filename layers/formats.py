@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from weakref import WeakKeyDictionary
 
 import rasterio
-from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from layers import companions, text_grids, text_values
@@ -176,7 +175,7 @@ def _not_taken(path: Path, head: bytes) -> LayerRejected | None:
         return LayerRejected(name, "it begins with nothing but zeros: it was never written whole", "deliver it again")
     driver = _expected(path)
     if _begins_as(driver, head) and driver != TEXT:
-        return LayerRejected(name, f"it begins like a {_short(driver)} but can't be opened: it is truncated or damaged", "deliver it again")
+        return LayerRejected(name, f"it begins like {_short(driver)} but can't be opened: it is truncated or damaged", "deliver it again")
     if is_vct(head):
         return vct_refusal(path)
     if grid := text_grids.mark_of(head):
@@ -186,12 +185,13 @@ def _not_taken(path: Path, head: bytes) -> LayerRejected | None:
         return _markup(name, text)
     for magic, what, mend in MAGIC:
         if head.startswith(magic) or (magic == b"{" and text.startswith(magic)):
-            return LayerRejected(name, f"it is {what}, not what its name says" if path.suffix.lower() in DRIVERS else f"it is {what}", mend)
+            is_misnamed = path.suffix.lower() in DRIVERS and "," not in what
+            return LayerRejected(name, f"it is {what}{', not what its name says' if is_misnamed else ''}", mend)
     return None
 
 
 def _short(driver: str) -> str:
-    return "TIFF" if driver == TIFF else NAMES[driver]
+    return "a TIFF" if driver == TIFF else f"an {NAMES[driver]} file" if driver == IMAGINE else f"a {NAMES[driver]}"
 
 
 def _markup(name: str, text: bytes) -> LayerRejected:
@@ -255,8 +255,6 @@ def _check_size(source: rasterio.DatasetReader, path: Path) -> None:
         raise _too_large(path.name, source.width, source.height)
     if not source.count:
         return
-    if source.colorinterp[0] == ColorInterp.cyan:
-        raise LayerRejected(path.name, "its colours are those of a printing press (CMYK)", "convert it to red, green and blue")
     cell = sum(_bytes_of(dtype) for dtype in source.dtypes)
     rows, columns = max(source.block_shapes)
     if rows * columns * cell > MOST_BLOCK_BYTES:
