@@ -82,6 +82,11 @@ def is_raster(path: Path) -> bool:
     return suffix in SUFFIXES
 
 
+def is_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _begins_as(TIFF, file.read(4))
+
+
 @contextmanager
 def opened(path: Path, *, registration: str = NODE, values: bool = True, work: Path | None = None) -> Iterator[rasterio.DatasetReader]:
     """A delivered raster, open for reading.
@@ -115,6 +120,12 @@ def opened(path: Path, *, registration: str = NODE, values: bool = True, work: P
 def remarks(source: rasterio.DatasetReader) -> tuple[str, ...]:
     """How an opened file was read, a sentence each, for its lineage."""
     return _REMARKS.get(source, ())
+
+
+def kind_of(source: rasterio.DatasetReader) -> str:
+    """Its driver, or the kind of its text grid."""
+    grid: TextGrid | None = _TEXT_GRIDS.get(source)
+    return grid.kind if grid else source.driver
 
 
 def check_zone(source: rasterio.DatasetReader, declared: str | None, name: str) -> None:
@@ -274,4 +285,4 @@ def _too_large(name: str, width: int, height: int) -> LayerRejected:
     return LayerRejected(name, f"it has {width:,} x {height:,} cells, more than the {MOST_CELLS:,} that a sheet may have", "cut it into sheets")
 
 
-__all__ = ["CORNER", "NODE", "REGISTRATIONS", "SUFFIXES", "check_zone", "is_raster", "opened", "remarks", "unreadable"]
+__all__ = ["CORNER", "NODE", "REGISTRATIONS", "SUFFIXES", "check_zone", "is_raster", "is_tiff", "kind_of", "opened", "remarks", "unreadable"]

@@ -1,16 +1,15 @@
 """What is known of a file, or of a layer in the catalogue: as gdalinfo and ogrinfo would tell it, but for where it lies on this machine."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyogrio
 import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from layers import crs as reference
+from layers import formats
 from layers.catalogue import Catalogue
-from layers.errors import CrsNotServed, LayerNotDefined, LayerRejected
+from layers.errors import CrsNotServed, LayerNotDefined
 from layers.model import Bounds, Edition, Layer, LayerName, Sheet
 from layers.sources import checksum_of
 from layers.vectors import driver_of, parts_of, read_faults
@@ -90,28 +89,21 @@ def file_info(path: Path) -> RasterInfo | VectorInfo:
     Raises
     ------
     LayerRejected
-        It is neither a GeoTIFF nor a GeoPackage, Shapefile or GeoJSON, or is damaged.
+        It is none of the kinds that are taken in, or is damaged.
     """
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    return raster_info(path) if is_tiff else vector_info(path)
+    return raster_info(path) if formats.is_raster(path) or formats.is_tiff(path) else vector_info(path)
 
 
 def raster_info(path: Path) -> RasterInfo:
-    """What a GeoTIFF says of itself. Raises LayerRejected."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            with rasterio.open(path, driver="GTiff") as source:
-                return _raster_info(path, source)
-        except RasterioError as error:
-            raise LayerRejected(path.name, "it can't be opened: it is truncated or damaged", "deliver it again") from error
+    """What a raster says of itself. Raises LayerRejected."""
+    with formats.opened(path, values=False) as source:
+        return _raster_info(path, source)
 
 
 def _raster_info(path: Path, source: rasterio.DatasetReader) -> RasterInfo:
     bands = zip(source.dtypes, source.colorinterp, source.nodatavals, source.units, source.scales, source.offsets, strict=True)
     return RasterInfo(
-        name=path.name, driver=source.driver, checksum=checksum_of([path]), crs=_name_of(source.crs.to_wkt() if source.crs else None),
+        name=path.name, driver=formats.kind_of(source), checksum=checksum_of([path]), crs=_name_of(source.crs.to_wkt() if source.crs else None),
         width=source.width, height=source.height, bounds=Bounds(*source.bounds), resolution=source.res,
         is_rotated=bool(source.transform.b or source.transform.d),
         bands=tuple(
