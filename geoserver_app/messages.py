@@ -213,6 +213,10 @@ SENTENCES = MappingProxyType({
         "图层 `{layer}` 是矢量图，目前不能打包：请通过要素服务获取",
         "layer `{layer}` is a line map, of which no packages are made: read it through the services",
     ),
+    "package-numbers": (
+        "图层 `{layer}` 的高程只在部分范围内可作为数值（GetCoverage）获取：请只订购那一部分，或订购图片",
+        "the heights of layer `{layer}` may be had as numbers (GetCoverage) in a part of that area only: order that part, or pictures",
+    ),
     "package-large": (
         "{width} x {height} 像素过大：每图层最多 {most} 像素，每行最多 {across}；请缩小范围或降低分辨率",
         "{width} x {height} pixels are too many: at most {most} a layer, {across} a row; ask for less ground or for coarser pixels",

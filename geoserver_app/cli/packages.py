@@ -1,10 +1,11 @@
 """`geoshare work` and `geoshare package`: making the packages that agencies ordered, and seeing to them."""
 
 import signal
+import sys
 
 import click
 
-from geoserver_app.cli.base import InputInvalid, json_option, noted, opened, table, tell
+from geoserver_app.cli.base import FAILED, InputInvalid, json_option, noted, opened, table, tell
 from geoserver_app.settings import Settings
 
 
@@ -20,7 +21,7 @@ def work(settings: Settings, once, beside):
     """
     from geoserver_app.packages.jobs import PackageBook
     from geoserver_app.packages.waiting import run_beside
-    from geoserver_app.packages.worker import Worker
+    from geoserver_app.packages.worker import LATER, Worker
     from geoserver_app.wiring import wire
 
     if beside is not None:
@@ -32,8 +33,12 @@ def work(settings: Settings, once, beside):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop.set())
     if once:
-        while worker.work():
-            pass
+        try:
+            while worker.work():
+                pass
+        except LATER as error:
+            tell(f"packages wait: {error}", style="red")
+            sys.exit(FAILED)
     else:
         tell("making packages as they are ordered")
         worker.run()

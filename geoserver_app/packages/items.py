@@ -7,14 +7,15 @@ is another one, the package is begun anew if that lets out all that the old one 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from agreements.model import Operation, Piece
-from geoserver_app.gate import Asked
+from geoserver_app.gate import Asked, Gate
+from geoserver_app.identity import Caller
 from geoserver_app.metering.exports import polygons_of
 from geoserver_app.packages.orders import Form
 from layers.cog import STRIP_ROWS
@@ -66,12 +67,36 @@ class Item:
         return f"{self.layer}-{self.edition}"
 
 
+VALUES = "values"
+"""The style, for the decision, of heights: a grant that names the styles of an elevation model grants pictures of it, not its numbers."""
+
+
+class Narrower(Exception):
+    """Some of what is in a package may not be had."""
+
+
 def asked_of(item: Item, ground: ServedArea) -> Asked:
     """The question that each block of it is decided by."""
     return Asked(
         layer=LayerName(item.layer, item.edition), operation=Operation.DOWNLOAD, view=item.view, style=item.style, format=item.form.media_type,
         within=ground,
     )
+
+
+def permit_of(gate: Gate, caller: Caller, item: Item, ground: ServedArea) -> Permit:
+    """The permit for an item as of now, on record. Raises Refused as `Gate.permits`, and Narrower as `check_numbers`."""
+    asked = asked_of(item, ground)
+    (permit,) = gate.permits(caller, [asked], without=frozenset(item.spent))
+    check_numbers(gate, caller, asked, permit)
+    return permit
+
+
+def check_numbers(gate: Gate, caller: Caller, asked: Asked, permit: Permit) -> None:
+    """Heights are values, not pictures: all that is granted of them as files must be granted as values too, by GetCoverage. Raises Refused, Narrower."""
+    if asked.style == VALUES:
+        (values,) = gate.permits(caller, [replace(asked, operation=Operation.GET_COVERAGE)])
+        if not still_shows(values.without_marks(), shown_by(permit)):
+            raise Narrower(asked.layer)
 
 
 PICTURE = 2048

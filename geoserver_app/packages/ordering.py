@@ -19,7 +19,7 @@ from geoserver_app.gate import Asked, Gate, Reserved
 from geoserver_app.identity import Caller
 from geoserver_app.metering.exports import polygons_of
 from geoserver_app.packages.delivered import box_of
-from geoserver_app.packages.items import Grounds, Item, blocks_of, digest_of, granted_by, shown_by, terms_of
+from geoserver_app.packages.items import VALUES, Grounds, Item, Narrower, blocks_of, check_numbers, digest_of, granted_by, shown_by, terms_of
 from geoserver_app.packages.jobs import Package, PackageBook, new_folder, package_folder
 from geoserver_app.packages.orders import Form, Order
 from geoserver_app.packages.reserving import plain_reservation, release
@@ -27,7 +27,7 @@ from geoserver_app.settings import Settings
 from layers import crs as crs_room
 from layers.catalogue import Catalogue
 from layers.errors import OutsideAreaOfUse, SheetNumberInvalid
-from layers.model import STYLES, Bounds, Edition, LayerName, ProductType, View
+from layers.model import Bounds, Edition, LayerName, ProductType, View, picture_styles
 from layers.sheets import any_number
 from tiles.area import ServedArea
 from tiles.permits import Permit
@@ -35,14 +35,11 @@ from tiles.permits import Permit
 MOST_PIXELS = 4 << 30
 """Of one layer in a package."""
 
-MOST_ACROSS = 200_000
+MOST_ACROSS = 100_000
 """Pixels a row: what a strip may take of the memory."""
 
 MOST_WAITING = 20
 """Packages of one agency that are still to be made."""
-
-VALUES = "values"
-"""The style, for the decision, of heights: a grant that names the styles of an elevation model grants pictures of it, not its numbers."""
 
 
 def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Settings, caller: Caller, order: Order, asker: dict, wanted: dict) -> Package:
@@ -72,15 +69,18 @@ def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Setting
         for number, (asked, ground) in enumerate(planned):
             reserved = gate.reserve(caller, asked, ground)
             items.append(_item(reserved, asked, order.form))
+            check_numbers(gate, caller, asked, reserved.permit)
             Grounds(made).keep(number, ground, shown_by(reserved.permit))
         return book.add(
             caller.agency.agency_id, wanted=wanted, items=[one.plain() for one in items], total=sum(blocks_of(one) for one in items), folder=made.name,
             asker=asker | {"app": caller.app, "purpose": caller.purpose, "networks": sorted(caller.networks)},
         )
-    except BaseException:
+    except BaseException as error:
         for one in items:
             release(gate.meter, one.reservation, gate.clock())
         shutil.rmtree(made, ignore_errors=True)
+        if isinstance(error, Narrower):
+            raise ApiFault("package-numbers", 403, {"layer": items[-1].layer}) from error
         raise
 
 
@@ -101,6 +101,8 @@ def _planned(gate: Gate, catalogue: Catalogue, caller: Caller, order: Order, pla
     crs = order.crs or (edition.crs if edition.crs in crs_room.SERVED else "EPSG:4490")
     asked = _first_question(order, LayerName(edition.layer, edition.name))
     asked = replace(asked, within=None, crs=crs, style=_style(gate, caller, asked, edition, order.form, place))
+    if asked.style == VALUES:
+        gate.permits(caller, [replace(asked, operation=Operation.GET_COVERAGE)])
     if granted.is_empty:
         gate.reserve(caller, asked, order.area.geometry)                # where the ground is not granted this is what says so
         raise ApiFault("package-no-data", 422, {"layer": edition.layer})
@@ -128,7 +130,7 @@ def _numbers(area: Area) -> Iterator[str]:
 
 def _style(gate: Gate, caller: Caller, asked: Asked, edition: Edition, form: Form, place: int) -> str | None:
     """In which it is drawn, or decided: the first that is granted where none was named."""
-    offered = STYLES[edition.product]
+    offered = picture_styles(edition.product)
     if not form.is_picture:
         return VALUES if edition.product is ProductType.DEM else offered[0]
     if asked.style is not None:

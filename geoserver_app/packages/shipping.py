@@ -13,7 +13,7 @@ from geoserver_app.downloads import PATIENCE, BrokenOff
 from geoserver_app.gate import Drawn, OverQuota, Refused, Standing
 from geoserver_app.identity import Caller, counts
 from geoserver_app.metering.ledger import MeteringUnavailable
-from geoserver_app.packages.items import Grounds, Item, asked_of, still_shows, terms_of
+from geoserver_app.packages.items import Grounds, Item, Narrower, asked_of, check_numbers, permit_of, still_shows, terms_of
 from geoserver_app.packages.jobs import NoSuchPackage, Package, PackageBook, PackageFile, PackageState, package_folder
 from geoserver_app.packages.making import FILES
 from geoserver_app.packages.reserving import give_back
@@ -29,10 +29,6 @@ CHUNK = 64 << 10
 """Bytes that are handed to the server at once: what may still leave after a revocation is seen."""
 
 RETRY = {"Retry-After": "5"}
-
-
-class Narrower(Exception):
-    """Who fetches it may not have all that is in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +149,7 @@ class Shipment:
             for number, (item, ground) in enumerate(self._items):
                 def drawn(permits: list[Permit], number: int = number, item: Item = item) -> Drawn:
                     self._compare(permits[0], number)
+                    check_numbers(gate, self.caller, asked_of(item, self._items[number][1]), permits[0])
                     shown = round(item.pixels * len(data) / max(self.file.size, 1))
                     tally = Piece(view=item.view, shown=shown, ground=permits[0].area.geometry.area) if permits[0].bookings else None
                     return Drawn(body=b"" if number else data, content_type=self.file.media_type, tallies=(tally,))
@@ -186,8 +183,7 @@ class Shipment:
         self._check_asker()
         try:
             for number, (item, ground) in enumerate(self._items):
-                (permit,) = gate.permits(self.caller, [asked_of(item, ground)], without=frozenset(item.spent))
-                self._compare(permit, number)
+                self._compare(permit_of(gate, self.caller, item, ground), number)
         except (Refused, Narrower) as error:
             self._refused(error)
         self._remember()

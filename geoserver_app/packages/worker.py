@@ -25,7 +25,7 @@ from geoserver_app.identity import Caller, Carriage, Presented, counts
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.packages import making
 from geoserver_app.packages.delivered import Unsound
-from geoserver_app.packages.items import Grounds, Item, asked_of, granted_by, shown_by, still_shows, terms_of
+from geoserver_app.packages.items import Grounds, Item, Narrower, asked_of, granted_by, permit_of, shown_by, still_shows, terms_of
 from geoserver_app.packages.jobs import MOST_ATTEMPTS, ClaimLost, Package, PackageBook, PackageState, package_folder
 from geoserver_app.packages.reserving import give_back
 from geoserver_app.wiring import Services
@@ -79,8 +79,8 @@ def decided(services: Services, package: Package, number: int) -> tuple[Item, Pe
     item, grounds = Item.of(package.items[number]), Grounds(package_folder(services.settings, package.folder))
     caller = caller_of(services, package)
     try:
-        (permit,) = services.gate.permits(caller, [asked_of(item, grounds.ground(number))], without=frozenset(item.spent))
-    except Refused as error:
+        permit = permit_of(services.gate, caller, item, grounds.ground(number))
+    except (Refused, Narrower) as error:
         raise TakenBack(package.package_id) from error
     if permit.edition.edition_id != item.edition_id:
         raise TakenBack(package.package_id)
@@ -209,7 +209,7 @@ class Worker:
         for number, plain in enumerate(package.items):
             item = Item.of(plain)
             ground = grounds.ground(number)
-            (permit,) = self.services.gate.permits(caller, [asked_of(item, ground)], without=frozenset(item.spent))
+            permit = permit_of(self.services.gate, caller, item, ground)
             grounds.keep(number, ground.geometry, shown_by(permit))
             items.append(plain | {"terms": terms_of(permit), "generation": permit.edition.generation, "pixels": 0})
         shutil.rmtree(folder / making.FILES, ignore_errors=True)

@@ -11,10 +11,12 @@ import pyproj
 import pytest
 import rasterio
 import shapely
+from click.testing import CliRunner
 from ordering import archive, book_of, events, fetch, folder_of, made, make, manifest, order, path_of, post, raster, told
 
 from agreements.model import Mark, Operation, ScaleWindow
 from agreements.quota import Limit, Measure, Quota, Window
+from geoserver_app.cli import main
 from geoserver_app.packages.jobs import PackageState
 from geoserver_app.packages.keeping import expire
 from layers import sheets
@@ -23,6 +25,7 @@ from layers.crs import transform_geometry
 
 LEFT, TOP, STEP, COLS, ROWS = 384_000.0, 3_548_000.0, 5.0, 1100, 700
 DOWNLOAD = frozenset({Operation.DOWNLOAD})
+NUMBERS = frozenset({Operation.DOWNLOAD, Operation.GET_COVERAGE})
 
 
 def coded() -> np.ndarray:
@@ -55,7 +58,7 @@ def office(lasting_house):
     for name in ("nobody", "others"):
         lasting_house.agency(name)
     lasting_house.agency("water")
-    lasting_house.grant("water", "coded", "photo", "secret", "dem", area=GRANTED, operations=DOWNLOAD)
+    lasting_house.grant("water", "coded", "photo", "secret", "dem", area=GRANTED, operations=NUMBERS)
     lasting_house.grant("others", "coded", operations=DOWNLOAD)
     return lasting_house
 
@@ -128,7 +131,7 @@ def test_of_a_classified_layer_no_pixel_is_shown_that_something_beyond_the_borde
 
 
 def test_heights_are_numbers_with_nodata_outside_and_no_mark_on_them(office, tmp_path):
-    agency(office, "diggers", "dem", area=GRANTED, mark=Mark(text="水利", opacity=0.5, place="tiled"))
+    agency(office, "diggers", "dem", area=GRANTED, operations=NUMBERS, mark=Mark(text="水利", opacity=0.5, place="tiled"))
     package = made(office, "diggers", layers=["dem"], area=BOX)
     with raster(office, "diggers", package, tmp_path) as held:
         assert held.dtypes == ("float32",) and held.nodata == -9999
@@ -247,13 +250,25 @@ def test_ground_outside_another_operation_a_scale_and_a_crs_that_are_not_granted
     agency(office, "far", "coded", area=on_earth(0, 100, 100, 0))
     agency(office, "small-scale", "coded", scale=ScaleWindow(finest=50_000))
     agency(office, "one-crs", "coded", crs=frozenset({"EPSG:4490"}))
-    agency(office, "drawn", "dem", styles=frozenset({"hillshade"}))
+    agency(office, "drawn", "dem", styles=frozenset({"hillshade"}), operations=NUMBERS)
     codes = {name: post(office, name, layers=["dem" if name == "drawn" else "coded"], area=BOX) for name in ("lookers", "far", "small-scale", "one-crs", "drawn")}
     assert {name: answer.status_code for name, answer in codes.items()} == dict.fromkeys(codes, 403)
     assert codes["small-scale"].json["reasons"][0]["code"] == "outside-scale" and codes["far"].json["reasons"][0]["code"] == "outside-area"
     assert order(office, "small-scale", layers=["coded"], area=BOX, crs="EPSG:4549", resolution=20)
     assert order(office, "drawn", layers=["dem"], area=BOX, format="png")
     make(office)
+
+
+def test_heights_need_their_values_granted_too_on_all_of_the_ground(office, tmp_path):
+    agency(office, "painters", "dem")
+    assert post(office, "painters", layers=["dem"], area=BOX).json["reasons"][0]["code"] == "operation-not-granted"
+    assert made(office, "painters", layers=["dem"], area=SMALL, format="png")
+    office.agency("halves")
+    west, both = on_earth(0, 3_500, 2_000, 0), on_earth(0, 3_500, 5_500, 0)
+    office.agree("halves", office.clause("dom", "dem", area=both, operations=DOWNLOAD), office.clause("dem", clause="3.2", area=west, operations={Operation.GET_COVERAGE}))
+    answer = post(office, "halves", layers=["dem"], area=BOX)
+    assert answer.status_code == 403 and answer.json["type"].endswith("package-numbers")
+    assert made(office, "halves", layers=["dem"], area=SMALL)
 
 
 def test_without_a_key_or_a_session_there_is_nothing(office):
@@ -312,6 +327,25 @@ def test_the_clock_deletes_what_is_over(office):
     assert any(package["package"] in one for one in expire(services.settings, book_of(office), services.meter, held.expires))
     assert told(office, "water", package)["state"] == PackageState.EXPIRED and not folder_of(office, package).exists()
     assert office.get(path_of(package, "coded-2011.tif"), "water").status_code == 410
+
+
+# For the operator
+
+def test_an_operator_makes_lists_shows_and_cancels(office):
+    package = order(office, "water", layers=["coded"], area=SMALL)
+    environment = {"GEOSHARE_DATA": str(office.services.settings.data), "COLUMNS": "200"}
+
+    def types(*words: str):
+        return CliRunner().invoke(main, words, env=environment)
+
+    assert types("work", "--once").exit_code == 0
+    (row,) = (one for one in json.loads(types("package", "list", "--state", "ready", "--json").stdout) if one["package"] == package["package"])
+    assert row["agency"] == "water" and row["done"] == "1/1"
+    shown = types("package", "show", package["package"]).stdout
+    assert "coded-2011.tif" in shown and "3.1" in shown
+    assert types("package", "cancel", package["package"]).exit_code == 0 and told(office, "water", package)["state"] == "cancelled"
+    assert types("package", "cancel", package["package"]).exit_code == types("package", "show", "none").exit_code == types("package", "list", "--state", "x").exit_code == 3
+    assert "expired" not in types("tick").stdout
 
 
 # What it costs

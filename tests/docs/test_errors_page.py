@@ -14,7 +14,7 @@ OF_THE_SERVICE = {
     "datum-not-known", "datum-not-stated", "datum-ellipsoidal", "datum-of-gauges", "datum-no-way", "datum-elsewhere", "not-elevation",
     "too-many-guesses", "not-signed-in", "sign-in-refused", "password-must-change", "role-missing", "own-session-only", "form-forged",
     "nothing-there", "input-faulty", "body-media-type", "in-conflict", "changed-meanwhile",
-    "package-no-data", "package-not-ready", "package-gone", "package-taken-back", "package-narrower", "package-one-range", "package-range", "packages-waiting",
+    "package-no-data", "package-not-ready", "package-gone", "package-taken-back", "package-narrower", "package-numbers", "package-one-range", "package-range", "packages-waiting",
     "request-invalid", "no-route", "no-method", "http", "not-trusted", "render-failed", "unexpected",
 }
 
