@@ -1,12 +1,13 @@
 """Jobs: published whole or not at all, resumed where they died, replaced sheet by sheet."""
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -347,3 +348,98 @@ def test_a_record_of_a_file_that_was_cut_short_does_not_count(add, store, three_
     path.write_bytes(path.read_bytes()[:-100])
     again = add("DOM", three_sheets[0], name="other")
     assert path.stat().st_size == json.loads(path.with_suffix(".json").read_text())["size"] and again.sheet_count == 1
+
+
+# What a delivery says of its sheets
+
+def told(folder, text, encoding="utf-8"):
+    (folder / "sheets.csv").write_bytes(text.encode(encoding))
+
+
+def test_the_currency_of_a_sheet_is_told_by_the_delivery_else_by_its_name_else_by_the_job(add, memory, write_raster, tmp_path):
+    for n, name in enumerate(("a.tif", "b_2009.tif", "c.tif")):
+        write_raster(name, np.full((3, 80, 100), 100 + n, np.uint8), left=382000.0 + 1000 * n, folder="job")
+    told(tmp_path / "job", "file,currency,note\na.tif,2011-05-02,补测\n", "gb18030")
+    edition = add("DOM", tmp_path / "job", currency=(date(2010, 1, 1), date(2010, 12, 31)))
+    sheets = {sheet.source_name: sheet for sheet in memory.sheets(edition.edition_id)}
+    assert [sheets[name].currency for name in sorted(sheets)] == [date(2011, 5, 2), date(2009, 1, 1), date(2010, 12, 31)]
+    assert "delivered with the note: 补测" in sheets["a.tif"].lineage
+
+
+def test_a_currency_that_is_told_later_is_published_without_the_pixels_being_made_again(add, memory, store, three_sheets, tmp_path):
+    first = add("DOM", three_sheets[0].parent)
+    moments = {path: path.stat().st_mtime_ns for path in store.rglob("sheets/*.tif")}
+    told(three_sheets[0].parent, "file,currency\na.tif,2011\n")
+    again = add("DOM", three_sheets[0].parent)
+    before, after = (memory.sheets(edition.edition_id) for edition in (first, again))
+    assert again.generation > first.generation and [sheet.currency for sheet in after] == [date(2011, 1, 1), None, None]
+    assert {path: path.stat().st_mtime_ns for path in moments} == moments and [s.sheet_id for s in before] == [s.sheet_id for s in after]
+
+
+def test_a_sheet_more_secret_than_its_layer_is_refused_and_so_is_one_above_the_instance(memory, store, three_sheets):
+    told(three_sheets[0].parent, "file,classification\na.tif,秘密\nb.tif,public\nc.tif,top-secret\n")
+    request = AddLayer(product=ProductType.DOM, name="layer", edition="1", paths=(three_sheets[0].parent,), classification=Classification.INTERNAL)
+    with pytest.raises(IngestFailed) as caught:
+        add_layer(memory, store, request, workers=0, ceiling=Classification.SECRET)
+    assert [str(fault) for fault in caught.value.rejected] == [
+        "a.tif: the delivery says that it is secret, but layer `layer` is internal: add it to a layer of its own classification",
+        "c.tif: the delivery says that it is top-secret, but this instance holds nothing above secret: take it to an instance that may hold it",
+    ]
+    assert not memory.snapshot().layers
+
+
+def test_the_delivered_file_is_kept_with_what_lay_beside_it(add, memory, store, write_raster):
+    path = write_raster("a.tif")
+    path.with_suffix(".tfw").write_text("10\n0\n0\n-10\n382005\n3550995\n")
+    edition = add("DOM", path)
+    (sheet,) = memory.sheets(edition.edition_id)
+    kept = store / edition.folder / sheet.delivered
+    assert kept.name == "a.tif" and kept.read_bytes() == path.read_bytes() and kept.with_suffix(".tfw").is_file()
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == sheet.checksum
+
+
+def test_a_delivered_file_need_not_be_kept_and_may_be_kept_later(add, memory, store, write_raster):
+    path = write_raster("a.tif")
+    edition = add("DOM", path, keep_delivered=False)
+    (sheet,) = memory.sheets(edition.edition_id)
+    assert sheet.delivered is None and not (store / edition.folder / "delivered").exists()
+    (sheet,) = memory.sheets(add("DOM", path).edition_id)
+    assert (store / edition.folder / sheet.delivered).is_file()
+
+
+def test_the_file_of_a_sheet_that_was_replaced_goes_with_it(add, memory, store, write_raster):
+    edition = add("DOM", write_raster("a.tif"))
+    (old,) = memory.sheets(edition.edition_id)
+    path = write_raster("a.tif", np.full((3, 80, 100), 33, np.uint8))
+    add("DOM", path)
+    add("DOM", write_raster("b.tif", np.full((3, 80, 100), 34, np.uint8), left=384000.0))
+    assert not (store / edition.folder / old.delivered).exists() and not (store / edition.folder / old.path).exists()
+
+
+def test_no_copy_is_kept_of_a_file_that_was_refused(add, store, write_raster):
+    with pytest.raises(IngestFailed):
+        add("DOM", write_raster("a.tif"), write_raster("b.tif", np.full((3, 80, 100), 9, np.uint8), nodata=9, left=384000.0))
+    assert [path.name for path in store.rglob("delivered/*/*")] == ["a.tif"]
+
+
+def test_every_sheet_says_when_it_was_taken_in(add, memory, three_sheets):
+    first = memory.sheets(add("DOM", *three_sheets[:2]).edition_id)
+    assert all(sheet.taken_in.tzinfo is UTC and abs((datetime.now(UTC) - sheet.taken_in).total_seconds()) < 60 for sheet in first)
+    later = memory.sheets(add("DOM", *three_sheets).edition_id)
+    assert [sheet.taken_in for sheet in later[:2]] == [sheet.taken_in for sheet in first]
+
+
+def test_an_edition_says_what_its_heights_are_above(add, write_raster, heights):
+    path = write_raster("a.tif", heights)
+    assert add("DEM", path).vertical_datum is None
+    assert add("DEM", path, vertical_datum="1985").vertical_datum == "1985"
+    assert add("DEM", path).vertical_datum == "1985"
+    with pytest.raises(LayerMismatch, match="are above `1985`, not `1956`"):
+        add("DEM", path, vertical_datum="1956")
+
+
+def test_a_vertical_datum_must_be_known_and_belongs_to_heights(add, three_sheets, write_raster, heights):
+    with pytest.raises(LayerMismatch, match="`--vertical-datum` says what heights are above"):
+        add("DOM", three_sheets[0], vertical_datum="1985")
+    with pytest.raises(LayerMismatch, match="moon"):
+        add("DEM", write_raster("a.tif", heights), vertical_datum="moon")
