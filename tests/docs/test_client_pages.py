@@ -11,6 +11,7 @@ from layers.crs import SERVED, is_north_first
 from layers.model import STYLES
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.requests import MOST_PARAMETERS, Limits
+from tiles.wcs_requests import COMPRESSIONS, COVERAGE_FORMATS, KNOWN
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -60,3 +61,12 @@ def test_the_limits_are_those_that_are_kept(developer):
 
 def test_the_caching_header_is_quoted(developer):
     assert f"`Cache-Control: {dict(TILE_HEADERS)['Cache-Control']}`" in developer
+
+
+def test_what_is_told_of_coverages_is_what_is_read(analyst):
+    chapter = analyst.partition("## Values, not pictures")[2].partition("\n## ")[0]
+    asked = chapter.partition("**What can be asked.**")[2].partition("**Limits.**")[0]
+    told = {name.partition("=")[0] for name in re.findall(r"`([A-Z_]+(?::[A-Z]+)?(?:=[A-Za-z]+)?)`", asked)}
+    assert {"SUBSET", "SCALESIZE", "GEOTIFF:COMPRESSION"} <= told <= KNOWN | {"SUBSET", *COMPRESSIONS}
+    assert set(COVERAGE_FORMATS) <= set(re.findall(r"`([a-z]+/[a-z]+)`", asked))
+    assert f"{Settings().max_pixels:,}" in chapter and f"{Limits().max_side:,}" in chapter

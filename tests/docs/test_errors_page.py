@@ -6,6 +6,7 @@ from pathlib import Path
 from agreements.terms import REASON_CODES
 from geoserver_app.errors import SILENT
 from tiles.requests import FAULTS
+from tiles.wcs_requests import WCS_FAULTS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text("utf-8")
 HEADINGS = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))
@@ -20,7 +21,7 @@ OF_THE_SERVICE = {
 
 
 def test_every_fault_of_a_request_has_its_heading():
-    assert FAULTS.keys() <= HEADINGS
+    assert FAULTS.keys() | WCS_FAULTS.keys() <= HEADINGS
 
 
 def test_every_reason_of_an_agreement_has_its_heading():
@@ -28,4 +29,4 @@ def test_every_reason_of_an_agreement_has_its_heading():
 
 
 def test_no_heading_is_of_a_name_that_no_answer_bears():
-    assert HEADINGS == FAULTS.keys() | OF_THE_SERVICE | (set(REASON_CODES) - SILENT)
+    assert HEADINGS == FAULTS.keys() | WCS_FAULTS.keys() | OF_THE_SERVICE | (set(REASON_CODES) - SILENT)
