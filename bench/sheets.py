@@ -2,9 +2,11 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+import multiprocessing
+import shutil
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +29,9 @@ ACROSS = 91
 
 ZONES = ((118.5, "EPSG:4548"), (121.5, "EPSG:4549"), (180.0, "EPSG:4550"))
 """East edge of each 3-degree zone, and its CRS."""
+
+BLOCK = 128
+"""Pixels: small sheets in small blocks, so that a tile touches about as many of them as it does of a real sheet of 5,840 px."""
 
 COLLAR = 2
 """Pixels shown beyond a frame."""
@@ -72,22 +77,40 @@ def _frame(row: int, col: int) -> Frame:
 
 
 def write_all(folder: Path, frames: Sequence[Frame], resolution: float, workers: int = 2) -> list[Sheet]:
-    """The sheets in `folder`/sheets, numbered from 1 on."""
+    """The sheets in `folder`/sheets, numbered from 1 on. Those of one shape and latitude are drawn once and copied: each is a file of its own."""
     (folder / "sheets").mkdir(parents=True)
-    write = partial(write_stored, folder, resolution=resolution)
+    alike: dict[tuple, list[Frame]] = {}
+    for frame in frames:
+        bounds = frame.bounds.rounded(6)
+        alike.setdefault((frame.crs, round(bounds.top, 4), round(bounds.width, 4), round(bounds.height, 4)), []).append(frame)
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(write, frames, range(1, len(frames) + 1), chunksize=max(1, min(64, len(frames) // 8))))
+        written = list(pool.map(partial(_write_alike, folder, resolution), alike.values()))
+    numbers = {frame.name: number for number, frame in enumerate(frames, 1)}
+    return sorted((replace(sheet, sheet_id=numbers[Path(sheet.path).stem]) for run in written for sheet in run), key=lambda sheet: sheet.sheet_id)
+
+
+def _write_alike(folder: Path, resolution: float, frames: list[Frame]) -> list[Sheet]:
+    first = write_stored(folder, frames[0], 0, resolution)
+    sheets = [first]
+    for frame in frames[1:]:
+        box, _ = _outline(frame, resolution)
+        bounds = Bounds(box.left, box.top - first.height * resolution, box.left + first.width * resolution, box.top)
+        path = f"sheets/{frame.name}.tif"
+        shutil.copyfile(folder / first.path, folder / path)
+        sheets.append(replace(first, path=path, number=first.number and frame.name, source_name=f"{frame.name}.tif", bounds=bounds,
+                              footprint=shapely.box(*frame.bounds)))
+    return sheets
 
 
 def write_stored(folder: Path, frame: Frame, sheet_id: int, resolution: float) -> Sheet:
-    """One sheet as ingest leaves it: JPEG with a mask, 256 px blocks, overviews; nothing but a collar beyond its frame."""
+    """One sheet as ingest leaves it: JPEG with a mask, blocks, overviews; nothing but a collar beyond its frame."""
     box, shape = _outline(frame, resolution)
     pixels, inside = photograph(box, resolution), _inside(shape, box, resolution)
     path = f"sheets/{frame.name}.tif"
     rows, cols = inside.shape
     profile = {
         "driver": "GTiff", "width": cols, "height": rows, "count": 3, "dtype": "uint8", "crs": crs_room.to_pyproj(frame.crs), "tiled": True,
-        "transform": from_origin(box.left, box.top, resolution, resolution), "blockxsize": 256, "blockysize": 256, "compress": "JPEG",
+        "transform": from_origin(box.left, box.top, resolution, resolution), "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "JPEG",
         "photometric": "YCBCR", "jpeg_quality": 90,
     }
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(folder / path, "w", **profile) as out:
@@ -145,15 +168,13 @@ def _inside(shape: shapely.Geometry, box: Bounds, resolution: float) -> np.ndarr
     return np.where(outside, 0, 255).astype(np.uint8)
 
 
-def edition_of(folder: Path, sheets: Sequence[Sheet], edition_id: int) -> Edition:
+def edition_of(folder: Path, sheets: Sequence[Sheet], edition_id: int, workers: int = 2) -> Edition:
     """The sheets in `folder` as an edition of a store that is its parent."""
-    mosaics = build_mosaics(folder, sheets, ProductType.DOM, nearest=False, lossless=False, generation=1)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        mosaics = build_mosaics(folder, sheets, ProductType.DOM, nearest=False, lossless=False, generation=1, executor=pool)
     return Edition(
         edition_id=edition_id, name="2011", layer=folder.name, product=ProductType.DOM, currency=(None, None), generation=1, folder=folder.name,
         crs=mosaics[0].crs, extent=shapely.union_all([sheet.footprint for sheet in sheets]), resolution=mosaics[0].resolution, mosaics=mosaics,
         sheet_count=len(sheets),
     )
 
-
-def numbered(frames: Sequence[Frame]) -> Iterator[str]:
-    return (frame.name for frame in frames)

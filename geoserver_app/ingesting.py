@@ -18,8 +18,9 @@ from layers.catalogue import Catalogue, SqlCatalogue
 from layers.errors import LayerMismatch, LayersError, OutsideAreaOfUse
 from layers.frames import COLLAR
 from layers.ingest import AddLayer, add_layer, check_layer, remove_layer
-from layers.model import Classification, Edition, LayerName, ProductType, Sheet
+from layers.model import Classification, Edition, LayerName, Mosaic, ProductType, Sheet
 from layers.publishing import ground_resolution
+from layers.stacking import disturbed
 from layers.validation import SEAM_THRESHOLD, Inspected, Report, validate
 from tiles.engine import Engine
 
@@ -62,7 +63,7 @@ def ingest(
         engine = Engine(settings.store, settings.cache, settings.config)
         if unsettled.was_left:
             engine.forget(published.edition_id)
-        changed = _changed_ground(sheets, catalogue.sheets(published.edition_id))
+        changed = _changed_ground(sheets, catalogue.sheets(published.edition_id), before[1].mosaics, published.mosaics)
         engine.expire(published, published.extent if unsettled.was_left or changed.is_empty else changed)
     unsettled.clear()
     if before is None or published.generation != before[1].generation:
@@ -144,13 +145,18 @@ class _Unsettled:
             self._mark.unlink(missing_ok=True)
 
 
-def _changed_ground(before: Sequence[Sheet], after: Sequence[Sheet]) -> BaseGeometry:
+def _changed_ground(
+    before: Sequence[Sheet], after: Sequence[Sheet], mosaics_before: Sequence[Mosaic], mosaics_after: Sequence[Mosaic],
+) -> BaseGeometry:
     """Where pictures change, in CRS84: under the sheets that came, and under those they replaced, which may have reached farther.
 
     A sheet of which only more is told now is the same picture, unless its currency moves it above or below its neighbours.
     """
     came, went = ({(s.path, s.currency): s for s in sheets} for sheets in (after, before))
-    return shapely.union_all([_with_collar(sheet) for key, sheet in (came | went).items() if (key in came) != (key in went)])
+    changed = [sheet for key, sheet in (came | went).items() if (key in came) != (key in went)]
+    if mosaics_after:
+        changed += disturbed(before, after, mosaics_before, mosaics_after)
+    return shapely.union_all([_with_collar(sheet) for sheet in changed])
 
 
 def _with_collar(sheet: Sheet) -> BaseGeometry:

@@ -32,6 +32,9 @@ UNIT = 512
 """Pixels to a side that are made at once; files keep them in four blocks."""
 
 BLOCK = 256
+COARSEST_SIDE = 64
+"""Pixels of the last level, at most: a view of a continent has one to read."""
+
 FRINGE = 17
 """Pixels around a gap that are given its neighbours' colours, so that JPEG carries no black into them: two of its blocks and one."""
 
@@ -85,7 +88,7 @@ class OverviewGrid:
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
-        """Columns and rows of each level: each half of the one before, down to one unit."""
+        """Columns and rows of each level."""
         return level_shapes(self.size)
 
     def units(self, boxes: Iterable[Bounds]) -> set[tuple[int, int]]:
@@ -110,10 +113,10 @@ def level_shapes(finest: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     """Columns and rows of each level.
 
     >>> level_shapes((1536, 512))
-    ((1536, 512), (768, 256), (384, 128))
+    ((1536, 512), (768, 256), (384, 128), (192, 64), (96, 32), (48, 16))
     """
     shapes = [finest]
-    while max(shapes[-1]) > UNIT and all(side % 2 == 0 for side in shapes[-1]):
+    while max(shapes[-1]) > COARSEST_SIDE and all(side % 2 == 0 for side in shapes[-1]):
         shapes.append(tuple(side // 2 for side in shapes[-1]))
     return tuple(shapes)
 
@@ -247,9 +250,8 @@ def _write(target: DatasetWriter, window: Window, values: np.ndarray, valid: np.
 
 def _spread(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Gaps take the mean colour of the data near them, and none where there are none."""
-    known = (valid > 0).astype(np.float32)
-    share = cv2.blur(known, (FRINGE, FRINGE), borderType=cv2.BORDER_CONSTANT)
-    total = cv2.blur(values * known[..., None], (FRINGE, FRINGE), borderType=cv2.BORDER_CONSTANT)
-    mean = total / np.maximum(share, np.float32(1e-6))[..., None]
-    return np.where(known[..., None] > 0, values, np.where(share[..., None] > ANY, np.rint(mean), 0).astype(np.uint8))
-
+    known = cv2.copyTo(values, valid)
+    share = cv2.blur(valid, (FRINGE, FRINGE), borderType=cv2.BORDER_CONSTANT)
+    total = cv2.blur(known, (FRINGE, FRINGE), borderType=cv2.BORDER_CONSTANT)
+    mean = cv2.multiply(total.astype(np.float32), (255.0 / np.maximum(share, 1, dtype=np.float32))[..., None].repeat(3, axis=2))
+    return cv2.copyTo(values, valid, np.clip(mean, 0, 255).astype(np.uint8))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+import cv2
 import geopandas
 import numpy as np
 import pyogrio
@@ -22,7 +23,7 @@ from rasterio.windows import Window
 from layers import crs as crs_room
 from layers.handles import NODATA, handles, read_pixels
 from layers.model import Bounds, Sheet
-from layers.warp import ALIGNED, TIE, resample, shrunk
+from layers.warp import ALIGNED, TIE, mix, resample, shrunk
 
 LAYER = "sheets"
 REACH = 2
@@ -84,12 +85,8 @@ class SheetTable:
                     return picked, None
                 values = np.full((rows, cols) + picked.shape[2:], NODATA if self.is_elevation else 0, picked.dtype)
                 valid = np.zeros((rows, cols), np.uint8)
-            free = valid[place] == 0
-            if kept is not None:
-                free &= kept > 0
-            values[place][free] = picked[free]
-            valid[place][free] = 255
-            if valid.all():
+            _lay(picked, kept, values[place], valid[place])
+            if valid.min() == 255:
                 return values, None
         if values is None:
             return self._nothing(rows, cols), np.zeros((rows, cols), np.uint8)
@@ -127,7 +124,7 @@ class SheetTable:
                 doublings -= 1
         return handles.open(path), 1
 
-    def _resampled(self, dataset: DatasetReader, across: "_Axis", down: "_Axis") -> tuple[np.ndarray, np.ndarray]:
+    def _resampled(self, dataset: DatasetReader, across: "_Axis", down: "_Axis") -> tuple[np.ndarray, np.ndarray | None]:
         shrink = 1 if self.nearest else max(1, int(min(across.scale, down.scale)))
         first_col, last_col = across.window(shrink)
         first_row, last_row = down.window(shrink)
@@ -135,8 +132,24 @@ class SheetTable:
         values, valid = read_pixels(dataset, window, is_elevation=self.is_elevation)
         if shrink > 1:
             values, valid = shrunk(values, valid, shrink)
-        cols, rows = np.meshgrid(across.places(first_col, shrink), down.places(first_row, shrink))
-        return resample(values, valid, cols, rows, nearest=self.nearest)
+        cols, rows = across.places(first_col, shrink), down.places(first_row, shrink)
+        if valid is None and not self.nearest:
+            inside = np.outer((rows >= 0) & (rows < values.shape[0]), (cols >= 0) & (cols < values.shape[1]))
+            map_x, map_y = (np.ascontiguousarray(at, np.float32) for at in np.broadcast_arrays(cols[None] - 0.5, rows[:, None] - 0.5))
+            return mix(values, map_x, map_y), None if inside.all() else np.where(inside, 255, 0).astype(np.uint8)
+        return resample(values, valid, *np.meshgrid(cols, rows), nearest=self.nearest)
+
+
+def _lay(picked: np.ndarray, kept: np.ndarray | None, values: np.ndarray, valid: np.ndarray) -> None:
+    """`picked` into `values`, which is part of a larger picture, where it holds data and nothing lies there already."""
+    free = cv2.bitwise_not(valid)
+    if kept is not None:
+        free = cv2.bitwise_and(free, kept)
+    if free.min() == 255:
+        values[...] = picked
+    else:
+        cv2.copyTo(picked, free, values)
+    cv2.bitwise_or(valid, free, valid)
 
 
 @dataclass(frozen=True, slots=True)

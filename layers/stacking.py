@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import median
 
 import shapely
-from shapely.geometry.base import BaseGeometry
 
 from layers.model import Bounds, Mosaic, ProductType, Sheet
 from layers.overviews import Kind, OverviewGrid, make_overview
@@ -107,25 +106,28 @@ def _overlap(one: Sheet, other: Sheet) -> bool:
     return shapely.intersection(one.footprint, other.footprint).area > least
 
 
-def changed_ground(
+def disturbed(
     before: Sequence[Sheet], after: Sequence[Sheet], mosaics_before: Sequence[Mosaic], mosaics_after: Sequence[Mosaic],
-) -> BaseGeometry:
-    """Where pictures change from one generation to the next, in CRS84: under sheets that came or went, or now lie otherwise than they did.
-
-    A mosaic whose pixels are of another size than before changes all over.
-    """
-    came, went = ({(sheet.path, sheet.currency): sheet.footprint for sheet in sheets} for sheets in (after, before))
-    shapes = [shape for key, shape in (came | went).items() if (key in came) != (key in went)]
-    old_stacks, new_stacks = stacked(before), stacked(after)
-    old_place, new_place = (
-        {sheet.path: (sheet.crs, sum(1 for stack in stacks[:n] if stack[0].crs == sheet.crs)) for n, stack in enumerate(stacks) for sheet in stack}
-        for stacks in (old_stacks, new_stacks)
-    )
-    shapes += [sheet.footprint for sheet in after if sheet.path in old_place and old_place[sheet.path] != new_place[sheet.path]]
-    for old, new, stack in zip(_paired(mosaics_before, mosaics_after), mosaics_after, new_stacks, strict=False):
+) -> list[Sheet]:
+    """The sheets that are there before and after, and whose pictures change all the same: they lie in another mosaic than they did, or in one whose
+    pixels are of another size."""
+    stacks = stacked(after)
+    old_place, new_place = _places(stacked(before)), _places(stacks)
+    found = {path for path, place in new_place.items() if path in old_place and old_place[path] != place}
+    for old, new, stack in zip(_paired(mosaics_before, mosaics_after), mosaics_after, stacks, strict=True):
         if old is not None and _pixels_of(old) != _pixels_of(new):
-            shapes += [sheet.footprint for sheet in stack]
-    return shapely.union_all(shapes)
+            found |= {sheet.path for sheet in stack}
+    return [sheet for sheet in after if sheet.path in found]
+
+
+def _places(stacks: Sequence[Sequence[Sheet]]) -> dict[str, tuple[str, int]]:
+    """Path of a sheet -> CRS of its mosaic, and which of that CRS it is."""
+    places, seen = {}, {}
+    for stack in stacks:
+        crs = stack[0].crs
+        places |= {sheet.path: (crs, seen.get(crs, 0)) for sheet in stack}
+        seen[crs] = seen.get(crs, 0) + 1
+    return places
 
 
 def _paired(before: Sequence[Mosaic], after: Sequence[Mosaic]) -> list[Mosaic | None]:

@@ -3,15 +3,17 @@
 What comes out is the same for every agency, and so is the cache: cutting comes after it, elsewhere, never before.
 """
 
+import fcntl
 import io
 import math
 import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -31,15 +33,16 @@ from shapely.geometry.base import BaseGeometry
 
 from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
-from layers.model import Bounds, Edition, Patch, View, tile_styles
+from layers.model import Bounds, Edition, Patch, ProductType, View, tile_styles
 from layers.mosaic import MosaicReader
+from tiles.contours import MARGIN as CONTOUR_MARGIN
 from tiles.dlg_styles import UNLABELLED, StyleBook
 from tiles.encode import decode
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
 from tiles.sources import SYMBOL_SCALE, EditionConfiguration, EditionRegistry, register_sources
-from tiles.variants import MASTER, Variant, grid_of
+from tiles.variants import CONTOURED, JOINT, MASTER, Variant, grid_of
 
 MOST_RENDERERS = 256
 PATIENCE = 30.0
@@ -48,11 +51,15 @@ PATIENCE = 30.0
 ALIGNED = 0.01
 """Pixels by which a view may differ from a tile matrix and still be pasted from tiles."""
 
-KERNEL_MARGIN = 4
-"""Pixels beyond a changed sheet that mixing and averaging may carry its colours."""
+KERNEL_MARGIN = 6
+"""Pixels beyond a changed sheet that mixing and averaging may carry its colours: to the pixel of a level that holds them, one more where sheets of
+different grids meet, one for slopes, one for mixing; each of them up to 1.25 pixels of a tile."""
 
-CELL_MARGIN = 8
-"""Cells of a degraded grid that they may; the widest ones that are shown are hardly wider than a pixel."""
+BLOCK_MARGIN = 42
+"""Pixels more where a low-resolution copy is kept as JPEG: a block of 16 that holds a change changes all over, and so does the next level's."""
+
+CELL_MARGIN, BLOCK_CELLS = 8, 18
+"""Cells of a degraded grid that they may, and blocks; the widest ones that are shown are hardly wider than a pixel."""
 
 UNREADABLE = "the data of this layer can't be read at this moment: ask again later, or tell the bureau"
 
@@ -231,11 +238,10 @@ class Engine:
         """
         self._generations.advance(edition)
         count = 0
-        for _ in range(2):              # a picture of the earlier generation may have been on its way to the disk
-            for style in [one for one in (self._cache / str(edition.edition_id)).iterdir() if one.is_dir()]:
-                for tms in TILE_MATRIX_SETS.values():
-                    folder = style / tms.id
-                    count += sum(_remove(path) for path in _touched(folder, tms, extent, edition, grid_of(style.name))) if folder.is_dir() else 0
+        for style in [one for one in (self._cache / str(edition.edition_id)).iterdir() if one.is_dir()]:
+            for tms in TILE_MATRIX_SETS.values():
+                folder = style / tms.id
+                count += sum(_remove(path) for path in _touched(folder, tms, extent, edition, style.name)) if folder.is_dir() else 0
         return count
 
     def forget(self, edition_id: int) -> None:
@@ -323,7 +329,8 @@ class _Renderer:
             self._source = conf.sources[SOURCE].source()
             self._managers = {tms_id: conf.caches[tms_id].caches()[0][2] for tms_id in TILE_MATRIX_SETS}
         for manager in self._managers.values():
-            manager.pre_store_filter = [_Finish(manager, edition, generations)]
+            manager.pre_store_filter = [_Finish(manager, edition)]
+            manager.cache.store_tile = partial(_store, generations, edition, manager.cache.store_tile)
             manager.locker = _TidyLocker(manager.locker.lock_dir, manager.locker.lock_timeout, manager.locker.lock_cache_id)
 
     def tile(self, tms_id: str, z: int, row: int, col: int) -> StoredTile:
@@ -358,11 +365,17 @@ class _TidyLock(FileLock):
             self._lock.close()
 
 
-class _Finish:
-    """What happens to a tile between MapProxy's drawing and storing it: it is encoded, and kept from the cache if it is out of date."""
+def _store(generations: "_Generations", edition: Edition, store: Callable[..., bool], tile: Tile, dimensions: dict | None = None) -> bool:
+    """What MapProxy does with a tile that it has drawn, unless the tile is out of date by now."""
+    with generations.storing(edition) as is_current:
+        return store(tile, dimensions=dimensions) if is_current else True
 
-    def __init__(self, manager: TileManager, edition: Edition, generations: "_Generations"):
-        self._image_opts, self._edition, self._generations = manager.image_opts, edition, generations
+
+class _Finish:
+    """What happens to a tile between MapProxy's drawing and storing it: it is encoded."""
+
+    def __init__(self, manager: TileManager, edition: Edition):
+        self._image_opts, self._edition = manager.image_opts, edition
         self._may_be_jpeg = extension(edition) == "mixed"
 
     def __call__(self, tile: Tile) -> Tile:
@@ -371,31 +384,45 @@ class _Finish:
             tile.image_result = ImageResult(io.BytesIO(data), image_opts=self._image_opts)
         else:
             tile.image_result.as_buffer(self._image_opts)
-        if self._generations.is_superseded(self._edition):
-            tile.stored = True                               # MapProxy's file cache then leaves it alone
         return tile
 
 
 class _Generations:
-    """The newest generation of each edition, told from process to process by a file in the cache."""
+    """The newest generation of each edition, told from process to process by a file in the cache.
+
+    Who stores a tile holds a lock that many may hold, who makes the generation newer one that nobody else may: so no tile of an earlier generation
+    comes to the disk after `advance`. The system lets go of a lock when its process dies.
+    """
 
     def __init__(self, cache: Path):
         self._cache = cache
 
     def advance(self, edition: Edition) -> None:
+        """From now on tiles of earlier generations are not stored."""
+        with self._locked(edition, fcntl.LOCK_EX) as folder:
+            if self._newest(folder) < edition.generation:
+                unfinished = folder / f"generation-{os.getpid()}-{threading.get_ident()}"
+                unfinished.write_text(str(edition.generation), encoding="ascii")
+                os.replace(unfinished, folder / "generation")
+
+    @contextmanager
+    def storing(self, edition: Edition) -> Iterator[bool]:
+        """Whether a tile of this generation may be stored, for as long as it takes."""
+        with self._locked(edition, fcntl.LOCK_SH) as folder:
+            yield self._newest(folder) <= edition.generation
+
+    @contextmanager
+    def _locked(self, edition: Edition, how: int) -> Iterator[Path]:
         folder = self._cache / str(edition.edition_id)
         folder.mkdir(parents=True, exist_ok=True)
-        if self._newest(edition.edition_id) < edition.generation:
-            unfinished = folder / f"generation-{os.getpid()}-{threading.get_ident()}"
-            unfinished.write_text(str(edition.generation), encoding="ascii")
-            os.replace(unfinished, folder / "generation")
+        with (folder / "storing").open("ab") as lock:
+            fcntl.flock(lock, how)
+            yield folder
 
-    def is_superseded(self, edition: Edition) -> bool:
-        return self._newest(edition.edition_id) > edition.generation
-
-    def _newest(self, edition_id: int) -> int:
+    @staticmethod
+    def _newest(folder: Path) -> int:
         try:
-            return int((self._cache / str(edition_id) / "generation").read_text(encoding="ascii"))
+            return int((folder / "generation").read_text(encoding="ascii"))
         except FileNotFoundError:
             return 0
 
@@ -531,25 +558,47 @@ def _offset_in(tms: TileMatrixSet, view: View) -> tuple[int, int, int] | None:
     return z, round(left), round(top)
 
 
-def _touched(folder: Path, tms: TileMatrixSet, extent: BaseGeometry, edition: Edition, cell: float | None) -> Iterator[Path]:
+def _touched(folder: Path, tms: TileMatrixSet, extent: BaseGeometry, edition: Edition, style: str) -> Iterator[Path]:
     """The tiles in `folder` that a change within `extent` touches: what is there is listed, not what might be.
 
-    A label may stand anywhere in the tiles that are drawn together, so of line maps all of those go. `cell` is the side (metres) of the cells
-    that the tiles show, None where they show the source.
+    A label may stand anywhere in the tiles that are drawn together, so of line maps all of those go. `style` is the name of the style's folder.
     """
     box = _box_in(extent, tms.crs)
     if box is None:
         return
     shape = _shape_in(extent, tms.crs)
     unit = 1 if edition.product.is_raster else META_SIZE
-    cell = 0.0 if cell is None else cell / crs_room.finest_unit(box, tms.crs)
+    reach = _Reach(edition, style, crs_room.finest_unit(box, tms.crs))
     for z in tms.zooms:
-        margin = max(_reach_of_symbols(edition) * tms.resolutions[z], CELL_MARGIN * max(cell, tms.resolutions[z]) if cell else 0.0)
+        margin = reach.at(tms.resolutions[z])
         limits = tms.limits(z, _grown(box, margin))
         if limits is not None and (folder / str(z)).is_dir():
             for row, col, path in _stored_within(folder / str(z), limits, unit):
                 if shapely.dwithin(shape, shapely.box(*_block(tms, z, row, col, unit)), margin):
                     yield path
+
+
+class _Reach:
+    """How far beyond a change a tile may show it. `metres` on the ground, at least, is one unit of the tiles' CRS."""
+
+    def __init__(self, edition: Edition, style: str, metres: float):
+        self._pixels = _reach_of_symbols(edition)
+        if edition.product is ProductType.DEM and style.split(JOINT)[0] in CONTOURED:
+            self._pixels += CONTOUR_MARGIN
+        self._cell = (grid_of(style) or 0.0) / metres
+        copies = [
+            mosaic.resolution * mosaic.overview_factor * crs_room.finest_unit(mosaic.bounds, mosaic.crs) for mosaic in edition.mosaics if mosaic.overview
+        ]
+        is_lossy = edition.product is ProductType.DOM and not (edition.lossless or edition.nearest)
+        self._finest_copy = min(copies) / metres if copies and is_lossy else math.inf
+
+    def at(self, resolution: float) -> float:
+        """In units of the tiles' CRS, of which a pixel has `resolution`."""
+        has_blocks = 2 * max(resolution, self._cell) >= self._finest_copy
+        margin = (self._pixels + (BLOCK_MARGIN if has_blocks else 0)) * resolution
+        if self._cell:
+            margin = max(margin, (CELL_MARGIN + (BLOCK_CELLS if has_blocks else 0)) * max(self._cell, resolution))
+        return margin
 
 
 def _shape_in(extent: BaseGeometry, crs: str) -> BaseGeometry:
