@@ -143,6 +143,14 @@ def test_a_report_runs_nothing_loads_nothing_and_knows_nobody(office, job):
     assert office.visitor().ask(f"GET /data/jobs/{job}/report", headers={"X-API-Key": key}).status_code == 401
 
 
+def test_what_was_found_when_files_were_taken_in_is_told_with_their_job(office):
+    (job,) = [one for one in get(office, "/jobs?layer=dom").json["items"] if one["state"] == "published"]
+    assert job["report"] is True
+    told, shown = (get(office, f"/jobs/{job['job']}/report?form={form}", "auditor") for form in ("json", "html"))
+    assert (told.json["layer"], told.json["edition"], len(told.json["sheets"])) == ("dom", "2011", 1)
+    assert shown.text.startswith("<!doctype html>") and "dom.tif" in shown.text
+
+
 @pytest.mark.parametrize("place", ["..", "../1", "%2e%2e", "1%2f..%2f..", "..%5c", "1/../../geoshare.sqlite", ".", "0x1", "1%00"])
 def test_no_spelling_of_a_job_leads_out_of_the_reports(office, job, place):
     answer = get(office, f"/jobs/{place}/report")

@@ -113,7 +113,7 @@ def a_job(office: Office) -> dict:
     services = office.house.services
     job = services.catalogue.jobs()[0].job_id
     folder = services.settings.data / "reports" / str(job)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text('{"sheets": []}')
     (folder / "report.html").write_text("<!doctype html><title>report</title>")
     return {"job": str(job)}
