@@ -64,7 +64,8 @@ def _sheet(sheet: SheetChecked) -> dict:
     if values["nodata"] is not None and not isfinite(values["nodata"]):
         values["nodata"] = None                             # JSON has no NaN; such cells count as hidden
     return values | {
-        "state": sheet.state.value, "fault_zh": in_chinese(sheet.fault) if sheet.fault else None, "findings": findings,
+        "state": sheet.state.value, "fault_zh": in_chinese(sheet.fault) if sheet.fault else None,
+        "mend_zh": in_chinese(sheet.mend) if sheet.mend else None, "findings": findings,
         "footprint": _geojson(sheet.footprint) if sheet.footprint is not None else None,
     }
 

@@ -61,12 +61,13 @@ def beside(path: Path) -> list[Path]:
     names = [path.stem + suffix for suffix in suffixes] + [path.name + ".aux.xml", path.name + ".msk"]
     if path.suffix.lower() == ".img":
         names.append(path.stem + ".ige")
-    found = []
+    found, folder = [], path.parent.resolve()
     for name in names:
         stem = name[:len(path.stem)]
         for spelled in dict.fromkeys((name, stem + name[len(stem):].lower(), stem + name[len(stem):].upper())):
-            if (path.parent / spelled).is_file():
-                found.append(path.parent / spelled)
+            candidate = path.parent / spelled
+            if candidate.is_file() and candidate.resolve().parent == folder:        # no link to elsewhere
+                found.append(candidate)
                 break
     return list(dict.fromkeys(found))
 

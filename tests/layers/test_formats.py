@@ -273,3 +273,10 @@ def test_what_lies_beside_a_file_is_found_whatever_the_case_of_its_suffix(tmp_pa
     for name in ("A.TFW", "A.PRJ", "A.tif.aux.xml", "A.tif.ovr", "B.tfw"):
         (tmp_path / name).touch()
     assert [each.name for each in companions.beside(path)] == ["A.TFW", "A.PRJ", "A.tif.aux.xml"]
+
+
+def test_a_link_to_elsewhere_is_no_companion(tmp_path, secret):
+    path = bare(tmp_path / "a.tif")
+    (tmp_path / "vault" / "a.tfw").write_text("10\n0\n0\n-10\n382005\n3550995\n")
+    (tmp_path / "a.tfw").symlink_to(tmp_path / "vault" / "a.tfw")
+    assert companions.beside(path) == []
