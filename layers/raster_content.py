@@ -16,7 +16,7 @@ from layers.frames import COLLAR, FrameCut
 from layers.model import Bounds
 from layers.raster_headers import RasterFacts, RasterOptions
 
-MOST_BYTES_AT_ONCE = 192 * 2**20
+MOST_BYTES_AT_ONCE = 384 * 2**20
 """Of rows that are read together, so that a block which is higher than a strip is unpacked once."""
 MOST_RANKED = 1 << 22
 """Heights, evenly spread, that percentiles are taken from."""

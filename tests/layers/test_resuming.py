@@ -163,7 +163,7 @@ def test_a_cluster_does_the_same_as_this_machine(tmp_path, sheets, catalogue_at)
     distributed = pytest.importorskip("distributed")
     request = AddLayer(product=ProductType.DOM, name="dom", edition="2011", paths=(tmp_path / "sheets" / "s00.tif", tmp_path / "sheets" / "s01.tif"))
     add_layer(catalogue_at("here.sqlite"), tmp_path / "here", request, workers=0)
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None, silence_logs=50) as cluster:
         edition = add_layer(catalogue_at("there.sqlite"), tmp_path / "there", request, dask=cluster.scheduler_address)
     assert edition.sheet_count == 2 and hashes(tmp_path / "there") == hashes(tmp_path / "here")
 
