@@ -18,6 +18,9 @@ from tiles.wcs_requests import TIFF
 BLOCK = 256
 """Pixels: side of the tiles of a GeoTIFF that is at least so large."""
 
+ZLEVEL = 3
+"""A tenth larger than the best that DEFLATE can do, in a third of the time."""
+
 BANDS = {ProductType.DEM: ("height",), ProductType.DOM: ("red", "green", "blue")}
 COLOURS = {"red": ColorInterp.red, "green": ColorInterp.green, "blue": ColorInterp.blue}
 
@@ -73,7 +76,7 @@ def _profile(view: View, values: np.ndarray, compression: str, is_height: bool) 
     if min(view.width, view.height) >= BLOCK:
         profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK}
     if compression != "NONE":
-        profile |= {"compress": compression, "predictor": 3 if is_height else 2, "zlevel": 6}
+        profile |= {"compress": compression, "predictor": 3 if is_height else 2, "zlevel": ZLEVEL}
     return profile
 
 
