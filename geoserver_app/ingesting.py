@@ -15,9 +15,10 @@ from geoserver_app.sheet_indexing import remove_index, renew_index
 from geoserver_app.validation_report import write_report
 from layers import crs as reference
 from layers.catalogue import Catalogue, SqlCatalogue
-from layers.errors import LayerMismatch, LayersError, OutsideAreaOfUse
+from layers.errors import LayerMismatch, LayerNotDefined, LayersError, OutsideAreaOfUse
 from layers.frames import COLLAR
 from layers.ingest import AddLayer, add_layer, check_layer, remove_layer
+from layers.ingest import withdraw_sheet as withdraw_a_sheet
 from layers.model import Classification, Edition, LayerName, Mosaic, ProductType, Sheet
 from layers.publishing import ground_resolution
 from layers.stacking import disturbed
@@ -59,17 +60,47 @@ def ingest(
             catalogue, settings.store, request, progress=told, workers=workers, dask=dask, ceiling=classified(settings.ceiling), config=settings.config,
             inspect=lambda inspected: _reported(inspected, catalogue, settings.data / REPORTS / str(inspected.job), seam_threshold),
         )
-    if before and (published.generation != before[1].generation or unsettled.was_left):
+    _settle(settings, catalogue, unsettled, before[1] if before else None, sheets, published)
+    database.dispose()
+    return published
+
+
+def withdraw_sheet(settings: Settings, name: str, sheet: str, *, workers: int | None = None) -> Edition:
+    """Publish `layer@edition` (or the latest edition of `layer`) without one sheet, and expire the tiles that showed it.
+
+    Raises
+    ------
+    layers.errors.LayersError
+        There is no such edition, or no such sheet in it, or no other.
+    """
+    migrate(settings)
+    database = connect(settings.database_url)
+    catalogue = SqlCatalogue(database)
+    found = catalogue.snapshot().find(LayerName.parse(name))
+    if found is None:
+        raise LayerNotDefined(name)
+    before = found[1]
+    sheets, unsettled = catalogue.sheets(before.edition_id), _Unsettled(settings.cache, before)
+    with unsettled:
+        published = withdraw_a_sheet(catalogue, settings.store, before.layer, before.name, sheet, workers=workers, config=settings.config)
+    _settle(settings, catalogue, unsettled, before, sheets, published)
+    database.dispose()
+    return published
+
+
+def _settle(
+    settings: Settings, catalogue: Catalogue, unsettled: "_Unsettled", before: Edition | None, sheets: Sequence[Sheet], published: Edition,
+) -> None:
+    """Expires the tiles that a change made old, and lets the sheet index say what there is now."""
+    if before and (published.generation != before.generation or unsettled.was_left):
         engine = Engine(settings.store, settings.cache, settings.config)
         if unsettled.was_left:
             engine.forget(published.edition_id)
-        changed = _changed_ground(sheets, catalogue.sheets(published.edition_id), before[1].mosaics, published.mosaics)
+        changed = _changed_ground(sheets, catalogue.sheets(published.edition_id), before.mosaics, published.mosaics)
         engine.expire(published, published.extent if unsettled.was_left or changed.is_empty else changed)
     unsettled.clear()
-    if before is None or published.generation != before[1].generation:
-        _renew_index(settings, catalogue, name)
-    database.dispose()
-    return published
+    if before is None or published.generation != before.generation:
+        _renew_index(settings, catalogue, published.layer)
 
 
 def check(

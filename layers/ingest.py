@@ -19,14 +19,14 @@ from typing import TextIO
 
 import numpy as np
 
-from layers import companions, rasters, records, vectors
+from layers import companions, rasters, records, sheets, vectors
 from layers.adding import AddLayer, check_request
 from layers.catalogue import Catalogue, JobState
 from layers.delivery import Delivery, received
-from layers.errors import IngestBusy, IngestFailed, LayerNotDefined, LayerRejected
+from layers.errors import IngestBusy, IngestFailed, LayerMismatch, LayerNotDefined, LayerRejected, SheetNumberInvalid
 from layers.executors import executor
 from layers.model import Classification, Edition, ProductType, Sheet
-from layers.publishing import publish
+from layers.publishing import publish, publish_without
 from layers.rasters import RasterFacts, RasterOptions
 from layers.records import CHECKSUMS, LOCK, Checksums, FileMark, Finished
 from layers.sheet_facts import SheetFact, SheetFacts
@@ -165,6 +165,47 @@ def remove_layer(catalogue: Catalogue, store: Path, name: str, edition: str | No
     return gone
 
 
+def withdraw_sheet(
+    catalogue: Catalogue, store: Path, name: str, edition: str, sheet: str, *, workers: int | None = None, config: Path = CONFIG,
+) -> Edition:
+    """Publishes an edition of rasters without one of its sheets, whose files go with the next job.
+
+    Parameters
+    ----------
+    sheet : str
+        Its number, in any spelling, or the name of the file as it was delivered.
+
+    Raises
+    ------
+    LayerNotDefined
+        There is no such edition.
+    LayerMismatch
+        It holds no such sheet, or no other.
+    IngestBusy
+        Files are being added to it.
+    """
+    layer = catalogue.snapshot().layers.get(name)
+    found = layer.edition(edition) if layer else None
+    if found is None:
+        raise LayerNotDefined(f"{name}@{edition}")
+    with _locked(store / found.folder, f"{name}@{edition}") as folder, executor(workers, 1) as pool:
+        live = catalogue.sheets(found.edition_id)
+        number = _number_meant(sheet)
+        gone = [one for one in live if sheet == one.source_name or (number and number == one.number)]
+        if not found.product.is_raster or not gone:
+            raise LayerMismatch(f"edition `{name}@{edition}` has no sheet `{sheet[:40]}`: see `geoshare sheet list {name}@{edition}`")
+        if len(gone) == len(live):
+            raise LayerMismatch(f"`{sheet[:40]}` is all that edition `{name}@{edition}` has: remove the edition")
+        return publish_without(catalogue, layer, found, folder, [one for one in live if one not in gone], config, pool)
+
+
+def _number_meant(text: str) -> str | None:
+    try:
+        return sheets.any_number(text)
+    except SheetNumberInvalid:
+        return None
+
+
 def _received(request: AddLayer, store: Path) -> Delivery:
     """What can't even be opened is a fault among the others, so that the job and its report tell of it."""
     try:
@@ -240,9 +281,10 @@ class _Job:
         return publish(self.catalogue, self.request, self.folder, published, live, list(done.values()), self.config, self.pool)
 
     def check(self, delivery: Delivery) -> None:
-        """As far as publishing; then deletes what was made."""
+        """As far as publishing; then deletes what was made, but for what an interrupted job had made before."""
+        before = records.finished_in(self.folder)
         published, live, _ = self._prepared(delivery)
-        records.sweep(self.folder, published, live, keep_also=())
+        records.sweep(self.folder, published, live, keep_also=before)
 
     def _prepared(self, delivery: Delivery) -> tuple[Edition | None, Sequence[Sheet], dict[str, Finished]]:
         """The edition as it is served, its sheets, and what was made of the delivered files."""
@@ -436,4 +478,4 @@ def _written(survey: Survey, options: Options, checksum: str, target: Path, rela
     return Finished(sheet=taken.sheet, heights=taken.heights)
 
 
-__all__ = ["AddLayer", "add_layer", "check_layer", "remove_layer"]
+__all__ = ["AddLayer", "add_layer", "check_layer", "remove_layer", "withdraw_sheet"]

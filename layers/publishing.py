@@ -41,6 +41,20 @@ def publish(
     return catalogue.publish(layer, edition, [sheet if sheet.path in here else replace(sheet, sheet_id=0) for sheet in sheets])
 
 
+def publish_without(
+    catalogue: Catalogue, layer: Layer, published: Edition, folder: Path, staying: Sequence[Sheet], config: Path, pool: Executor,
+) -> Edition:
+    """The edition with no more than the sheets that stay, else as it was."""
+    request = AddLayer(
+        product=layer.product, name=layer.name, edition=published.name, paths=(), owner=layer.owner, classification=layer.classification,
+        currency=published.currency, nearest=published.nearest, lossless=published.lossless, vertical_datum=published.vertical_datum,
+    )
+    generation = max(published.generation, catalogue.epoch()) + 1
+    edition = _edition(request, folder, list(staying), generation, config, published.mosaics, pool)
+    os.sync()
+    return catalogue.publish(replace(layer, editions=()), edition, staying)
+
+
 def _told_anew(here: dict[str, Sheet], finished: Sequence[Finished]) -> dict[str, Sheet]:
     """Sheets that are published, of which this delivery says more: another currency, or the delivered file itself."""
     told = {}

@@ -83,6 +83,12 @@ def record_path(folder: Path, relative: str) -> Path:
     return (folder / relative).with_suffix(".json")
 
 
+def finished_in(folder: Path) -> set[str]:
+    """The sheets that have a record, relative to the edition's folder."""
+    sheets = (path for path in folder.glob("sheets/*") if path.suffix != ".json" and path.with_suffix(".json").is_file())
+    return {path.relative_to(folder).as_posix() for path in sheets}
+
+
 def part_mark() -> str:
     """What tells the unfinished files of one worker from those of another."""
     return f"{os.getpid()}-{threading.get_ident()}"

@@ -146,13 +146,23 @@ def layer_info(settings: Settings, name, as_json):
 
 @layer.command("remove")
 @click.argument("name", callback=layer_named)
+@click.option("--sheet", metavar="NUMBER", help="Only one sheet of the edition: its number, in any spelling, or its file name.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def layer_remove(settings: Settings, name, yes):
-    """Take a layer, or one edition (name@edition), out of the catalogue and delete what was made from it. Delivered files stay."""
-    from geoserver_app.ingesting import remove
+def layer_remove(settings: Settings, name, sheet, yes):
+    """Take a layer, one edition (name@edition), or one sheet of it, out of the catalogue and delete what was made from it.
+
+    What was delivered stays where it came from.
+    """
+    from geoserver_app.ingesting import remove, withdraw_sheet
 
     describe_layer(opened(settings)[0], name)
+    if sheet:
+        if not yes:
+            click.confirm(f"withdraw sheet {sheet} of {name}?", abort=True)
+        edition = withdraw_sheet(settings, name, sheet)
+        click.echo(f"{edition.layer}@{edition.name}: {parts_of(edition)}")
+        return
     if not yes:
         click.confirm(f"remove {name} and everything made from it?", abort=True)
     remove(settings, name)

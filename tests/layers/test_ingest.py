@@ -16,7 +16,7 @@ import sqlalchemy
 
 from layers.catalogue import JobState, SqlCatalogue, metadata
 from layers.errors import AboveCeiling, IngestBusy, IngestFailed, LayerMismatch, LayerNotDefined
-from layers.ingest import AddLayer, add_layer, remove_layer
+from layers.ingest import AddLayer, add_layer, remove_layer, withdraw_sheet
 from layers.model import Classification, LayerName, ProductType
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -443,3 +443,28 @@ def test_a_vertical_datum_must_be_known_and_belongs_to_heights(add, three_sheets
         add("DOM", three_sheets[0], vertical_datum="1985")
     with pytest.raises(LayerMismatch, match="moon"):
         add("DEM", write_raster("a.tif", heights), vertical_datum="moon")
+
+
+# One sheet taken back
+
+def test_a_sheet_that_is_withdrawn_is_gone_and_the_others_are_as_they_were(add, memory, store, write_raster):
+    paths = [write_raster(f"{number}.tif", np.full((3, 80, 100), 50, np.uint8), left=left) for number, left in
+             (("I50G095077", 382200.0), ("I50G095078", 388300.0), ("I50G095079", 394300.0))]
+    first = add("DOM", *paths)
+    before = memory.sheets(first.edition_id)
+    edition = withdraw_sheet(memory, store, "layer", "2011", "i50 g 095 078", workers=0)
+    after = memory.sheets(edition.edition_id)
+    assert edition.generation > first.generation and edition.sheet_count == 2
+    assert after == tuple(sheet for sheet in before if sheet.number != "I50G095078")
+    assert not edition.extent.intersects(before[1].footprint.buffer(-1e-4))
+    assert add("DOM", paths[1]).sheet_count == 3
+
+
+def test_only_a_sheet_that_is_there_and_not_the_last_is_withdrawn(add, memory, store, three_sheets):
+    add("DOM", three_sheets[0])
+    with pytest.raises(LayerMismatch, match="has no sheet `b.tif`"):
+        withdraw_sheet(memory, store, "layer", "2011", "b.tif", workers=0)
+    with pytest.raises(LayerMismatch, match="is all that edition `layer@2011` has"):
+        withdraw_sheet(memory, store, "layer", "2011", "a.tif", workers=0)
+    with pytest.raises(LayerNotDefined):
+        withdraw_sheet(memory, store, "layer", "1998", "a.tif", workers=0)
