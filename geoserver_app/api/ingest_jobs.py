@@ -1,5 +1,6 @@
 """`/data/jobs`: how far files are on their way in, what was wrong with them, and the reports that were written of them."""
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +10,8 @@ from pydantic import Field
 from geoserver_app.api.faults import NothingThere
 from geoserver_app.api.operation import JSON, STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Moment, Sent, Told
-from layers.catalogue import IngestJob
+from layers.catalogue import IngestJob, JobState
+from layers.records import LOCK
 
 MOST_LISTED = 200
 LARGEST_REPORT = 256 << 20
@@ -24,7 +26,10 @@ class JobQuery(Sent):
 
 
 class JobTold(Told):
-    """`done` of `total` files are through, good or not; `faults` are told of files that were rejected. `report` says whether there is one."""
+    """`done` of `total` files are through, good or not; `faults` are told of files that were rejected. `report` says whether there is one.
+
+    A job whose process has died is `interrupted`, also before the next one has noted it.
+    """
 
     job: int
     layer: str
@@ -54,11 +59,9 @@ class ReportQuery(Sent):
 
 @operation("data.jobs", "GET /data/jobs", "入库作业及其进度", "Jobs that take files in, and how far they are", roles=STAFF, query=JobQuery, answer=Jobs)
 def list_jobs(visit: Visit, query: JobQuery) -> dict:
-    found = [
-        one for one in visit.services.catalogue.jobs()
-        if query.layer in ("", one.layer) and query.state in (None, one.state.value)
-    ]
-    return {"items": [JobTold(**_told(visit, one)) for one in found[:MOST_LISTED]]}
+    found = [one for one in visit.services.catalogue.jobs() if query.layer in ("", one.layer)]
+    told = [(one, state_of(visit, one)) for one in found[:MOST_LISTED] if query.state is None or one.state.value in (query.state, "running")]
+    return {"items": [JobTold(**_told(visit, one)) for one, state in told if query.state in (None, state)]}
 
 
 @operation("data.jobs.get", "GET /data/jobs/{job}", "一次入库作业及各文件的问题", "A job with what was wrong with each file", roles=STAFF, answer=JobShown)
@@ -91,6 +94,20 @@ def held_job(visit: Visit, job: str) -> IngestJob:
     raise NothingThere(job)
 
 
+def state_of(visit: Visit, one: IngestJob) -> JobState:
+    """As it is noted; but a job that nobody holds the edition's folder for does not run any more, however it ended."""
+    if one.state is not JobState.RUNNING:
+        return one.state
+    try:
+        with (visit.services.settings.store / one.layer / one.edition / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return JobState.RUNNING
+    except OSError:
+        pass
+    return JobState.INTERRUPTED
+
+
 def report_path(data: Path, job: int, form: str) -> Path | None:
     """The report of a job, where there is one and it is a plain file of ours."""
     reports = (data / "reports").resolve()
@@ -101,7 +118,7 @@ def report_path(data: Path, job: int, form: str) -> Path | None:
 
 def _told(visit: Visit, one: IngestJob) -> dict:
     return {
-        "job": one.job_id, "layer": one.layer, "edition": one.edition, "state": one.state.value, "total": one.total, "done": min(one.done, one.total),
+        "job": one.job_id, "layer": one.layer, "edition": one.edition, "state": state_of(visit, one).value, "total": one.total, "done": min(one.done, one.total),
         "faults": len(one.faults), "started": one.started, "ended": one.ended,
         "report": report_path(visit.services.settings.data, one.job_id, "html") is not None,
     }

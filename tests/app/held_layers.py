@@ -1,11 +1,15 @@
 """Layers of many sheets that are in the catalogue alone: what pages and the API tell of them needs no pixels."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import shapely
 
 from layers.catalogue import Catalogue
 from layers.model import Bounds, Classification, Edition, Layer, ProductType, Sheet
+from layers.records import LOCK
 from layers.sheets import encode, sheet_bounds, sheet_frame
 
 TAKEN_IN = datetime(2026, 3, 5, 8, 30, tzinfo=UTC)
@@ -30,6 +34,16 @@ def hold(catalogue: Catalogue, name: str, edition: str, numbers: dict[str, date 
         edition_id=0, name=edition, layer=name, product=ProductType.DOM, currency=(None, None), generation=generation, folder=f"{name}/{edition}",
         crs="EPSG:4490", extent=whole, resolution=1.0, sheet_count=len(sheets), **fields,
     ), sheets)
+
+
+@contextmanager
+def running(house, layer: str, edition: str, total: int) -> Iterator[int]:
+    """A job as long as its process lives: what it notes, and the folder that it holds."""
+    folder = house.services.settings.store / layer / edition
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield house.services.catalogue.begin_job(layer, edition, total)
 
 
 def _sheet(number: str, edition: str, day: date | None) -> Sheet:

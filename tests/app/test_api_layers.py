@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 from api_office import Office
-from held_layers import block, hold
+from held_layers import block, hold, running
 from PIL import Image
 
 from layers.catalogue import JobState
@@ -106,17 +106,14 @@ def test_what_is_not_there_is_told_in_a_sentence(office, path):
 
 @pytest.fixture
 def job(office):
-    """A job that failed with two faults, and its report."""
-    catalogue = office.house.services.catalogue
-    number = catalogue.begin_job("ortho", "2026", 40)
-    catalogue.report_job(number, 12)
-    folder = office.house.services.settings.data / "reports" / str(number)
-    folder.mkdir(parents=True)
-    (folder / "report.html").write_text("<!doctype html><title>r</title><script>steal()</script>", "utf-8")
-    (folder / "report.json").write_text('{"sheets": [{"file": "a.tif"}]}', "utf-8")
-    yield number
-    if catalogue.jobs()[0].state is JobState.RUNNING:
-        catalogue.end_job(number, JobState.INTERRUPTED)
+    """A job that runs, and its report."""
+    with running(office.house, "ortho", "2026", 40) as number:
+        office.house.services.catalogue.report_job(number, 12)
+        folder = office.house.services.settings.data / "reports" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "report.html").write_text("<!doctype html><title>r</title><script>steal()</script>", "utf-8")
+        (folder / "report.json").write_text('{"sheets": [{"file": "a.tif"}]}', "utf-8")
+        yield number
 
 
 def test_a_job_tells_how_far_it_is_and_then_what_was_wrong(office, job):
@@ -129,6 +126,14 @@ def test_a_job_tells_how_far_it_is_and_then_what_was_wrong(office, job):
     assert job in [one["job"] for one in get(office, "/jobs?layer=ortho&state=failed").json["items"]]
     assert get(office, "/jobs?layer=ortho&state=running").json["items"] == []
     assert get(office, "/jobs?state=lost").status_code == 422
+
+
+def test_a_job_whose_process_has_died_does_not_run_whatever_is_noted_of_it(office):
+    with running(office.house, "ortho", "2028", 9) as number:
+        assert get(office, f"/jobs/{number}").json["state"] == "running"
+        assert number in [one["job"] for one in get(office, "/jobs?state=running").json["items"]]
+    assert get(office, f"/jobs/{number}").json["state"] == "interrupted"
+    assert number in [one["job"] for one in get(office, "/jobs?state=interrupted").json["items"]] and get(office, "/jobs?state=running").json["items"] == []
 
 
 def test_a_report_runs_nothing_loads_nothing_and_knows_nobody(office, job):

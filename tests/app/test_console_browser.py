@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 from api_office import PASSWORD, SQUARE, Office
+from held_layers import running
 from PIL import Image
 from served import fetch, serving
 
@@ -296,16 +297,16 @@ def test_every_page_fits_its_window_and_can_be_read_and_nothing_fails_on_it(offi
 
 def test_the_bar_of_a_running_job_goes_on_by_itself_and_the_page_is_read_again_when_it_is_over(office, seat):
     catalogue, one = office.house.services.catalogue, seat().let_in(office, "data_manager")
-    job = catalogue.begin_job("dom", "2026", 200)
-    one.page.clock.install()
-    one.open(f"/console/jobs/{job}?lang=en")
-    bar = one.page.locator("progress")
-    assert bar.evaluate("(bar) => [bar.value, bar.max]") == [0, 200]
-    catalogue.report_job(job, 150)
-    one.page.clock.fast_forward(3100)
-    one.page.wait_for_function("() => document.querySelector('progress').value === 150")
-    assert one.page.locator(".figures").inner_text() == "150 / 200"
-    catalogue.end_job(job, JobState.FAILED, ["a.tif: states no CRS"])
+    with running(office.house, "dom", "2026", 200) as job:
+        one.page.clock.install()
+        one.open(f"/console/jobs/{job}?lang=en")
+        bar = one.page.locator("progress")
+        assert bar.evaluate("(bar) => [bar.value, bar.max]") == [0, 200]
+        catalogue.report_job(job, 150)
+        one.page.clock.fast_forward(3100)
+        one.page.wait_for_function("() => document.querySelector('progress').value === 150")
+        assert one.page.locator(".figures").inner_text() == "150 / 200"
+        catalogue.end_job(job, JobState.FAILED, ["a.tif: states no CRS"])
     one.page.clock.fast_forward(3100)
     one.page.locator("h2", has_text="What was wrong").wait_for()
     assert one.faults == []

@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 from api_office import Office
-from held_layers import block, hold
+from held_layers import block, hold, running
 
 from layers.catalogue import JobState
 from tests.app.test_api_layers import BESIDE, GRID, MIDDLE
@@ -106,12 +106,12 @@ def test_a_province_is_a_page_that_is_quick_and_light_and_leads_on_by_sheets_of_
 def test_a_running_job_shows_its_progress_and_looks_again_by_itself_until_it_is_over(office):
     catalogue = office.house.services.catalogue
     assert "console-data.js" not in page(office, "/jobs").text and "console-data.js" not in page(office, "/data").text
-    job = catalogue.begin_job("ortho", "2026", 4100)
-    catalogue.report_job(job, 1234)
-    for path in ("/jobs", "/data", f"/jobs/{job}"):
-        text = page(office, path).text
-        assert f'data-job="{job}" data-state="running"' in text and '<progress max="4100" value="1234"' in text and "1,234 / 4,100" in text
-        assert '<script src="/static/console-data.js" defer></script>' in text and '<noscript><meta http-equiv="refresh"' in text
+    with running(office.house, "ortho", "2026", 4100) as job:
+        catalogue.report_job(job, 1234)
+        for path in ("/jobs", "/data", f"/jobs/{job}"):
+            text = page(office, path).text
+            assert f'data-job="{job}" data-state="running"' in text and '<progress max="4100" value="1234"' in text and "1,234 / 4,100" in text
+            assert '<script src="/static/console-data.js" defer></script>' in text and '<noscript><meta http-equiv="refresh"' in text
     catalogue.end_job(job, JobState.FAILED, ["I50G095077DOM.tif: states no CRS: name it with --crs"])
     text = page(office, f"/jobs/{job}").text
     assert "console-data.js" not in text and "states no CRS" in text and "nothing was published" in text and "report" not in text.partition("<main")[2]
