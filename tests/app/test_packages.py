@@ -23,7 +23,7 @@ from layers import sheets
 from layers.catalogue import Division
 from layers.crs import transform_geometry
 
-LEFT, TOP, STEP, COLS, ROWS = 384_000.0, 3_548_000.0, 5.0, 1100, 700
+LEFT, TOP, STEP, COLS, ROWS = 384_000.0, 3_548_000.0, 10.0, 550, 350
 DOWNLOAD = frozenset({Operation.DOWNLOAD})
 NUMBERS = frozenset({Operation.DOWNLOAD, Operation.GET_COVERAGE})
 
@@ -54,7 +54,6 @@ def office(lasting_house):
     lasting_house.raster("photo", coded(), LEFT, TOP, STEP)
     lasting_house.raster("secret", coded(), LEFT, TOP, STEP, nearest=True, classification="secret")
     lasting_house.raster("dem", heights(), LEFT, TOP, STEP, product="DEM")
-    lasting_house.raster("hidden", coded(), LEFT, TOP, STEP)
     for name in ("nobody", "others"):
         lasting_house.agency(name)
     lasting_house.agency("water")
@@ -138,7 +137,7 @@ def test_heights_are_numbers_with_nodata_outside_and_no_mark_on_them(office, tmp
         values = held.read(1)
         rows, cols = np.nonzero(values != -9999)
         x, y = held.transform * (cols + 0.5, rows + 0.5)
-        assert np.abs(values[rows, cols] - (100 + (x - LEFT - 2.5) / STEP * 0.5 + (TOP - 2.5 - y) / STEP * 0.25)).max() < 0.01
+        assert np.abs(values[rows, cols] - (100 + (x - LEFT - 5) / STEP * 0.5 + (TOP - 5 - y) / STEP * 0.25)).max() < 0.01
 
 
 def test_pictures_lie_beside_their_world_files_in_one_archive(office, tmp_path):
@@ -229,7 +228,7 @@ def test_a_division_and_a_map_sheet_name_an_area_and_ground_without_data_is_told
     package = made(office, "others", layers=["coded"], area={"sheets": [number]}, crs="EPSG:4490")
     assert package["size"][0][0] > 100
     office.services.catalogue.put_divisions([Division(code="320104", vintage="2020", name="秦淮区", level="county", geometry=on_earth(100, 900, 900, 100))])
-    assert made(office, "others", layers=["coded"], area={"divisions": ["320104"]})["size"] == [[160, 160]]
+    assert made(office, "others", layers=["coded"], area={"divisions": ["320104"]})["size"] == [[80, 80]]
     answer = post(office, "others", layers=["coded"], area={"sheets": ["J50G001001"]})
     assert answer.status_code == 422 and answer.json["type"].endswith("package-no-data")
 
@@ -237,11 +236,11 @@ def test_a_division_and_a_map_sheet_name_an_area_and_ground_without_data_is_told
 # Who may
 
 def test_an_unshared_layer_and_an_unknown_one_are_refused_alike_and_nobody_is_told_more(office):
-    unshared, unknown = (post(office, "nobody", layers=[name], area=BOX) for name in ("hidden", "absent"))
+    unshared, unknown = (post(office, "others", layers=[name], area=BOX) for name in ("secret", "absent"))
     assert unshared.status_code == unknown.status_code == 403
-    assert unshared.data.replace(b"hidden", b"absent").split(b"instance")[0] == unknown.data.split(b"instance")[0]
-    for name in ("hidden", "absent"):
-        assert post(office, "water", layers=["coded", name], area=BOX).status_code == 403
+    assert unshared.data.replace(b"secret", b"absent").split(b"instance")[0] == unknown.data.split(b"instance")[0]
+    for name in ("secret", "absent"):
+        assert post(office, "others", layers=["coded", name], area=BOX).status_code == post(office, "nobody", layers=[name], area=BOX).status_code == 403
     assert not book_of(office).list("nobody")
 
 
