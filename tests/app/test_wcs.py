@@ -1,5 +1,6 @@
 """WCS 1.0.0 and 2.0.1: what is granted as values, where it is granted, in pixels no finer than granted; and nothing of anything else."""
 
+import re
 from datetime import date
 
 import numpy as np
@@ -11,7 +12,8 @@ from made_layers import edition, layer, line_map, visible
 from owslib.wcs import WebCoverageService
 from rasterio.io import MemoryFile
 
-from agreements.model import Operation, ResolutionWindow, ScaleWindow
+from agreements.areas import area_on_the_ground
+from agreements.model import Mark, Operation, ResolutionWindow, ScaleWindow
 from agreements.quota import Limit, Measure, Quota, Window
 from geoserver_app.wcs import coverages
 from layers.crs import densify, transform_bounds, transform_geometry, transformer
@@ -338,3 +340,35 @@ def test_gdal_tells_no_more_of_a_file_than_its_place_and_what_is_no_data(office,
     (tmp_path / "one.tif").write_bytes(ask(office, new("dom")).data)
     with rasterio.open(tmp_path / "one.tif") as found:
         assert found.files == [str(tmp_path / "one.tif")] and found.gcps == ([], None) and found.descriptions == (None, None, None)
+
+
+def test_a_description_says_every_band_and_gives_every_element_a_name_of_its_own(office):
+    root = parsed(ask(office, {"SERVICE": "WCS", "VERSION": "2.0.1", "REQUEST": "DescribeCoverage", "COVERAGEID": "dem,dom,dem.2006"}))
+    ids = [value for one in root.iter() for name, value in one.attrib.items() if name.endswith("}id")]
+    assert len(ids) == len(set(ids)) == 9 and all(re.fullmatch(r"[A-Za-z][\w.-]*", one) for one in ids)
+    assert [one.get("name") for one in root.iter("{http://www.opengis.net/swe/2.0}field")] == ["height", "red", "green", "blue", "height"]
+    envelope = next(root.iter("{http://www.opengis.net/gml/3.2}Envelope"))
+    assert envelope.get("axisLabels") == "X Y" and envelope[0].text.split()[0] == "3547000", "in Gauss-Krueger X is the northing"
+
+
+def test_marks_are_written_on_imagery_that_leaves_as_values(office):
+    office.agency("marked")
+    office.agree("marked", office.clause("dom", operations={Operation.GET_COVERAGE}), mark=Mark(text="水利专用", opacity=0.5, place="tiled"))
+    office.agree("marked", office.clause("dem", operations={Operation.GET_COVERAGE}), mark=Mark(text="水利专用", opacity=0.5, place="tiled"))
+    assert (opened(ask(office, new("dom"), "marked"))[0] != colours()).any()
+    assert (opened(ask(office, new("dem"), "marked"))[0][0] == heights()).all()
+
+
+def test_a_suspension_takes_its_part_out_of_values_and_out_of_what_is_described(office):
+    office.agency("brief")
+    agreement = office.grant("brief", "dem", area=WEST)
+    assert opened(ask(office, old(), "brief"))[1].any()
+    half = transform_geometry(densify(shapely.box(LEFT - 500, SHEET.bottom - 500, LEFT + 250, TOP + 500), "EPSG:4549"), "EPSG:4549", "CRS:84")
+    office.services.register.suspend(agreement.agreement_id, "flood", area=area_on_the_ground(half, "west"))
+    office.look_again()
+    valid = opened(ask(office, old(), "brief"))[1]
+    assert not valid[:, :50].any() and valid[:, 51:99].all()
+    assert texts(parsed(ask(office, {"SERVICE": "WCS", "VERSION": "1.0.0", "REQUEST": "DescribeCoverage", "COVERAGE": "dem"}, "brief")), "high") == ["49 199"]
+    office.services.register.suspend(agreement.agreement_id, "flood")
+    office.look_again()
+    assert ask(office, old(), "brief").status_code == 403 and b"dem" not in _capabilities(office, "2.0.1", "brief").data
