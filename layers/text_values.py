@@ -12,7 +12,7 @@ from layers.errors import LayerRejected
 from layers.text_grids import ESRI, RASTER, TextGrid
 
 BLOCK_BYTES = 4 << 20
-STRIP_CELLS = 4_000_000
+STRIP_CELLS = 1_000_000
 LONGEST_TOKEN = 64
 NODATA = -99999.0
 """In what is written, for every kind of grid."""

@@ -10,7 +10,7 @@ import pytest
 from geoserver_app.validation_words import in_chinese
 
 LAYERS = Path(__file__).resolve().parents[2] / "layers"
-MODULES = ("companions", "delivery", "formats", "ingest", "object_stores", "rasters", "sheet_facts", "sources", "staging", "text_grids", "text_values",
+MODULES = ("companions", "delivery", "formats", "ingest", "object_stores", "raster_content", "raster_headers", "rasters", "sheet_facts", "sources", "staging", "text_grids", "text_values",
            "vct", "zips")
 SHOWN = {"what": "a PDF", "where": "row 7, column 7"}
 """Values that are words."""
