@@ -92,6 +92,9 @@ def of_values(layer: str = "dom") -> dict[str, tuple[str, dict]]:
             "WIDTH": "100", "HEIGHT": "100", "FORMAT": "image/tiff",
         }),
         "coverage description": ("/wcs", wcs | {"REQUEST": "DescribeCoverage"}),
+        "map of a time": ("/ows", map_query(layer, TIME="current")),
+        "sheets": (f"/layers/{layer}/sheets", {}),
+        "lineage": ("/lineage", {"layer": layer, "crs": CRS, "bbox": ",".join(map(repr, WHOLE))}),
     }
 
 
@@ -273,6 +276,7 @@ def test_an_answer_does_not_tell_whether_somebody_has_asked_for_the_tile_before(
 ALLOWED_HEADERS = {
     "Content-Type", "Content-Length", "ETag", "Cache-Control", "Vary", "X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy",
     "Cross-Origin-Resource-Policy", "Content-Language", "WWW-Authenticate", "Retry-After", "Allow", "Content-Disposition",
+    "Warning",                                  # of maps: the day of the edition that answered
 }
 
 
