@@ -5,11 +5,11 @@ from PIL import Image
 from geoserver_app.charging import Tally, opaque_part
 from geoserver_app.messages import ENGLISH, sentence
 from geoserver_app.wiring import services
-from layers.model import STYLES, Bounds, View
+from layers.model import STYLES, View
 from tiles.compose import composed, shown
 from tiles.errors import RequestInvalid
+from tiles.expressible import expressible
 from tiles.permits import Permit
-from tiles.requests import expressible_bounds
 from tiles.variants import drawn_style
 from tiles.water import WaterLevel, water_picture
 
@@ -22,7 +22,7 @@ def drawn(
     Ground below a level of water (`water`) is drawn for each request anew and never kept. What it does not show tells heights too, so it counts as a
     picture of all that may be seen.
     """
-    placed = _expressible(view)
+    placed = expressible(view)
     parts = shown(permit.parts, placed[0]) if placed is not None else []
     if not parts:
         tallies.append(None)
@@ -40,28 +40,6 @@ def drawn(
     whole = Image.new("RGBA", (view.width, view.height))
     whole.paste(picture, corner)
     return whole
-
-
-def _expressible(view: View) -> tuple[View, tuple[int, int]] | None:
-    """The whole pixels of `view` that lie where its CRS means something, and where they begin; None where there are none."""
-    world, bounds, (step_x, step_y) = expressible_bounds(view.crs), view.bounds, view.resolution
-    if bounds.intersection(world) == bounds:
-        return view, (0, 0)
-    first_col, last_col = _whole_pixels((world.left - bounds.left) / step_x, (world.right - bounds.left) / step_x, view.width)
-    first_row, last_row = _whole_pixels((bounds.top - world.top) / step_y, (bounds.top - world.bottom) / step_y, view.height)
-    if first_col >= last_col or first_row >= last_row:
-        return None
-    inner = Bounds(
-        max(bounds.left + first_col * step_x, world.left), max(bounds.top - last_row * step_y, world.bottom),
-        min(bounds.left + last_col * step_x, world.right), min(bounds.top - first_row * step_y, world.top),
-    )
-    return View(crs=view.crs, bounds=inner, width=last_col - first_col, height=last_row - first_row), (first_col, first_row)
-
-
-def _whole_pixels(start: float, end: float, count: int) -> tuple[int, int]:
-    """First, and one past the last, of `count` pixels that lie wholly between `start` and `end`; a hair's breadth is forgiven."""
-    hair = 1e-6
-    return max(-int(-(start - hair) // 1), 0), min(int((end + hair) // 1), count)
 
 
 def style_of(permit: Permit, locator: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from layers.model import Patch, ProductType, View
 from tiles.compose import Visible, shown
 from tiles.engine import Engine
+from tiles.expressible import expressible
 from tiles.marks import marked
 from tiles.permits import Permit, PermitPart
 from tiles.sources import picture_of
@@ -45,12 +46,18 @@ def cut_values(engine: Engine, permit: Permit, view: View, *, resampling: Resamp
     RenderFailed
         The data can't be read now, or too much is being drawn.
     """
+    placed = expressible(view)
+    if placed is None:
+        return None
+    inner, corner = placed
     result: Patch | None = None
-    for part, visible in shown(permit.parts, view):
-        whole = engine.values(permit.edition, view, permit, part.variant, nearest=resampling == "nearest")
+    for part, visible in shown(permit.parts, inner):
+        whole = engine.values(permit.edition, inner, permit, part.variant, nearest=resampling == "nearest")
         if whole is not None:
-            result = _laid(result, _cut(whole, visible, part, permit.edition.product, view))
-    return result if result is not None and result.valid.any() else None
+            result = _laid(result, _cut(whole, visible, part, permit.edition.product, inner))
+    if result is None or not result.valid.any():
+        return None
+    return result if inner == view else _placed(result, view, corner)
 
 
 def _cut(whole: Patch, visible: Visible, part: PermitPart, product: ProductType, view: View) -> Patch:
@@ -65,6 +72,16 @@ def _marked(patch: Patch, part: PermitPart, view: View) -> Patch:
     """After the cut, as maps are: nothing is written where nothing may be seen."""
     pixels = np.asarray(marked(picture_of(patch, view), part.mark, view))[..., :3]
     return Patch(values=np.ascontiguousarray(np.moveaxis(pixels, 2, 0)), valid=patch.valid, bounds=patch.bounds, crs=patch.crs)
+
+
+def _placed(patch: Patch, view: View, corner: tuple[int, int]) -> Patch:
+    """The pixels that mean something, in their place among those that don't."""
+    (first_col, first_row), (rows, cols) = corner, patch.valid.shape
+    place = slice(first_row, first_row + rows), slice(first_col, first_col + cols)
+    values = np.zeros((len(patch.values), view.height, view.width), patch.values.dtype)
+    valid = np.zeros((view.height, view.width), bool)
+    values[:, *place], valid[place] = patch.values, patch.valid
+    return Patch(values=values, valid=valid, bounds=view.bounds, crs=view.crs)
 
 
 def _laid(below: Patch | None, above: Patch) -> Patch:

@@ -15,10 +15,11 @@ from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, language, limits, raw_query, served, service_entry
 from geoserver_app.wcs import CoverageEntry, coverage_descriptions, coverages, wcs_capabilities
 from geoserver_app.wiring import services
-from layers.model import LayerName, View
+from layers.model import LayerName, Patch, View
 from layers.periods import edition_at
 from tiles.coverage import cut_values
 from tiles.coverage_views import view_of
+from tiles.expressible import expressible
 from tiles.permits import Permit
 from tiles.requests import GetCapabilities, Pairs, pairs_of
 from tiles.wcs_requests import NEW, OLD, TIFF, DescribeCoverage, GetCoverage, coverage_id, invalid, parse_wcs
@@ -135,5 +136,11 @@ def _checked(asked: GetCoverage, entry: CoverageEntry) -> tuple[str, ...]:
 def _filled(permit: Permit, asked: GetCoverage, view: View, bands: tuple[str, ...]) -> Drawn:
     patch = cut_values(services().engine, permit, view, resampling=asked.resampling)
     data = coverage_file(patch, view, permit.edition.product, asked.media_type, compression=asked.compression, bands=bands)
-    tally = Tally(view=view, opaque=None if patch.valid.all() else patch.valid) if permit.bookings and patch is not None else None
-    return Drawn(body=data, content_type=asked.media_type, tallies=(tally,))
+    return Drawn(body=data, content_type=asked.media_type, tallies=(_tally(patch, view) if permit.bookings and patch is not None else None,))
+
+
+def _tally(patch: Patch, view: View) -> Tally:
+    """What is about to leave, as maps count it: where the reference system means something, and there is something."""
+    inner, (col, row) = expressible(view)
+    valid = patch.valid[row:row + inner.height, col:col + inner.width]
+    return Tally(view=inner, opaque=None if valid.all() else valid)

@@ -182,6 +182,15 @@ def test_picked_values_are_values_of_the_sheets(engine, dem, heights):
     assert np.isin(picked, heights).all() and not np.isin(mixed, heights).all()
 
 
+@pytest.mark.parametrize("bounds", [
+    Bounds(-3e9, -3e9, 3e9, 3e9), Bounds(384_000, 3_500_000, 9e9, 3_552_000), Bounds(9e9, 9e9, 9.1e9, 9.1e9), Bounds(384_000, -4e7, 384_600, 3_552_000),
+])
+def test_a_view_beyond_what_its_reference_system_means_holds_what_lies_within(engine, dem, bounds):
+    view = View(crs="EPSG:4549", bounds=bounds, width=4001, height=4003)
+    cut = cut_values(engine, everything(dem), view)
+    assert cut is None or (cut.valid.shape == (4003, 4001) and cut.values.shape == (1, 4003, 4001))
+
+
 def test_nothing_to_be_had_is_none(engine, dem):
     beyond = View(crs="EPSG:4549", bounds=Bounds(LEFT + 50_000, TOP, LEFT + 51_000, TOP + 1000), width=10, height=10)
     assert cut_values(engine, everything(dem), beyond) is None
