@@ -50,7 +50,7 @@ def _of_division(asked: FindSheets, catalogue: Catalogue) -> Sequence[str]:
         division = catalogue.division(asked.division, asked.vintage)
         return sheets_touching(division.geometry, asked.scale_letter, MOST_FOUND)
     except DivisionNotDefined:
-        raise fault("InvalidParameterValue", "DIVISION", "division-unknown", value=asked.division) from None
+        raise fault("InvalidParameterValue", "DIVISION", "no-division", value=asked.division) from None
     except SheetNumberInvalid:
         raise fault("InvalidParameterValue", "SCALE", "too-many-sheets", count=f"more than {MOST_FOUND}") from None
 

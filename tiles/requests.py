@@ -218,7 +218,7 @@ FAULTS = MappingProxyType({
     "sheet-scale": "`{value}` is no scale of the standard: give 1000000, 500000, 250000, 100000, 50000, 25000, 10000, 5000, 2000, 1000 or 500",
     "no-sheet-there": "no sheet is numbered there: give 0 to 88 degrees north, 180 west to 180 east",
     "too-many-sheets": "{count} sheets of that scale are more than are told at once, or than may be told: ask for 1:10,000 or coarser, or for less ground",
-    "division-unknown": "`{value}` is no division, or no vintage of its boundaries: give a code such as 320106",
+    "no-division": "`{value}` is no division, or no vintage of its boundaries: give a code such as 320106",
     "no-sheets": "layer `{value}` is no raster: only rasters are listed by sheets",
     "edition-name": "`{value}` is not the edition that the layer's name says, or no name of an edition: give one of both",
     "moment": "`NEWER_THAN` is `{value}`: give a moment such as 2024-03-01T00:00:00Z",

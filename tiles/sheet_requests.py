@@ -79,10 +79,10 @@ def parse_find(pairs: Pairs, limits: Limits = LIMITS) -> FindSheets:
         return FindSheets(point=point, scale_letter=letter)
     division = parameters.required("DIVISION", "give `q`, `lon` and `lat`, or `division`")
     if not DIVISION.fullmatch(division):
-        raise fault("InvalidParameterValue", "DIVISION", "division-unknown", value=division)
+        raise fault("InvalidParameterValue", "DIVISION", "no-division", value=division)
     vintage = parameters.text("VINTAGE")
     if vintage and not EDITION.fullmatch(vintage):
-        raise fault("InvalidParameterValue", "VINTAGE", "division-unknown", value=vintage)
+        raise fault("InvalidParameterValue", "VINTAGE", "no-division", value=vintage)
     return FindSheets(division=division, vintage=vintage or None, scale_letter=letter)
 
 
