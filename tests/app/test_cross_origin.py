@@ -15,6 +15,7 @@ PATHS = {
     "tile": TILE, "wmts tile": "/wmts/1.0.0/dom/default/WebMercatorQuad/14/6645/13596.png", "tilejson": "/tiles/dom.json",
     "capabilities": "/ows?SERVICE=WMS&REQUEST=GetCapabilities", "wmts": "/wmts?SERVICE=WMTS&REQUEST=GetCapabilities", "catalogue": "/api/v1/layers",
     "refused": "/tiles/absent/WebMercatorQuad/14/13596/6645.png", "misspelt": "/ows?SERVICE=WMS&REQUEST=GetMap",
+    "height": "/height?layer=dom&lon=118.75&lat=32.0", "profile": "/profile?layer=dom&line=118.75,32;118.76,32",
 }
 
 
