@@ -78,11 +78,20 @@ def list_sheets(layer: str):
 def newer_sheets(layer: str):
     """The same, with `{"have": {number: checksum}}` in the body: more than fits an address."""
     caller = caller_of("DescribeLayer")
-    body = flask.request.get_json(silent=True)
-    have = body.get("have") if isinstance(body, dict) else None
-    if not isinstance(have, dict):
+    have = _sent()
+    if have is None:
         raise fault("MissingParameterValue", "have", "missing", name="have", mend='send JSON such as {"have": {"I50G095077": "9f86d081"}}')
     return _listed(caller, parse_list(layer, pairs_of(raw_query()), have, limits()))
+
+
+def _sent() -> dict | None:
+    """`have` of the body; None where it is not JSON of that form."""
+    try:
+        body = flask.request.get_json(silent=True)
+    except RecursionError:
+        return None
+    have = body.get("have") if isinstance(body, dict) else None
+    return have if isinstance(have, dict) else None
 
 
 def _listed(caller, asked: ListSheets) -> flask.Response:

@@ -160,6 +160,24 @@ def test_newer_than_my_copy_by_checksums(office):
     assert names(sent.get_json(force=True)) == names(told) and sent.get_json(force=True)["absent"] == ["H51G001001"]
 
 
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"have": []}', b'{"have": {"I50G095077": 7}}', b'{"have": {"I50G095077": {"a": 1}}}', b"[" * 100_000,
+                                  b'{"have": {"../x": "aaaaaaaaaaaa"}}', b'{"have": {"I50G095077": "zzzzzzzzzzzz"}}'])
+def test_a_body_that_says_nothing_of_sheets_is_refused(office, body):
+    for agency in ("all", "nobody"):
+        answer = office.client().post("/layers/dom/sheets/newer", data=body, content_type="application/json", headers={"X-API-Key": office.keys[agency]})
+        assert answer.status_code == 400 and "have" in answer.json["detail"].lower() and len(answer.data) < 1500
+
+
+def test_what_is_newer_is_refused_like_the_list(office):
+    def newer(layer: str, agency: str):
+        return office.client().post(f"/layers/{layer}/sheets/newer", json={"have": {}}, headers={"X-API-Key": office.keys[agency]} if agency else {})
+
+    assert newer("dom", "").status_code == 401
+    unshared, unknown = newer("dem", "nobody"), newer("abc", "nobody")
+    assert unshared.status_code == unknown.status_code == 403 and unshared.json["detail"].replace("dem", "abc") == unknown.json["detail"]
+    assert names(newer("dom", "part").get_json(force=True)) == {f"dom@2011/{NORTH_WEST}"}
+
+
 def test_newer_than_a_moment(office):
     moments = sorted(f["properties"]["taken_in"] for f in listed(office, "all")["features"])
     if None in moments:
