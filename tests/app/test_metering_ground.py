@@ -263,6 +263,10 @@ def seen_points(points) -> int:
 
 
 def test_the_whole_world_in_one_picture_counts_as_the_world():
+    """The picture of it; a set of all its squares, a million of them, is a minute's work and no more than that of a country."""
     view = View(crs="CRS:84", bounds=Bounds(-180, -90, 180, 90), width=2000, height=1000)
-    assert seen_of([view]) == pytest.approx(510_065_622, rel=0.01)
-    assert math.isfinite(seen_of([View(crs="CRS:84", bounds=Bounds(-400, -200, 400, 200), width=100, height=50)]))
+    assert footprint_of_view(view, ANYWHERE).cells * CELL_KM2 == pytest.approx(510_065_622, rel=0.01)
+    beyond = View(crs="CRS:84", bounds=Bounds(-400, -200, 400, 200), width=100, height=50)
+    assert math.isfinite(footprint_of_view(beyond, ANYWHERE).cells)
+    country = View(crs="CRS:84", bounds=Bounds(100, 20, 115, 32), width=1500, height=1200)
+    assert seen_of([country]) == footprint_of_view(country, ANYWHERE).cells * CELL_KM2 == pytest.approx(geodesic_km2(shapely.box(*country.bounds)), rel=0.01)
