@@ -130,3 +130,20 @@ def test_names_of_files_are_for_the_bureau_alone(office):
 def test_a_question_that_can_not_be_read_is_told_what_is_wrong(office, query):
     answers = [office.get(f"/lineage?{query}", agency) for agency in ("all", "nobody")]
     assert [answer.status_code for answer in answers] == [400, 400] and len({answer.json["detail"] for answer in answers}) == 1
+
+
+@pytest.mark.real_data
+def test_two_real_editions_of_one_place_answer_by_time_and_tell_their_files(shared_data, house):
+    """The same ground in 2009 and 2020, a metre apart and without sheet numbers."""
+    for year in ("2009", "2020"):
+        publish(house, "naip", next((shared_data / "chips").glob(f"naip_nd_{year}_*.tif")), product="DOM", edition=year)
+    house.agency("reader")
+    house.grant("reader", "naip")
+    (west, south, east, north) = house.services.catalogue.snapshot().layers["naip"].editions[0].extent.bounds
+    view = f"CRS=CRS:84&BBOX={west},{south},{east},{north}&WIDTH=60&HEIGHT=50&FORMAT=image/png&STYLES=&LAYERS=naip"
+    maps = {time: house.get(f"/ows?SERVICE=WMS&VERSION=1.3.0&REQUEST=GetMap&{view}&TIME={time}", "reader").data for time in ("2009", "2015", "2020", "current")}
+    assert maps["2009"] == maps["2015"] != maps["2020"] == maps["current"]
+    standing = {f["properties"]["edition"]: f["properties"]["status"] for f in house.get("/layers/naip/sheets", "reader").get_json(force=True)["features"]}
+    assert standing == {"2009": "superseded", "2020": "current"}
+    (told,) = house.get(f"/lineage?layer=naip@2009&bbox={west},{south},{east},{north}", "reader").json["sheets"]
+    assert told["number"] is None and told["share"] == 1.0 and "naip_nd" not in json.dumps(told)
