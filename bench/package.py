@@ -79,7 +79,8 @@ class Job:
     made: Path | None = None
 
     def ours(self) -> None:
-        from geoserver_app.packages.jobs import PackageState, package_folder
+        from geoserver_app.packages.items import files_folder
+        from geoserver_app.packages.jobs import PackageState
         from geoserver_app.packages.ordering import place
 
         services, book = self.services, self.worker.book
@@ -89,7 +90,7 @@ class Job:
         package = book.get(package.package_id)
         if package.state is not PackageState.READY:
             raise CannotMeasure(f"the package is {package.state}: {package.fault}")
-        self.made = package_folder(services.settings, package.folder) / "files" / "dom-2011.tif"
+        self.made = files_folder(services.settings, package) / "dom-2011.tif"
         view = package.items[0]["view"]
         self.width, self.height, self.bounds = view["width"], view["height"], tuple(view["bounds"])
 

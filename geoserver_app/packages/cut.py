@@ -5,6 +5,8 @@ what another one left never meets anything of the layer that may not be seen.
 """
 
 import os
+import shutil
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,9 +57,7 @@ class Cutter:
             dtype="float32" if is_heights else "uint8", nodata=NODATA if is_heights else None, strips=self._strips(view, spool),
             packing=packing_of(self.edition, is_cog=is_cog),
         )
-        for one in spool.iterdir():
-            one.unlink()
-        spool.rmdir()
+        shutil.rmtree(spool, ignore_errors=True)
 
     def picture(self, view: View, media_type: str) -> bytes | None:
         """None where nothing of it may be seen."""
@@ -128,7 +128,7 @@ def _window(view: View, top: int, bottom: int, left: int, right: int) -> View:
 
 def _keep(place: Path, strip: Strip) -> None:
     """Whole or not at all. A machine that loses its power may lose it: then it is made again."""
-    unfinished = place.with_suffix(".part")
+    unfinished = place.with_name(f"{place.name}.{uuid.uuid4().hex}.part")
     with unfinished.open("wb") as file:
         for one in strip:
             np.save(file, one)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import uuid
 from pathlib import Path
 
 import shapely
@@ -48,7 +49,7 @@ def view_on(sheet: Sheet, permit: Permit) -> View | None:
 
 def copy(source: Path, target: Path, sheet: Sheet) -> None:
     """Raises Unsound where it is not what was delivered."""
-    digest, unfinished = hashlib.sha256(), target.with_name(f"{target.name}.part")
+    digest, unfinished = hashlib.sha256(), target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     with source.open("rb") as held, unfinished.open("wb") as copy:
         while block := held.read(1 << 22):
             digest.update(block)

@@ -6,6 +6,8 @@ is another one, the package is begun anew if that lets out all that the old one 
 
 import hashlib
 import json
+import os
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +19,9 @@ from agreements.model import Operation, Piece
 from geoserver_app.gate import Asked, Gate
 from geoserver_app.identity import Caller
 from geoserver_app.metering.exports import polygons_of
+from geoserver_app.packages.jobs import Package, package_folder
 from geoserver_app.packages.orders import Form
+from geoserver_app.settings import Settings
 from layers.cog import STRIP_ROWS
 from layers.model import Bounds, LayerName, View
 from tiles.area import ServedArea
@@ -159,11 +163,12 @@ def still_shows(permit: Permit, before: Sequence[Shown]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """The shapes of a package, in its folder: what was asked of each item, and what was granted."""
+    """The shapes of a package, in its folder: what was asked of each item, and what was granted. They are named by the terms, so that a worker that
+    lost its claim without knowing it alters nothing of what holds now."""
 
     folder: Path
 
-    def keep(self, number: int, ground: BaseGeometry, shown: Sequence[Shown]) -> None:
+    def keep(self, number: int, terms: str, ground: BaseGeometry, shown: Sequence[Shown]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         rows = [{"ground": shapely.to_wkb(ground, hex=True)}]
         rows += [
@@ -172,23 +177,36 @@ class Grounds:
                 "is_strict": one.is_strict,
             } for one in shown
         ]
-        unfinished = self._path(number).with_suffix(".new")
-        unfinished.write_text(json.dumps(rows), encoding="ascii")
-        unfinished.replace(self._path(number))
+        write_whole(self._path(number, terms), json.dumps(rows).encode())
 
-    def ground(self, number: int) -> ServedArea:
+    def ground(self, number: int, item: Item) -> ServedArea:
         """Raises OSError where the folder is gone."""
-        ground = shapely.from_wkb(self._rows(number)[0]["ground"])
+        ground = shapely.from_wkb(self._rows(number, item)[0]["ground"])
         return ServedArea(ground, digest_of(ground))
 
-    def shown(self, number: int) -> tuple[Shown, ...]:
-        return tuple(Shown(**one | {name: shapely.from_wkb(one[name]) for name in ("area", "held")}) for one in self._rows(number)[1:])
+    def shown(self, number: int, item: Item) -> tuple[Shown, ...]:
+        rows = self._rows(number, item)[1:]
+        return tuple(Shown(**one | {name: shapely.from_wkb(one[name]) for name in ("area", "held")}) for one in rows)
 
-    def _rows(self, number: int) -> list[dict]:
-        return json.loads(self._path(number).read_text(encoding="ascii"))
+    def _rows(self, number: int, item: Item) -> list[dict]:
+        return json.loads(self._path(number, item.terms).read_text(encoding="ascii"))
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"ground-{number}.json"
+    def _path(self, number: int, terms: str) -> Path:
+        return self.folder / f"ground-{number}-{terms[:16]}.json"
+
+
+def write_whole(target: Path, data: bytes) -> None:
+    """Whole or not at all, whoever else writes it."""
+    unfinished = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
+    unfinished.write_bytes(data)
+    os.replace(unfinished, target)
+
+
+def files_folder(settings: Settings, package: Package) -> Path:
+    """Where its files are made, and fetched from. Another one where other terms hold, or another generation: what an earlier worker still writes
+    goes where nobody reads."""
+    held = json.dumps([[one["terms"], one["generation"]] for one in package.items])
+    return package_folder(settings, package.folder) / f"files-{hashlib.sha256(held.encode()).hexdigest()[:16]}"
 
 
 def digest_of(ground: BaseGeometry) -> str:

@@ -2,8 +2,8 @@
 
 import errno
 import hashlib
-import os
 import shutil
+import uuid
 import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,15 +16,15 @@ from geoserver_app.clock import SHANGHAI
 from geoserver_app.downloads import EXTENSIONS, MOMENT, auxiliary_file, world_file
 from geoserver_app.packages.cut import Cutter, pictures_of
 from geoserver_app.packages.delivered import copy, file_name, is_whole, unused, view_on
-from geoserver_app.packages.items import Item, blocks_of
-from geoserver_app.packages.jobs import Package, PackageFile, package_folder
+from geoserver_app.packages.items import Item, blocks_of, files_folder, write_whole
+from geoserver_app.packages.jobs import Package, PackageFile
 from geoserver_app.packages.manifest import JSON_NAME, PAGE_NAME, item_told, manifest_of, page_of, written
 from geoserver_app.packages.orders import TIFF, Form
 from layers.model import Edition, LayerName, Sheet, View
 from tiles.permits import Permit
 
-FILES, NOTES = "files", "notes"
-"""Folders: within that of a package, and within that one while it is made. Only what the row of a package names is ever fetched."""
+NOTES = "notes"
+"""Folder within that of the files, while they are made. Only what the row of a package names is ever fetched."""
 
 ZIP_NAME, ZIP_TYPE = "package.zip", "application/zip"
 
@@ -37,7 +37,7 @@ OTHER = "application/octet-stream"
 def make(worker, package: Package) -> None:
     """All of it: afterwards it is ready. Raises what `Worker.step` raises, OSError, Unsound, RasterioError, RenderFailed."""
     services = worker.services
-    folder = package_folder(services.settings, package.folder) / FILES
+    folder = files_folder(services.settings, package)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     maker = _Maker(worker, package, folder)
     told = [maker.item(number) for number in range(len(package.items))]
@@ -45,8 +45,8 @@ def make(worker, package: Package) -> None:
     agreements = services.gate.standing().register.agreements.get(package.agency, ())
     made = services.gate.clock().astimezone(SHANGHAI).isoformat(timespec="seconds")
     manifest = manifest_of(package, told, agreements, data, made)
-    _write(folder / JSON_NAME, written(manifest))
-    _write(folder / PAGE_NAME, page_of(manifest).encode())
+    write_whole(folder / JSON_NAME, written(manifest))
+    write_whole(folder / PAGE_NAME, page_of(manifest).encode())
     papers = [_described(folder / name) for name in (JSON_NAME, PAGE_NAME)]
     files = [*data, *papers] if len(data) == 1 else [_zipped(folder, [*data, *papers]), *papers]
     for number in range(len(package.items)):
@@ -124,9 +124,9 @@ class _Maker:
             if (known := _noted(target)) is None:
                 before, data = cutter.pixels, cutter.picture(view, item.form.media_type)
                 if data is not None:
-                    _write(target.with_suffix(f".{world}"), world_file(view).encode())
-                    _write(target.with_name(f"{target.name}.aux.xml"), auxiliary_file(view).encode())
-                    _write(target, data)
+                    write_whole(target.with_suffix(f".{world}"), world_file(view).encode())
+                    write_whole(target.with_name(f"{target.name}.aux.xml"), auxiliary_file(view).encode())
+                    write_whole(target, data)
                 known = _note(target, cutter.pixels - before)
             pixels += known
             if target.exists():
@@ -169,7 +169,7 @@ class _Maker:
 def _note(target: Path, pixels: int) -> int:
     """Beside the files: how many pixels of one are shown. It is written once the file is whole."""
     (target.parent / NOTES).mkdir(exist_ok=True)
-    _write(target.parent / NOTES / target.name, str(pixels).encode())
+    write_whole(target.parent / NOTES / target.name, str(pixels).encode())
     return pixels
 
 
@@ -178,12 +178,6 @@ def _noted(target: Path) -> int | None:
         return int((target.parent / NOTES / target.name).read_text())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _write(target: Path, data: bytes) -> None:
-    unfinished = target.with_name(f"{target.name}.part")
-    unfinished.write_bytes(data)
-    os.replace(unfinished, target)
 
 
 def _described(path: Path) -> PackageFile:
@@ -198,9 +192,11 @@ def _described(path: Path) -> PackageFile:
 def _zipped(folder: Path, members: Iterable[PackageFile]) -> PackageFile:
     """One archive of all, stored as they are: they are compressed already. More than 4 GB is no matter (ZIP64)."""
     target = folder / ZIP_NAME
-    with target.open("wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    unfinished = target.with_name(f"{ZIP_NAME}.{uuid.uuid4().hex}.part")
+    with unfinished.open("wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for one in members:
             with (folder / one.name).open("rb") as source, archive.open(zipfile.ZipInfo(one.name, MOMENT), "w", force_zip64=one.size >= 1 << 31) as member:
                 shutil.copyfileobj(source, member, 1 << 22)
+    unfinished.replace(target)
     return replace(_described(target), media_type=ZIP_TYPE)
 

@@ -70,7 +70,7 @@ def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Setting
             reserved = gate.reserve(caller, asked, ground)
             items.append(_item(reserved, asked, order.form))
             check_numbers(gate, caller, asked, reserved.permit)
-            Grounds(made).keep(number, ground, shown_by(reserved.permit))
+            Grounds(made).keep(number, items[-1].terms, ground, shown_by(reserved.permit))
         return book.add(
             caller.agency.agency_id, wanted=wanted, items=[one.plain() for one in items], total=sum(blocks_of(one) for one in items), folder=made.name,
             asker=asker | {"app": caller.app, "purpose": caller.purpose, "networks": sorted(caller.networks)},

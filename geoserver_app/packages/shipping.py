@@ -13,9 +13,8 @@ from geoserver_app.downloads import PATIENCE, BrokenOff
 from geoserver_app.gate import Drawn, OverQuota, Refused, Standing
 from geoserver_app.identity import Caller, counts
 from geoserver_app.metering.ledger import MeteringUnavailable
-from geoserver_app.packages.items import Grounds, Item, Narrower, asked_of, check_numbers, permit_of, still_shows, terms_of
+from geoserver_app.packages.items import Grounds, Item, Narrower, asked_of, check_numbers, files_folder, permit_of, still_shows, terms_of
 from geoserver_app.packages.jobs import NoSuchPackage, Package, PackageBook, PackageFile, PackageState, package_folder
-from geoserver_app.packages.making import FILES
 from geoserver_app.packages.reserving import give_back
 from geoserver_app.packages.worker import Changed, TakenBack, decided, note_end, remove_files
 from geoserver_app.wiring import Services
@@ -93,11 +92,11 @@ class Shipment:
 
     def begin(self, *, sends_body: bool) -> list:
         """Headers that tell what remains of quotas. Raises Refused, OverQuota, ApiFault, NotTrusted, DecisionLogUnavailable, MeteringUnavailable."""
-        folder = package_folder(self.services.settings, self.package.folder)
+        settings = self.services.settings
         try:
-            grounds = Grounds(folder)
-            self._items = [(Item.of(one), grounds.ground(number)) for number, one in enumerate(self.package.items)]
-            self._source = (folder / FILES / self.file.name).open("rb")
+            grounds, items = Grounds(package_folder(settings, self.package.folder)), [Item.of(one) for one in self.package.items]
+            self._items = [(item, grounds.ground(number, item)) for number, item in enumerate(items)]
+            self._source = (files_folder(settings, self.package) / self.file.name).open("rb")
         except FileNotFoundError:
             raise ApiFault("package-gone", 410, {"state": self.package.state.value}) from None
         try:
@@ -210,7 +209,7 @@ class Shipment:
             raise Narrower
         if (terms_of(permit), permit.edition.generation) != (item.terms, item.generation):
             folder = package_folder(self.services.settings, self.package.folder)
-            if not still_shows(permit, Grounds(folder).shown(number)):
+            if not still_shows(permit, Grounds(folder).shown(number, item)):
                 raise Narrower
 
     def _refused(self, error: Exception) -> None:

@@ -25,7 +25,7 @@ from geoserver_app.identity import Caller, Carriage, Presented, counts
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.packages import making
 from geoserver_app.packages.delivered import Unsound
-from geoserver_app.packages.items import Grounds, Item, Narrower, asked_of, granted_by, permit_of, shown_by, still_shows, terms_of
+from geoserver_app.packages.items import Grounds, Item, Narrower, asked_of, files_folder, granted_by, permit_of, shown_by, still_shows, terms_of
 from geoserver_app.packages.jobs import MOST_ATTEMPTS, ClaimLost, Package, PackageBook, PackageState, package_folder
 from geoserver_app.packages.reserving import give_back
 from geoserver_app.wiring import Services
@@ -79,13 +79,13 @@ def decided(services: Services, package: Package, number: int) -> tuple[Item, Pe
     item, grounds = Item.of(package.items[number]), Grounds(package_folder(services.settings, package.folder))
     caller = caller_of(services, package)
     try:
-        permit = permit_of(services.gate, caller, item, grounds.ground(number))
+        permit = permit_of(services.gate, caller, item, grounds.ground(number, item))
     except (Refused, Narrower) as error:
         raise TakenBack(package.package_id) from error
     if permit.edition.edition_id != item.edition_id:
         raise TakenBack(package.package_id)
     if (terms_of(permit), permit.edition.generation) != (item.terms, item.generation):
-        if not still_shows(permit, grounds.shown(number)):
+        if not still_shows(permit, grounds.shown(number, item)):
             raise TakenBack(package.package_id)
         raise Changed(number)
     return item, permit
@@ -134,7 +134,7 @@ class Worker:
     def granted_by(self, package: Package, item: Item, number: int) -> tuple[dict, ...]:
         """Agreements, versions and clauses as they are now: a new version may grant the same."""
         gate, grounds = self.services.gate, Grounds(package_folder(self.services.settings, package.folder))
-        asked = asked_of(item, grounds.ground(number))
+        asked = asked_of(item, grounds.ground(number, item))
         return granted_by(gate.decide(gate.standing(), caller_of(self.services, package), asked, gate.clock(), frozenset(item.spent)).decision.pieces)
 
     @contextmanager
@@ -204,16 +204,16 @@ class Worker:
 
     def _anew(self, package: Package) -> None:
         """Under what is granted now; nothing is kept of what was made."""
-        folder, items = package_folder(self.services.settings, package.folder), []
-        grounds, caller = Grounds(folder), caller_of(self.services, package)
+        grounds, items = Grounds(package_folder(self.services.settings, package.folder)), []
+        caller = caller_of(self.services, package)
         for number, plain in enumerate(package.items):
             item = Item.of(plain)
-            ground = grounds.ground(number)
+            ground = grounds.ground(number, item)
             permit = permit_of(self.services.gate, caller, item, ground)
-            grounds.keep(number, ground.geometry, shown_by(permit))
+            grounds.keep(number, terms_of(permit), ground.geometry, shown_by(permit))
             items.append(plain | {"terms": terms_of(permit), "generation": permit.edition.generation, "pixels": 0})
-        shutil.rmtree(folder / making.FILES, ignore_errors=True)
         self.book.begin_anew(package, self.name, items)
+        shutil.rmtree(files_folder(self.services.settings, package), ignore_errors=True)
 
     def _end(self, package: Package, state: PackageState, fault: str) -> None:
         self.book.fail(package, self.name, fault, state)
@@ -222,8 +222,9 @@ class Worker:
         self._tidy(package)
 
     def _tidy(self, package: Package) -> None:
-        """Nothing is left of a package that is over; of one that another worker has now, nothing is touched."""
-        if not self.book.get(package.package_id).state.is_open:
+        """Nothing is left of a package that is over; of one that another worker has now, or has finished, nothing is touched."""
+        state = self.book.get(package.package_id).state
+        if not state.is_open and state is not PackageState.READY:
             remove_files(self.services, package)
 
 

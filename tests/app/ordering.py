@@ -9,6 +9,7 @@ import rasterio
 from houses import House
 
 from geoserver_app.decision_log import read_segment
+from geoserver_app.packages.items import files_folder
 from geoserver_app.packages.jobs import PackageBook, PackageState, package_folder
 from geoserver_app.packages.worker import Worker
 
@@ -77,6 +78,10 @@ def archive(house: House, agency: str, package: dict) -> zipfile.ZipFile:
 
 def folder_of(house: House, package: dict):
     return package_folder(house.services.settings, book_of(house).get(package["package"]).folder)
+
+
+def files_of(house: House, package: dict):
+    return files_folder(house.services.settings, book_of(house).get(package["package"]))
 
 
 def events(house: House, kind: str) -> list[dict]:

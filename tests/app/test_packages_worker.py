@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import shapely
 from databases import emptied, engine_for, postgresql
-from ordering import archive, book_of, events, folder_of, made, make, order, told
+from ordering import archive, book_of, events, files_of, folder_of, made, make, order, told
 
 from agreements.model import Operation
 from geoserver_app.clock import now
@@ -70,7 +70,7 @@ def test_a_worker_that_is_killed_at_any_step_is_followed_by_one_that_goes_on_wit
     make(office)
     package = told(office, "water", package)
     assert package["state"] == "ready" and sums(package) == sums(whole) and not drawn
-    assert sorted(one.name for one in (folder_of(office, package) / "files").iterdir()) == sorted(one["name"] for one in package["files"])
+    assert sorted(one.name for one in files_of(office, package).iterdir()) == sorted(one["name"] for one in package["files"])
     assert book_of(office).get(package["package"]).attempts == 5
 
 
@@ -257,3 +257,25 @@ def test_a_lease_that_ran_out_lets_another_go_on_and_an_agency_sees_its_own(book
     with pytest.raises(NoSuchPackage):
         book.get(one.package_id, "police")
     assert [row.package_id for row in book.list("water")] == [one.package_id] and not book.list("police") and book.waiting("water") == 0
+
+
+def test_a_worker_that_lost_its_claim_unawares_changes_nothing_of_what_another_made(office, monkeypatch):
+    """It slept for longer than its lease lasts, while another was begun anew under a narrower grant and finished."""
+    office.agency("sleepy")
+    agreement = office.grant("sleepy", "dom", area=on_earth(0, 2_000, 2_000, 0), operations=DOWNLOAD)
+    package, step = order(office, "sleepy", layers=["dom"], area=TALL), Worker.step
+    asleep = Worker(office.services, book_of(office, lease=timedelta(seconds=-1)))
+
+    def sleeping(self, *given):
+        if self is asleep and given[2] == 1 and not office.__dict__.get("slept"):
+            office.slept = True
+            office.services.register.register(replace(agreement, version=2, grants=(office.clause("dom", area=on_earth(0, 2_400, 2_400, 0), operations=DOWNLOAD),)), "")
+            office.look_again()
+            make(office)
+        return step(self, *given)
+
+    monkeypatch.setattr(Worker, "step", sleeping)
+    asleep.work()
+    told_of = told(office, "sleepy", package)
+    assert told_of["state"] == "ready" and sums(told_of) == sums(made(office, "sleepy", layers=["dom"], area=TALL))
+    assert all((files_of(office, package) / one["name"]).exists() for one in told_of["files"])

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.client, pytest.mark.skipif(CHROMIUM is None, reason="C
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync", "--disable-dev-shm-usage"]
 PATIENCE = 20_000                               # milliseconds
-PATHS = ("/portal", "/portal/area", "/portal/connect", "/portal/explain?layer=dom", "/portal/audit", "/portal/contributions", "/portal/requests")
+PATHS = ("/portal", "/portal/area", "/portal/connect", "/portal/explain?layer=dom", "/portal/audit", "/portal/contributions", "/portal/requests", "/portal/packages")
 
 
 @pytest.fixture(scope="module")
