@@ -8,6 +8,7 @@ that was interrupted goes on where it stopped.
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class Delivery:
         """Deletes what was staged; never what was delivered."""
         for folder in self.staged:
             shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):                         # others are still there
+                folder.parent.rmdir()
 
 
 def received(

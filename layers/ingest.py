@@ -36,7 +36,7 @@ from layers.vectors import VectorOptions
 
 CONFIG = Path(__file__).resolve().parent.parent / "config"
 STAGING = ".staging"
-"""Beside the layers in the store: what was unpacked or fetched, until it is taken in."""
+"""Beside the layers in the store: what was unpacked or fetched, until it is taken in; a folder an edition, whose job holds its lock."""
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -103,9 +103,9 @@ def add_layer(
         Files were rejected, all faults at once; nothing is published, what is good is kept for the next try.
     """
     check_request(catalogue, request, ceiling, config)
-    delivery = _received(request, store)
-    total = len(delivery.files) + len(delivery.faults)
     with _locked(store / request.folder, f"{request.name}@{request.edition}") as folder:
+        delivery = _received(request, store)
+        total = len(delivery.files) + len(delivery.faults)
         job = catalogue.begin_job(request.name, request.edition, total)
         try:
             with executor(workers, len(delivery.files), dask=dask) as pool:
@@ -118,7 +118,7 @@ def add_layer(
             catalogue.end_job(job, JobState.INTERRUPTED)
             raise
         catalogue.end_job(job, JobState.PUBLISHED)
-    delivery.discard()
+        delivery.discard()
     return edition
 
 
@@ -135,11 +135,12 @@ def check_layer(
     """
     check_request(catalogue, request, ceiling, config)
     request = replace(request, keep_delivered=False)
-    delivery = _received(request, store)
-    with _locked(store / request.folder, f"{request.name}@{request.edition}") as folder, executor(workers, len(delivery.files), dask=dask) as pool:
-        reporter = _Reporter(None, None, len(delivery.files) + len(delivery.faults), progress)
-        _Job(catalogue, request, folder, pool, reporter, ceiling, config, inspect).check(delivery)
-    delivery.discard()
+    with _locked(store / request.folder, f"{request.name}@{request.edition}") as folder:
+        delivery = _received(request, store)
+        with executor(workers, len(delivery.files), dask=dask) as pool:
+            reporter = _Reporter(None, None, len(delivery.files) + len(delivery.faults), progress)
+            _Job(catalogue, request, folder, pool, reporter, ceiling, config, inspect).check(delivery)
+        delivery.discard()
 
 
 def remove_layer(catalogue: Catalogue, store: Path, name: str, edition: str | None = None) -> tuple[Edition, ...]:
@@ -209,7 +210,7 @@ def _number_meant(text: str) -> str | None:
 def _received(request: AddLayer, store: Path) -> Delivery:
     """What can't even be opened is a fault among the others, so that the job and its report tell of it."""
     try:
-        return received(request.paths, request.product, store / STAGING)
+        return received(request.paths, request.product, store / STAGING / f"{request.name}@{request.edition}")
     except LayerRejected as fault:
         return Delivery(files=(), facts=SheetFacts(), faults=(fault,))
 

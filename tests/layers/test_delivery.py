@@ -96,7 +96,7 @@ def test_a_zip_is_unpacked_under_random_names_with_what_belongs_together(packed,
     assert "交付" not in str(file.relative_to(work)) and delivery.facts.of(file.name).currency == date(2011, 6, 1)
     assert any("files are of no kind that is taken in" in told for told in delivery.told)
     delivery.discard()
-    assert not list(work.iterdir()) and path.exists()
+    assert not work.exists() and path.exists()
 
 
 def test_names_in_gb18030_are_read_whatever_the_archive_says_of_them(packed, sheet, work):
@@ -198,6 +198,12 @@ def test_unpacking_goes_on_where_it_was_stopped(packed, sheet, work, monkeypatch
     assert len(before) == 3 and len(delivery.files) == 5 and not list(work.rglob("*.part"))
     assert all(file.stat().st_mtime_ns == moment for file, moment in before.items())
     assert received([path], DOM, work).files == delivery.files
+
+
+def test_jobs_of_one_archive_for_two_layers_do_not_share_what_is_unpacked(packed, sheet, add, memory, store):
+    path = packed([("I50G095077DOM.tif", sheet)])
+    first, second = (add("DOM", path, name=name, edition="2011") for name in ("dom", "other"))
+    assert first.sheet_count == second.sheet_count == 1 and not list((store / ".staging").iterdir())
 
 
 # Object stores
