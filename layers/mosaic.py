@@ -146,7 +146,7 @@ class OpenMosaic:
             return None
         pixel_map = PixelMap(view, part, self.to_source(view.crs))
         level, positions = self._level_for(pixel_map)
-        shrink = self._shrink(pixel_map.step / level.factor)
+        shrink = min(self._shrink(pixel_map.step / level.factor), max(level.width, level.height))    # not more is there to be averaged
         window = _window(positions, level, shrink)
         return self._moved(view, part, positions, level, window, shrink, paint, nearest) if window else None
 

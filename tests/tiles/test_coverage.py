@@ -191,6 +191,13 @@ def test_a_view_beyond_what_its_reference_system_means_holds_what_lies_within(en
     assert cut is None or (cut.valid.shape == (4003, 4001) and cut.values.shape == (1, 4003, 4001))
 
 
+def test_a_pixel_far_larger_than_all_there_is_costs_no_more_than_all_there_is(engine, dem, heights):
+    """Padded to whole squares of so many source pixels, this one would take 40 GB."""
+    left, bottom, _, top = transform_bounds(SHEET, "EPSG:4549", "EPSG:4490")
+    cut = cut_values(engine, everything(dem), View(crs="EPSG:4490", bounds=Bounds(left - 2.5, bottom - 2.5, left + 2.51, top + 2.5), width=1, height=1))
+    assert cut is None or heights.min() <= cut.values[0, 0, 0] <= heights.max()
+
+
 def test_nothing_to_be_had_is_none(engine, dem):
     beyond = View(crs="EPSG:4549", bounds=Bounds(LEFT + 50_000, TOP, LEFT + 51_000, TOP + 1000), width=10, height=10)
     assert cut_values(engine, everything(dem), beyond) is None
