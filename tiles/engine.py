@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from typing import Protocol
 
 import shapely
 from mapproxy.cache.base import TileLocker
+from mapproxy.cache.file import FileCache
 from mapproxy.cache.tile import Tile
 from mapproxy.cache.tile_manager import TileManager
 from mapproxy.image import ImageResult
@@ -330,7 +331,7 @@ class _Renderer:
             self._managers = {tms_id: conf.caches[tms_id].caches()[0][2] for tms_id in TILE_MATRIX_SETS}
         for manager in self._managers.values():
             manager.pre_store_filter = [_Finish(manager, edition)]
-            manager.cache.store_tile = partial(_store, generations, edition, manager.cache.store_tile)
+            manager.cache.store_tile = partial(_store, generations, edition, manager.cache)
             manager.locker = _TidyLocker(manager.locker.lock_dir, manager.locker.lock_timeout, manager.locker.lock_cache_id)
 
     def tile(self, tms_id: str, z: int, row: int, col: int) -> StoredTile:
@@ -365,10 +366,22 @@ class _TidyLock(FileLock):
             self._lock.close()
 
 
-def _store(generations: "_Generations", edition: Edition, store: Callable[..., bool], tile: Tile, dimensions: dict | None = None) -> bool:
-    """What MapProxy does with a tile that it has drawn, unless the tile is out of date by now."""
+def _store(generations: "_Generations", edition: Edition, cache: FileCache, tile: Tile, dimensions: dict | None = None) -> bool:
+    """What MapProxy does with a tile that it has drawn, unless the tile is out of date by now.
+
+    A tile that is there stays as it is: it was only drawn because others of its meta tile were missing.
+    """
     with generations.storing(edition) as is_current:
-        return store(tile, dimensions=dimensions) if is_current else True
+        if not is_current or _is_whole(cache.tile_location(tile, create_dir=False)):
+            return True
+        return FileCache.store_tile(cache, tile, dimensions=dimensions)
+
+
+def _is_whole(path: str) -> bool:
+    try:
+        return os.stat(path).st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 class _Finish:

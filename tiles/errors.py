@@ -48,3 +48,7 @@ class PermitMissing(TilesError):
 
 class RenderFailed(TilesError):
     pass
+
+
+class SeedInvalid(TilesError):
+    """A job of drawing tiles beforehand, or its manifest, can't be what was meant."""
