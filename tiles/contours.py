@@ -60,6 +60,9 @@ LETTERS, GAP = 11.0, 3.0
 STRAIGHT = 0.94
 """Chord over length of the line beneath a label, at least."""
 
+LARGEST_PIECE = 2048
+"""Pixels to a side that are drawn at once, on squares of half that."""
+
 LATITUDE_OF_SCALE = 33.0
 """Degrees: where a pixel of Web Mercator or of degrees is measured for the interval, one for all tiles of a level: the middle of the province."""
 
@@ -107,7 +110,30 @@ def contour_scale(view: View) -> float:
 
 
 def contour_picture(reader: MosaicReader, view: View, style: ContourStyle, symbol_scale: float = 1.0, *, plain: bool = False) -> Image.Image:
-    """The contours of what `reader` reads, on nothing: RGBA. `plain` has no labels, and no pixel that depends on more than its neighbours."""
+    """The contours of what `reader` reads, on nothing: RGBA. `plain` has no labels, and no pixel that depends on more than its neighbours.
+
+    A large view is drawn as tiles are, piece by piece, so that what is held at once does not grow with it.
+    """
+    if max(view.width, view.height) <= LARGEST_PIECE:
+        return _piece(reader, view, style, symbol_scale, plain)
+    whole = Image.new("RGBA", (view.width, view.height))
+    step_x, step_y = view.resolution
+    for top, bottom in _pieces((_origin(view.crs)[1] - view.bounds.top) / step_y, view.height):
+        for left, right in _pieces((view.bounds.left - _origin(view.crs)[0]) / step_x, view.width):
+            west, north = view.bounds.left + left * step_x, view.bounds.top - top * step_y
+            bounds = Bounds(west, north - (bottom - top) * step_y, west + (right - left) * step_x, north)
+            piece = View(crs=view.crs, bounds=bounds, width=right - left, height=bottom - top)
+            whole.paste(_piece(reader, piece, style, symbol_scale, plain), (left, top))
+    return whole
+
+
+def _pieces(start: float, count: int) -> list[tuple[int, int]]:
+    """Pixels of a view from and to, cut where squares end, near enough; `start` is where the view begins, in pixels from the origin."""
+    edges = [edge for edge in range(math.ceil(-start % SQUARE), count, LARGEST_PIECE // 2) if edge]
+    return list(zip([0, *edges], [*edges, count], strict=True))
+
+
+def _piece(reader: MosaicReader, view: View, style: ContourStyle, symbol_scale: float, plain: bool) -> Image.Image:
     frame = _Frame.around(view)
     patch = reader.read(frame.view)
     pixels = np.zeros((view.height, view.width, 4), np.uint8)
@@ -184,11 +210,11 @@ def _smoothing(reader: MosaicReader, view: View) -> float:
 
 
 def _filled(heights: np.ndarray, valid: np.ndarray, sigma: float) -> np.ndarray:
-    """Heights smoothed over those that are known; in gaps what their neighbours make likely. float64."""
-    heights = heights.astype(np.float64)
+    """Heights smoothed over those that are known; in gaps what their neighbours make likely."""
+    heights = heights.astype(np.float32)
     if sigma <= 0:
         return heights
-    known = valid.astype(np.float64)
+    known = valid.astype(np.float32)
     total = cv2.GaussianBlur(heights * known, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     share = cv2.GaussianBlur(known, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return np.where(share > 1e-6, total / np.maximum(share, 1e-6), heights)
@@ -235,7 +261,7 @@ class _Drawing:
     def _steepness(self) -> np.ndarray:
         """Metres a pixel."""
         heights = self.heights if self.plain else cv2.GaussianBlur(self.heights, (0, 0), 2.5, borderType=cv2.BORDER_REPLICATE)
-        across, down = (cv2.Sobel(heights, cv2.CV_64F, *order, ksize=3, scale=1 / 8, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1)))
+        across, down = (cv2.Sobel(heights, cv2.CV_32F, *order, ksize=3, scale=1 / 8, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1)))
         return np.hypot(across, down)
 
     def _block(self, left: int, top: int, side: int = BLOCK) -> tuple[slice, slice]:

@@ -176,3 +176,11 @@ def test_under_the_strict_rule_contours_are_drawn_of_what_is_near_alone():
 def test_the_three_kinds_of_lines_differ_in_the_legend():
     weights = [int(sample_of(kind, SQUARE, 20)[..., 3].sum()) for kind in ("supplementary", "basic", "index")]
     assert weights == sorted(set(weights))
+
+
+def test_a_large_map_is_put_together_of_pieces_that_agree(engine, hills, style):
+    left, top, step = LEFT + 300, TOP - 300, 1.25
+    large = View(crs="EPSG:4549", bounds=Bounds(left, top - 400 * step, left + 2100 * step, top), width=2100, height=400)
+    part = View(crs="EPSG:4549", bounds=Bounds(left + 900 * step, top - 400 * step, left + 1500 * step, top), width=600, height=400)
+    whole, alone = (np.array(contour_picture(engine.reader(hills), view, style)).astype(int) for view in (large, part))
+    assert (np.abs(whole[:, 900:1500] - alone).max(axis=2) > 8).mean() < 0.002 and alone[..., 3].any()
