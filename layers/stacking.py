@@ -193,7 +193,7 @@ class _Build:
             if grid.holds(self.data):
                 return grid, before.overview_factor, (self.folder / before.overview).is_file() and (self.folder / before.index).is_file()
             phase = before.bounds.left % pixel, before.bounds.top % pixel
-            return OverviewGrid.around(self.data.union(before.bounds), self.crs, pixel, phase), before.overview_factor, False
+            return OverviewGrid.around(self.data, self.crs, pixel, phase), before.overview_factor, False
         side = median(max(sheet.width * sheet.resolution[0], sheet.height * sheet.resolution[1]) for sheet in self.stack) / self.resolution
         factor = min(LARGEST_FACTOR, 2 ** max(0, math.floor(math.log2(side / SHEET_SIDE)))) if side > SHEET_SIDE else 1
         phase = self.data.left % self.resolution, self.data.top % self.resolution
