@@ -63,6 +63,8 @@ def _published(settings: Settings, catalogue: Catalogue, name: str, within: str 
     if not layer.product.is_raster:
         raise LayerMismatch(f"layer `{name}` is {layer.product.value}, no raster: only rasters have a sheet index")
     existing = _existing(catalogue, name)
+    if existing is None and index_name(name) in catalogue.snapshot().layers:
+        raise LayerMismatch(f"layer `{index_name(name)}` is there and is no sheet index: remove it first, or give it another name")
     if within is None:
         within = _within(settings.store, existing)
     ground = catalogue.division(within).geometry if within else None
@@ -71,7 +73,7 @@ def _published(settings: Settings, catalogue: Catalogue, name: str, within: str 
         path = Path(folder) / FILE
         pyogrio.write_dataframe(as_frame(entries, within), path, layer=TABLE, driver="GPKG")
         return ingest(
-            settings, product="DLG", name=index_name(name), edition=EDITION, paths=path, owner=layer.owner, classification=CLASSIFICATIONS[layer.classification],
+            settings, product="OVERLAY", name=index_name(name), edition=EDITION, paths=path, owner=layer.owner, classification=CLASSIFICATIONS[layer.classification],
             title_zh=f"{layer.title_zh}图幅接合表", title_en=f"{layer.title_en}: sheet index", attribution=layer.attribution, synthetic=layer.synthetic,
             abstract=f"Sheets of `{name}`: number, edition, currency, checksum, and which are missing.", workers=0,
         )

@@ -17,6 +17,10 @@ FARTHEST_BACK = 0
 """Drawing order of a class that is not in the table: beneath everything that is known."""
 
 
+SHEET_INDEX = "SHTA"
+"""Class and table of a sheet index: drawn as one though it is an overlay, so that who is granted all line maps is not granted it too."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DlgClass:
     """One row of the table."""

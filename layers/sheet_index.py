@@ -22,9 +22,6 @@ from layers.model import Edition, Sheet, View
 from layers.periods import period_of
 from layers.sheets import SCALES, old_number, scale_of, sheet_bounds, sheet_frame, sheets_touching
 
-TABLE = "SHTA"
-"""The table, and the class of config/dlg_classes.csv that it is drawn as."""
-
 CURRENT, OLDER, SUPERSEDED, HOLE = "current", "older", "superseded", "hole"
 
 HAIRLINE = 0.02

@@ -27,7 +27,7 @@ from pyogrio.errors import DataSourceError, FieldError, GeometryError
 from layers import crs as reference
 from layers import sheets
 from layers.errors import LayerRejected, OutsideAreaOfUse
-from layers.feature_classes import FeatureClassTable
+from layers.feature_classes import SHEET_INDEX, FeatureClassTable
 from layers.model import Bounds, FeatureClass, ProductType, Sheet
 from layers.sources import approved_crs, check_frame, check_place, footprint_of, settle
 from layers.vct import is_vct, vct_refusal
@@ -148,7 +148,7 @@ def table_names(path: Path) -> list[str]:
 def _class_of(path: Path, name: str, product: ProductType, known: FeatureClassTable) -> FeatureClass:
     info = pyogrio.read_info(path, layer=name, force_total_bounds=True, force_feature_count=True)
     geometry = _kind_of_type(info["geometry_type"])
-    kind = known.kind_of(name, geometry) if product is ProductType.DLG else ""
+    kind = known.kind_of(name, geometry) if product is ProductType.DLG or name == SHEET_INDEX else ""
     title_zh, title_en = known.titles(kind) if kind else (name, name)
     return FeatureClass(
         name=name, kind=kind, title_zh=title_zh, title_en=title_en, geometry=geometry, fields=tuple(str(f) for f in info["fields"]),

@@ -14,7 +14,7 @@ from pathlib import Path
 from lxml import etree
 
 from layers.feature_classes import FeatureClassTable
-from layers.model import Edition, FeatureClass, ProductType
+from layers.model import Edition, FeatureClass
 
 ROLE = re.compile(r"\[([A-Z_]+)\]")
 KIND = re.compile(r"\$\{([a-z]+)\}")
@@ -192,7 +192,7 @@ class StyleBook:
 
     def _drawn(self, edition: Edition) -> list[tuple[FeatureClass, bool]]:
         tables = sorted((t for t in edition.classes if self.classes.is_drawn(t.kind)), key=lambda t: t.name)
-        return [(t, edition.product is ProductType.OVERLAY or t.kind not in self.files) for t in tables]
+        return [(t, t.kind not in self.files) for t in tables]
 
     def _fit_table(self, table: FeatureClass, rank: int, is_plain: bool, present: set[str], parameters: Parameters) -> TableStyles:
         file = self.overlay if is_plain else self.files[table.kind]
