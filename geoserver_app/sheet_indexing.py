@@ -14,8 +14,9 @@ from geoserver_app.database import connect, migrate
 from geoserver_app.settings import CLASSIFICATIONS, Settings
 from layers.catalogue import Catalogue, SqlCatalogue
 from layers.errors import EditionOutpaced, IngestBusy, LayerMismatch, LayerNotDefined
+from layers.feature_classes import SHEET_INDEX
 from layers.model import Edition, Layer
-from layers.sheet_index import TABLE, as_frame, index_of
+from layers.sheet_index import as_frame, index_of
 
 SUFFIX = "-sheets"
 EDITION = "current"
@@ -71,7 +72,7 @@ def _published(settings: Settings, catalogue: Catalogue, name: str, within: str 
     entries = index_of([(edition, catalogue.sheets(edition.edition_id)) for edition in layer.editions], ground)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILE
-        pyogrio.write_dataframe(as_frame(entries, within), path, layer=TABLE, driver="GPKG")
+        pyogrio.write_dataframe(as_frame(entries, within), path, layer=SHEET_INDEX, driver="GPKG")
         return ingest(
             settings, product="OVERLAY", name=index_name(name), edition=EDITION, paths=path, owner=layer.owner, classification=CLASSIFICATIONS[layer.classification],
             title_zh=f"{layer.title_zh}图幅接合表", title_en=f"{layer.title_en}: sheet index", attribution=layer.attribution, synthetic=layer.synthetic,
@@ -118,12 +119,12 @@ def _existing(catalogue: Catalogue, name: str) -> Edition | None:
         return None
     layer: Layer | None = catalogue.snapshot().layers.get(index_name(name))
     edition = layer and layer.edition(EDITION)
-    return edition if edition and [table.kind for table in edition.classes] == [TABLE] else None
+    return edition if edition and [table.kind for table in edition.classes] == [SHEET_INDEX] else None
 
 
 def _within(store: Path, existing: Edition | None) -> str:
     """The division that the index was made for."""
     if existing is None or existing.vectors is None:
         return ""
-    frame = pyogrio.read_dataframe(store / existing.folder / existing.vectors, layer=TABLE, columns=["WITHIN"], max_features=1, read_geometry=False)
+    frame = pyogrio.read_dataframe(store / existing.folder / existing.vectors, layer=SHEET_INDEX, columns=["WITHIN"], max_features=1, read_geometry=False)
     return str(frame["WITHIN"].iloc[0] or "") if len(frame) else ""
