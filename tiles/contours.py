@@ -22,19 +22,13 @@ from PIL import Image, ImageDraw, ImageFont
 from layers import crs as crs_room
 from layers.model import Bounds, View
 from layers.mosaic import MosaicReader
-from tiles.grids import TILE_MATRIX_SETS
+from tiles.squares import LARGEST_PIECE, MARGIN, SQUARE, Frame, origin, pieces
 
 INK, LABEL_INK = (178, 107, 43), (138, 74, 22)
 """Brown of relief on printed maps: lines, and labels a little darker."""
 
 INDEX = 5
 """Every fifth contour is an index contour."""
-
-SQUARE = 256
-"""Pixels: side of the squares in which labels stand; that of tiles."""
-
-MARGIN = 24
-"""Pixels read around a view: what smoothing, fading and the length of a loop may depend on."""
 
 SHORTEST_LOOP = 20
 """Pixels around: a closed line that is shorter is a grain of the data, not a hill."""
@@ -59,9 +53,6 @@ LETTERS, GAP = 11.0, 3.0
 
 STRAIGHT = 0.94
 """Chord over length of the line beneath a label, at least."""
-
-LARGEST_PIECE = 2048
-"""Pixels to a side that are drawn at once, on squares of half that."""
 
 LATITUDE_OF_SCALE = 33.0
 """Degrees: where a pixel of Web Mercator or of degrees is measured for the interval, one for all tiles of a level: the middle of the province."""
@@ -118,8 +109,8 @@ def contour_picture(reader: MosaicReader, view: View, style: ContourStyle, symbo
         return _piece(reader, view, style, symbol_scale, plain)
     whole = Image.new("RGBA", (view.width, view.height))
     step_x, step_y = view.resolution
-    for top, bottom in _pieces((_origin(view.crs)[1] - view.bounds.top) / step_y, view.height):
-        for left, right in _pieces((view.bounds.left - _origin(view.crs)[0]) / step_x, view.width):
+    for top, bottom in pieces((origin(view.crs)[1] - view.bounds.top) / step_y, view.height):
+        for left, right in pieces((view.bounds.left - origin(view.crs)[0]) / step_x, view.width):
             west, north = view.bounds.left + left * step_x, view.bounds.top - top * step_y
             bounds = Bounds(west, north - (bottom - top) * step_y, west + (right - left) * step_x, north)
             piece = View(crs=view.crs, bounds=bounds, width=right - left, height=bottom - top)
@@ -127,14 +118,8 @@ def contour_picture(reader: MosaicReader, view: View, style: ContourStyle, symbo
     return whole
 
 
-def _pieces(start: float, count: int) -> list[tuple[int, int]]:
-    """Pixels of a view from and to, cut where squares end, near enough; `start` is where the view begins, in pixels from the origin."""
-    edges = [edge for edge in range(math.ceil(-start % SQUARE), count, LARGEST_PIECE // 2) if edge]
-    return list(zip([0, *edges], [*edges, count], strict=True))
-
-
 def _piece(reader: MosaicReader, view: View, style: ContourStyle, symbol_scale: float, plain: bool) -> Image.Image:
-    frame = _Frame.around(view)
+    frame = Frame.around(view)
     patch = reader.read(frame.view)
     pixels = np.zeros((view.height, view.width, 4), np.uint8)
     if patch is not None and patch.valid.any():
@@ -160,47 +145,6 @@ def _inked(lines: np.ndarray, labels: np.ndarray) -> np.ndarray:
         pixels[there] = np.c_[share * LABEL_INK + (1 - share) * HALO, around].astype(np.uint8)
         pixels[pixels[..., 3] == 0] = 0
     return pixels
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Frame:
-    """A view widened to whole squares and a margin: `left`, `top` pixels before it; `squares` are corners of squares in its pixels."""
-
-    view: View
-    left: int
-    top: int
-    inner: View
-    squares: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def around(cls, view: View) -> "_Frame":
-        step_x, step_y = view.resolution
-        origin_x, origin_y = _origin(view.crs)
-        before_x, cols, first_x = _squares_along((view.bounds.left - origin_x) / step_x, view.width)
-        before_y, rows, first_y = _squares_along((origin_y - view.bounds.top) / step_y, view.height)
-        width, height = cols * SQUARE + 2 * MARGIN + 1, rows * SQUARE + 2 * MARGIN + 1
-        left, top = view.bounds.left - before_x * step_x, view.bounds.top + before_y * step_y
-        wide = View(crs=view.crs, bounds=Bounds(left, top - height * step_y, left + width * step_x, top), width=width, height=height)
-        corners = tuple((first_x + col * SQUARE, first_y + row * SQUARE) for row in range(rows) for col in range(cols))
-        return cls(view=wide, left=before_x, top=before_y, inner=view, squares=corners)
-
-    def cut(self, pixels: np.ndarray) -> np.ndarray:
-        return pixels[self.top : self.top + self.inner.height, self.left : self.left + self.inner.width]
-
-
-def _squares_along(start: float, count: int) -> tuple[int, int, int]:
-    """Of pixels from `start` on, counted from the origin: how many to read before them, how many squares they touch, and where in what is read
-    the first square begins."""
-    first = math.floor((start + 0.01) / SQUARE)
-    squares = math.ceil((start + count - 0.01) / SQUARE) - first
-    lead = start - first * SQUARE                           # from the first square's edge to the view
-    before = math.ceil(lead - 0.01) + MARGIN
-    return before, squares, round(before - lead)
-
-
-def _origin(crs: str) -> tuple[float, float]:
-    """Where tiles of the CRS begin; a corner of the CRS itself where it has none."""
-    return next((tms.origin for tms in TILE_MATRIX_SETS.values() if tms.crs == crs), (0.0, 0.0))
 
 
 def _smoothing(reader: MosaicReader, view: View) -> float:
@@ -233,7 +177,7 @@ class _Drawing:
     heights: np.ndarray
     valid: np.ndarray
     interval: Interval
-    frame: _Frame
+    frame: Frame
     symbol_scale: float
     plain: bool
 
@@ -376,7 +320,7 @@ def sample_of(kind: str, width: int, height: int) -> np.ndarray:
     """A line of that kind as the map draws it, (row, col, 4) of uint8; an index contour with its label."""
     x = np.arange(width)
     line = _Line(50.0, np.c_[x, height / 2 + 2.5 * np.sin(x / width * 2 * np.pi)])
-    frame = _Frame.around(View(crs="EPSG:3857", bounds=Bounds(0, 0, width, height), width=width, height=height))
+    frame = Frame.around(View(crs="EPSG:3857", bounds=Bounds(0, 0, width, height), width=width, height=height))
     drawing = _Drawing(np.zeros((height, width)), np.ones((height, width), bool), Interval(coarsest=0, basic=10, supplementary=2), frame, 1.0, False)
     lines, labels = drawing._stroked([line], WIDTHS[kind]), np.zeros((height, width), np.uint8)
     if kind == "index":
