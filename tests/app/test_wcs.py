@@ -13,8 +13,10 @@ from owslib.wcs import WebCoverageService
 from rasterio.io import MemoryFile
 
 from agreements.areas import area_on_the_ground
-from agreements.model import Mark, Operation, ResolutionWindow, ScaleWindow
+from agreements.model import Effect, Mark, Operation, ResolutionWindow, ScaleWindow
 from agreements.quota import Limit, Measure, Quota, Window
+from geoserver_app.decision_log import read_segment
+from geoserver_app.explaining import explain_record
 from geoserver_app.wcs import coverages
 from layers.crs import densify, transform_bounds, transform_geometry, transformer
 from layers.model import Bounds
@@ -373,3 +375,19 @@ def test_a_suspension_takes_its_part_out_of_values_and_out_of_what_is_described(
     office.services.register.suspend(agreement.agreement_id, "flood")
     office.look_again()
     assert ask(office, old(), "brief").status_code == 403 and b"dem" not in _capabilities(office, "2.0.1", "brief").data
+
+
+def test_a_coverage_that_was_given_or_refused_is_explained_from_its_record_alone(office):
+    """The scale that was decided on is that of the answer, and stands in the record."""
+    services = office.services
+    for query, agency, is_given in ((new(), "coarse", True), (new(SCALEFACTOR="3"), "coarse", False), (new(), "nobody", False)):
+        before = len(records(office))
+        assert (ask(office, query, agency).status_code == 200) == is_given
+        (record,) = records(office)[before:]
+        told = explain_record(services.settings.decisions, services.register, record["id"])
+        assert record["operation"] == "GetCoverage" and told.agrees, told.as_text()
+        assert (told.effect is not Effect.DENY) == is_given
+
+
+def records(office) -> list[dict]:
+    return [event for path in sorted(office.services.settings.decisions.rglob("*.jsonl")) for event in read_segment(path)]
