@@ -12,11 +12,13 @@ import shapely
 from api_office import EVERYBODY, PASSWORD, SQUARE, Office
 
 from agreements.life.lifecycle import Role
+from agreements.model import Operation
 from geoserver_app.api.operation import Text
 from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import now
+from geoserver_app.packages.jobs import PackageBook, PackageState
 from layers.catalogue import Division
 
 
@@ -100,6 +102,24 @@ def a_delivery(office: Office) -> dict:
 
 def a_request(office: Office) -> dict:
     return {"request": office.visitor("member").ask("POST /requests", json={"layers": "dem", "reason": "flood maps"}).json["request"]}
+
+
+def room_for_a_package(office: Office) -> dict:
+    """Both agencies may download, and have nothing waiting."""
+    book, house = PackageBook(office.house.services.database, now), office.house
+    if not any(one.agreement_id == "AG-FILES-water" for one in house.services.register.list()):
+        for agency in ("water", "police"):
+            house.agree(agency, house.clause("dom", operations={Operation.DOWNLOAD}), agreement_id=f"AG-FILES-{agency}")
+    for one in book.list(state=PackageState.QUEUED):
+        book.end(one.package_id, PackageState.CANCELLED, among=[PackageState.QUEUED])
+    return {}
+
+
+def a_package(office: Office) -> dict:
+    room_for_a_package(office)
+    answer = office.visitor("member").ask("POST /packages", json={"layers": ["dom"], "area": {"everywhere": True}})
+    assert answer.status_code == 201, answer.text
+    return {"package": answer.json["package"]}
 
 
 def a_sheet(office: Office) -> dict:
@@ -192,6 +212,10 @@ CASES = {
     "data.jobs":              Case("401 200 200 200 200 403 403", query="state=published"),
     "data.jobs.get":          Case("401 200 200 200 200 403 403", arrange=once(a_job)),
     "data.jobs.report":       Case("401 200 200 200 200 403 403", arrange=once(a_job), query="form=json"),
+    "packages.list":          Case("401 403 403 403 403 200 200"),
+    "packages.order":         Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(layers=["dom"], area={"everywhere": True})),
+    "packages.get":           Case("401 403 403 403 403 200 404", arrange=a_package),
+    "packages.cancel":        Case("401 403 403 403 403 200 404", arrange=a_package),
     "requests.list":          Case("401 200 200 200 200 200 200"),
     "requests.ask":           Case("401 403 403 403 403 201 201", content=sends(layers="dem", reason="flood maps")),
     "requests.answer":        Case("401 200 403 403 200 403 403", arrange=a_request, content=sends(outcome="refused", answer="not yet")),
