@@ -9,7 +9,7 @@ from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from tiles.requests import FAULTS
-from tiles.wcs_requests import WCS_FAULTS
+from tiles.wcs_faults import WCS_FAULTS
 
 CHINESE, ENGLISH = "zh", "en"
 LANGUAGES = (CHINESE, ENGLISH)
@@ -130,7 +130,7 @@ WCS_FAULTS_IN_CHINESE = MappingProxyType({
     "wcs-too-large": "{width} x {height} 像素超过本服务一次提供的上限：最多 {most} 像素，每边最多 {side}；请求子集，或缩小比例",
     "wcs-no-values": "图层 `{layer}` 没有可作为覆盖提供的数据：可用的覆盖见服务能力文档",
 })
-"""The sentences of `tiles.wcs_requests.WCS_FAULTS`, name by name."""
+"""The sentences of `tiles.wcs_faults.WCS_FAULTS`, name by name."""
 
 SENTENCES = MappingProxyType({
     "key-missing": (

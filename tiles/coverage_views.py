@@ -10,7 +10,8 @@ from layers.model import Bounds, View
 from tiles.coverage_grids import CoverageGrid, moved
 from tiles.errors import RequestTooLarge
 from tiles.requests import Limits, may_be_shown
-from tiles.wcs_requests import OLD, GetCoverage, Trim, invalid
+from tiles.wcs_faults import invalid
+from tiles.wcs_requests import OLD, GetCoverage, Trim
 
 Value = TypeVar("Value")
 

@@ -22,7 +22,8 @@ from tiles.coverage_views import view_of
 from tiles.expressible import expressible
 from tiles.permits import Permit
 from tiles.requests import GetCapabilities, Pairs, pairs_of
-from tiles.wcs_requests import NEW, OLD, TIFF, DescribeCoverage, GetCoverage, coverage_id, invalid, parse_wcs
+from tiles.wcs_faults import invalid
+from tiles.wcs_requests import NEW, OLD, TIFF, DescribeCoverage, GetCoverage, coverage_id, parse_wcs
 
 bp = flask.Blueprint("wcs", __name__)
 
