@@ -27,6 +27,7 @@ from layers.model import Bounds, Edition, View  # noqa: E402
 from layers.mosaic import MosaicReader  # noqa: E402
 from tiles.engine import Engine  # noqa: E402
 from tiles.grids import TILE_MATRIX_SETS  # noqa: E402
+from tiles.mapproxy_config import META_SIZE  # noqa: E402
 from tiles.permits import Permit  # noqa: E402
 
 TMS = TILE_MATRIX_SETS["WebMercatorQuad"]
@@ -35,7 +36,7 @@ SHEETS = 4100
 RESOLUTION = 19.0
 """Metres."""
 
-ROUNDS, QUICK_ROUNDS = 80, 30
+ROUNDS, QUICK_ROUNDS = 40, 12
 
 
 def views(edition: Edition, z: int, count: int, chance: random.Random) -> list[View]:
@@ -45,6 +46,20 @@ def views(edition: Edition, z: int, count: int, chance: random.Random) -> list[V
     half = TMS.resolutions[z] * 128
     places = [(chance.uniform(bounds.left, bounds.right), chance.uniform(bounds.bottom, bounds.top)) for _ in range(count)]
     return [View(crs=TMS.crs, bounds=Bounds(x - half, y - half, x + half, y + half), width=256, height=256) for x, y in places]
+
+
+class Places:
+    """Tiles whose meta tiles are not alike, as far as a level has so many."""
+
+    def __init__(self, edition: Edition, z: int, count: int, chance: random.Random):
+        west, south, east, north = edition.extent.bounds
+        bounds = crs_room.transform_bounds(Bounds(west, south, east, north), "CRS:84", TMS.crs)
+        top, bottom, left, right = TMS.limits(z, bounds)
+        metas = [(row, col) for row in range(top // META_SIZE, bottom // META_SIZE + 1) for col in range(left // META_SIZE, right // META_SIZE + 1)]
+        chance.shuffle(metas)
+        self.tiles = [
+            (min(max(row * META_SIZE, top), bottom), min(max(col * META_SIZE, left), right)) for row, col in (metas[n % len(metas)] for n in range(count))
+        ]
 
 
 def measure(chosen: argparse.Namespace) -> dict[str, float]:
@@ -57,32 +72,35 @@ def measure(chosen: argparse.Namespace) -> dict[str, float]:
             written = write_all(store / name, frames, RESOLUTION)
             there = time.perf_counter()
             editions[name] = edition_of(store / name, written, number)
-            say(f"{len(frames)} sheets written in {there - began:.1f} s, index and overview in {time.perf_counter() - there:.1f} s")
+            say(f"{len(frames)} sheets written in {there - began:.1f} s, table and copy in {time.perf_counter() - there:.1f} s")
         readers = {name: MosaicReader(store / name, edition) for name, edition in editions.items()}
         engine = Engine(store, yard.folder / "cache", harness.ROOT / "config")
-        ways = {
-            "reader": lambda name, view: readers[name].read(view),
-            "engine": lambda name, view: engine.map(
-                editions[name], "default", view, Permit(edition=editions[name], area=None, pieces=(), mark="bench")),
-        }
-        ratios = {way: _compared(draw, editions, rounds) for way, draw in ways.items()}
-        opened = len(list(harness.Path("/proc/self/fd").iterdir()))
-    say(f"{opened} files open at the end")
-    inverse = {f"cost_4100_vs_12_inverse_z{z}": ratios["engine"][z] for z in ZOOMS}
-    return inverse | {"cost_4100_vs_12_inverse": min(min(of.values()) for of in ratios.values())}
+
+        def tile(name: str, z: int, place: tuple[int, int]) -> None:
+            engine.forget(editions[name].edition_id)
+            engine.tile(editions[name], "default", TMS.id, z, *place, Permit(edition=editions[name], area=None, pieces=(), mark="bench"))
+
+        chance = random.Random(SHEETS)
+        say("a tile as it is served, uncached: one of the 16 that are drawn, encoded and stored together")
+        served = _compared(lambda z, count: Places(editions["many"], z, count, chance).tiles, tile, editions, rounds, META_SIZE**2)
+        say("a view of 256 px by itself, unencoded, at places that no meta tile was drawn for: the dearest way to look at a sheet")
+        alone = _compared(lambda z, count: views(editions["many"], z, count, chance), lambda name, _z, view: readers[name].read(view), editions, 2 * rounds, 1)
+        say(f"{len(list(harness.Path('/proc/self/fd').iterdir()))} files open at the end")
+    each = {f"cost_4100_vs_12_inverse_z{z}": served[z] for z in ZOOMS}
+    return each | {"cost_4100_vs_12_inverse": min(served.values()), "view_4100_vs_12_inverse": min(alone.values())}
 
 
-def _compared(draw, editions: dict[str, Edition], rounds: int) -> dict[int, float]:
-    """Per zoom, median time from few sheets over median time from many."""
-    chance, rows, ratios = random.Random(4100), [], {}
+def _compared(places, draw, editions: dict[str, Edition], rounds: int, share: int) -> dict[int, float]:
+    """Per zoom, median time from few sheets over median time from many; `share` tiles are drawn at once."""
+    rows, ratios = [], {}
     for z in ZOOMS:
         taken: dict[str, list[float]] = {name: [] for name in editions}
-        for number, view in enumerate(views(editions["many"], z, rounds + 3, chance)):
+        for number, place in enumerate(places(z, rounds + 2)):
             for name in (sorted(editions) if number % 2 else sorted(editions, reverse=True)):
-                began = time.thread_time()
-                draw(name, view)
-                if number >= 3:
-                    taken[name].append(time.thread_time() - began)
+                began = time.process_time()
+                draw(name, z, place)
+                if number >= 2:
+                    taken[name].append((time.process_time() - began) / share)
         few, many = (1000 * median(taken[name]) for name in ("few", "many"))
         ratios[z] = few / many
         rows.append([f"z{z}", few, many, ratios[z]])

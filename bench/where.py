@@ -39,7 +39,7 @@ MAP_STAGES = {
     "parse": [("tiles/requests.py", "parse_wms")],
     "key to agency": [("geoserver_app/identity.py", "presented_key"), ("geoserver_app/gate.py", "identify")],
     "decision and record": [("geoserver_app/gate.py", "decide"), ("geoserver_app/gate.py", "permit"), ("geoserver_app/decision_log.py", "write")],
-    "read and decode sheets": [("layers/mosaic.py", "_read_pixels")],
+    "read and decode sheets": [("layers/handles.py", "read_pixels"), ("layers/handles.py", "_opened")],
     "where each pixel comes from": [("layers/warp.py", "__init__"), ("layers/warp.py", "places")],
     "remap": [("layers/warp.py", "mix"), ("layers/warp.py", "resample")],
     "clip": [("tiles/compose.py", "shown"), ("tiles/compose.py", "cut_to")],

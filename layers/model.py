@@ -113,8 +113,9 @@ class LayerName:
 class Mosaic:
     """The sheets of one edition in one CRS, readable as one raster.
 
-    Files are named relative to the edition's folder in the store. `index` is a GDAL tile index (.gti) whose handle shows the native
-    resolution and, as overviews, `factors`; `overview` is one low-resolution COG of everything, at `overview_factor` x `resolution`.
+    Files are named relative to the edition's folder in the store. `index` is its table of sheets (GeoPackage), which is read at the native
+    resolution and at `factors` of it; `overview` is the finest level of a low-resolution copy, at `overview_factor` x `resolution`, beside which
+    the coarser ones lie. `bounds` is the box of the pixels of all of these: where there is a copy, larger than that of the sheets.
     """
 
     crs: str                    # "EPSG:4549"

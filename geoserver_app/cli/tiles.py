@@ -54,7 +54,10 @@ def tiles_seed(settings: Settings, name, style, tms, zooms, coverage, manifest, 
     from tiles.seed import House, SeedTask, seed
 
     catalogue, edition = _edition(settings, name)
-    task = SeedTask(edition=edition, style=_style(settings, edition, style), tms_id=tms, zooms=zooms, area=_area(catalogue, coverage))
+    try:
+        task = SeedTask(edition=edition, style=_style(settings, edition, style), tms_id=tms, zooms=zooms, area=_area(catalogue, coverage))
+    except SeedInvalid as error:
+        raise InputInvalid(str(error)) from error
     target = manifest or settings.data / "seeds" / f"{edition.layer}@{edition.name}-{task.style}-{tms}.json"
     house = House(store=settings.store, cache=settings.cache, config=settings.config)
     try:
