@@ -18,6 +18,7 @@ import numpy as np
 from isal import isal_zlib
 
 from layers import tiff
+from layers.halving import halved, taps_of
 from layers.model import Bounds
 from layers.sources import settle
 from layers.tiff import ASCII, DOUBLE, LONG, RATIONAL, SHORT, UNDEFINED, Directory, Run, Value
@@ -30,7 +31,6 @@ DEFLATE_LEVEL = 2
 COMPRESSIONS = {"NONE": 1, "JPEG": 7, "DEFLATE": 8, "WEBP": 50001}
 BANDS_OF_PICTURES = {"JPEG": (1, 3), "WEBP": (3,)}
 SAMPLE_FORMATS = {"u": 1, "i": 2, "f": 3}
-SMALLEST_WEIGHT = 1e-6
 
 Encoder = Callable[[np.ndarray], bytes]
 
@@ -144,13 +144,13 @@ class _Level:
         if self.coarser is None:
             return
         first = self.seen - len(values)
-        rows = _taps(first // 2, self.coarser.height if self.seen == self.height else self.seen // 2, self.height, self.coarser.height)
-        columns = _taps(0, self.coarser.width, self.width, self.coarser.width)
+        rows = taps_of(first // 2, self.coarser.height if self.seen == self.height else self.seen // 2, self.height, self.coarser.height)
+        columns = taps_of(0, self.coarser.width, self.width, self.coarser.width)
         last = values[-1:], None if valid is None else valid[-1:]
         if self.above is not None and rows.near[0] < first:
             values, valid = _joined([self.above, (values, valid)])
             first -= 1
-        self.coarser.add(*_halved(values, valid, rows.moved(-first), columns, nearest=self.nearest))
+        self.coarser.add(*halved(values, valid, rows.moved(-first), columns, nearest=self.nearest))
         self.above = last
 
 
@@ -161,80 +161,6 @@ def _joined(runs: list[tuple[np.ndarray, np.ndarray | None]]) -> tuple[np.ndarra
     if all(valid is None for _, valid in runs):
         return values, None
     return values, np.concatenate([np.full(values.shape[:2], 255, np.uint8) if valid is None else valid for values, valid in runs])
-
-
-@dataclass(frozen=True, slots=True)
-class _Taps:
-    """Of each pixel of a coarser row (or column): the two finer ones its centre lies between, and the share of the second."""
-
-    near: np.ndarray
-    far: np.ndarray
-    share: np.ndarray
-
-    def moved(self, by: int) -> "_Taps":
-        return _Taps(self.near + by, self.far + by, self.share)
-
-
-def _taps(first: int, last: int, fine: int, coarse: int) -> _Taps:
-    """For an even number of finer pixels simply each pair; for an odd one a little between them, so that the level does not drift."""
-    centre = (np.arange(first, last) + 0.5) * (fine / coarse) - 0.5
-    near = np.floor(centre).astype(np.intp)
-    return _Taps(near, np.minimum(near + 1, fine - 1), (centre - near).astype(np.float32))
-
-
-def _halved(
-    values: np.ndarray, valid: np.ndarray | None, rows: _Taps, columns: _Taps, *, nearest: bool,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    if nearest:
-        y, x = (np.where(taps.share > 0.5, taps.far, taps.near) for taps in (rows, columns))
-        chosen, some = values[y][:, x], None if valid is None else _reduced(np.bitwise_or, valid, rows, columns)
-        if valid is not None:
-            _mend(chosen, values, valid, rows, columns, (some > 0) & (valid[y][:, x] == 0), nearest=True)
-        return chosen, some
-    means = _means(values, rows, columns)
-    if valid is None:
-        return means, None
-    some, every = (_reduced(rule, valid, rows, columns) for rule in (np.bitwise_or, np.bitwise_and))
-    _mend(means, values, valid, rows, columns, some != every, nearest=False)
-    return means, some
-
-
-def _means(values: np.ndarray, rows: _Taps, columns: _Taps) -> np.ndarray:
-    size = len(columns.near), len(rows.near)
-    if all((taps.share == 0.5).all() for taps in (rows, columns)) and values.shape[:2] == (2 * size[1], 2 * size[0]):
-        return cv2.resize(values, size, interpolation=cv2.INTER_AREA)
-    blended = np.empty((size[1], *values.shape[1:]), values.dtype)
-    flat, lines = values.reshape(len(values), 1, -1), blended.reshape(size[1], 1, -1)
-    for line, near, far, share in zip(lines, rows.near, rows.far, rows.share.tolist(), strict=True):
-        cv2.addWeighted(flat[near], 1 - share, flat[far], share, 0, dst=line)
-    return cv2.resize(blended, size, interpolation=cv2.INTER_LINEAR)
-
-
-def _reduced(rule: np.ufunc, valid: np.ndarray, rows: _Taps, columns: _Taps) -> np.ndarray:
-    lines = rule(valid[rows.near], valid[rows.far])
-    return rule(lines[:, columns.near], lines[:, columns.far])
-
-
-def _mend(
-    means: np.ndarray, values: np.ndarray, valid: np.ndarray, rows: _Taps, columns: _Taps, mixed: np.ndarray, *, nearest: bool,
-) -> None:
-    """Gives the pixels that are valid in part the mean of what is valid below them, or (nearest) one of it."""
-    y, x = np.nonzero(mixed)
-    if not y.size:
-        return
-    corners = [(rows.near[y], columns.near[x]), (rows.near[y], columns.far[x]), (rows.far[y], columns.near[x]), (rows.far[y], columns.far[x])]
-    down, right = rows.share[y], columns.share[x]
-    weights = np.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right])
-    good = np.stack([valid[corner] > 0 for corner in corners])
-    below = np.stack([values[corner] for corner in corners])
-    if nearest:
-        means[y, x] = below[good.argmax(axis=0), np.arange(y.size)]
-        return
-    weights = np.where(good, np.maximum(weights, SMALLEST_WEIGHT), 0.0)
-    if values.ndim == 3:
-        weights, good = weights[..., None], good[..., None]
-    mean = (np.where(good, below, 0) * weights).sum(axis=0) / weights.sum(axis=0)
-    means[y, x] = np.rint(mean) if values.dtype.kind in "iu" else mean
 
 
 # Blocks
