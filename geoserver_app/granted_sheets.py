@@ -25,6 +25,11 @@ KEPT_MOST = 64
 """Pairs of area and edition whose sheets stay cut."""
 
 FILE_NAME = re.compile(r"`[^`]*\.[A-Za-z0-9]{1,9}`")
+CONTENT = re.compile(r"heights from |\d|warning: \d|warning: the declared nodata |warning: .*\bcells\b|delivered with the note: ")
+"""Sentences that count or measure what is in a file, which may lie beyond what is granted, and of heights is values, not a description; and notes, which
+are written for the bureau."""
+
+MEASURED = re.compile(r", \d+ x \d+(?=, sha256 )|(?<=^16-bit values were stretched linearly):.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,12 @@ def told(one: GrantedSheet, permit: Permit) -> dict:
 
 
 def steps_told(sheet: Sheet) -> list[str]:
-    """How a sheet was made, a sentence a step, without the names of files."""
+    """How a sheet was made, a sentence a step, without the names of files, and without anything of what the file holds."""
     stem = sheet.source_name.rsplit(".", 1)[0]
-    return [FILE_NAME.sub("the delivered file", step).replace(sheet.source_name, "the delivered file").replace(f"`{stem}`", "the delivered file")
-            for step in sheet.lineage]
+    return [
+        MEASURED.sub("", FILE_NAME.sub("the delivered file", step)).replace(sheet.source_name, "the delivered file").replace(f"`{stem}`", "the delivered file")
+        for step in sheet.lineage if not CONTENT.match(step)
+    ]
 
 
 def superseded(shared: Sequence[tuple[Edition, Sequence[GrantedSheet]]]) -> dict[tuple[int, int], str]:

@@ -239,6 +239,8 @@ class _Drawing:
         canvas = np.zeros((rows * OVERSAMPLING, cols * OVERSAMPLING), np.uint8)
         unit = OVERSAMPLING << FRACTION_BITS
         points = [np.rint((one.points + 0.5) * unit - (1 << FRACTION_BITS) / 2).astype(np.int32) for one in lines]
+        if self.plain:
+            points = _in_one_order(points)
         thickness = max(1, round(width * OVERSAMPLING * self.symbol_scale))
         cv2.polylines(canvas, points, False, 255, thickness, cv2.LINE_AA, FRACTION_BITS)
         return cv2.resize(canvas, (cols, rows), interpolation=cv2.INTER_AREA)
@@ -314,6 +316,13 @@ def _levels_near(heights: np.ndarray, near: np.ndarray, step: float) -> list[int
     return sorted({
         int(number) for shift in range(-3, 5) for number in np.unique((own + shift)[(own + shift >= low) & (own + shift <= high)]).tolist()
     })
+
+
+def _in_one_order(lines: list[np.ndarray]) -> list[np.ndarray]:
+    """The pieces of lines one by one, in an order that depends on where each lies alone. Pieces that meet are mixed by rounded numbers, so which is drawn
+    first can be told; where a line begins depends on all of it."""
+    pieces = np.concatenate([np.c_[one[:-1], one[1:]] for one in lines])
+    return list(pieces[np.lexsort(pieces.T[::-1])].reshape(-1, 2, 2))
 
 
 def sample_of(kind: str, width: int, height: int) -> np.ndarray:

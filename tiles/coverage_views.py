@@ -15,6 +15,9 @@ from tiles.wcs_requests import OLD, GetCoverage, Trim
 
 Value = TypeVar("Value")
 
+MOST_COUNTED = 1e15
+"""Pixels to a side: a step may be so small that no number says how many they are."""
+
 EAST, NORTH = "x", "y"
 """What an axis runs along, whatever its CRS calls it."""
 
@@ -84,7 +87,7 @@ def _view_1(asked: GetCoverage, grid: CoverageGrid) -> View:
         width, height = asked.size
         return View(crs=target.crs, bounds=bounds, width=width, height=height)
     step_x, step_y = asked.step or (target.step, target.step)
-    width, height = (max(1, math.ceil(span / step - 1e-6)) for span, step in ((bounds.width, step_x), (bounds.height, step_y)))
+    width, height = (max(1, math.ceil(min(span / step, MOST_COUNTED) - 1e-6)) for span, step in ((bounds.width, step_x), (bounds.height, step_y)))
     return View(crs=target.crs, bounds=Bounds(bounds.left, bounds.top - height * step_y, bounds.left + width * step_x, bounds.top), width=width, height=height)
 
 

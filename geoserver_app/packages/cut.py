@@ -24,6 +24,7 @@ from tiles.coverage import cut_values
 from tiles.encode import encode
 from tiles.engine import Engine
 from tiles.permits import Permit
+from tiles.variants import drawn_style
 
 Strip = tuple[np.ndarray, np.ndarray]
 """Values (row, col) or (row, col, band), and valid (row, col) of uint8, 0 or 255."""
@@ -63,7 +64,8 @@ class Cutter:
         """None where nothing of it may be seen."""
         self.step()
         edition, parts = self.edition, shown(self.permit.parts, view)
-        drawn = composed(parts, view, lambda variant: self.engine.map(edition, self.style, view, self.permit, 1.0, variant)) if parts else None
+        style = drawn_style(self.style, is_strict=self.permit.is_strict)
+        drawn = composed(parts, view, lambda variant: self.engine.map(edition, style, view, self.permit, 1.0, variant)) if parts else None
         if drawn is None:
             return None
         seen = view.width * view.height if drawn.mode == "RGB" else int(np.count_nonzero(np.asarray(drawn.getchannel("A"))))

@@ -52,23 +52,33 @@ class Item:
     reservation: Mapping | None = None
     spent: tuple[str, ...] = ()
     pixels: int = 0
+    further: tuple[View, ...] = ()       # what else must be granted: sheets as delivered may be finer, or in another system, than `view`
 
     def plain(self) -> dict:
         values = {name: getattr(self, name) for name in self.__slots__}
-        view = {"crs": self.view.crs, "bounds": list(self.view.bounds), "width": self.view.width, "height": self.view.height}
-        return values | {"view": view, "form": self.form.value, "granted_by": list(self.granted_by), "credits": list(self.credits), "spent": list(self.spent)}
+        return values | {
+            "view": _plain_view(self.view), "form": self.form.value, "granted_by": list(self.granted_by), "credits": list(self.credits),
+            "spent": list(self.spent), "further": [_plain_view(one) for one in self.further],
+        }
 
     @classmethod
     def of(cls, plain: Mapping) -> "Item":
-        view = View(**plain["view"] | {"bounds": Bounds(*plain["view"]["bounds"])})
         return cls(**plain | {
-            "view": view, "form": Form(plain["form"]), "granted_by": tuple(plain["granted_by"]), "credits": tuple(plain["credits"]),
-            "spent": tuple(plain["spent"]),
+            "view": _view(plain["view"]), "form": Form(plain["form"]), "granted_by": tuple(plain["granted_by"]), "credits": tuple(plain["credits"]),
+            "spent": tuple(plain["spent"]), "further": tuple(_view(one) for one in plain.get("further", ())),
         })
 
     @property
     def name(self) -> str:
         return f"{self.layer}-{self.edition}"
+
+
+def _plain_view(view: View) -> dict:
+    return {"crs": view.crs, "bounds": list(view.bounds), "width": view.width, "height": view.height}
+
+
+def _view(plain: Mapping) -> View:
+    return View(**plain | {"bounds": Bounds(*plain["bounds"])})
 
 
 VALUES = "values"
@@ -92,6 +102,7 @@ def permit_of(gate: Gate, caller: Caller, item: Item, ground: ServedArea) -> Per
     asked = asked_of(item, ground)
     (permit,) = gate.permits(caller, [asked], without=frozenset(item.spent))
     check_numbers(gate, caller, asked, permit)
+    check_further(gate, caller, item, asked, permit)
     return permit
 
 
@@ -100,6 +111,14 @@ def check_numbers(gate: Gate, caller: Caller, asked: Asked, permit: Permit) -> N
     if asked.style == VALUES:
         (values,) = gate.permits(caller, [replace(asked, operation=Operation.GET_COVERAGE)])
         if not still_shows(values.without_marks(), shown_by(permit)):
+            raise Narrower(asked.layer)
+
+
+def check_further(gate: Gate, caller: Caller, item: Item, asked: Asked, permit: Permit) -> None:
+    """All that is granted must be granted in the systems and at the scales of the sheets that leave as they were delivered. Raises Refused, Narrower."""
+    for view in item.further:
+        (own,) = gate.permits(caller, [replace(asked, view=view)], without=frozenset(item.spent))
+        if not still_shows(own, shown_by(permit)):
             raise Narrower(asked.layer)
 
 

@@ -178,9 +178,9 @@ class PackageBook:
         changes = {"state": state.value, "fault": fault, "ended": utc(self.clock()), "claim": "", "lease": None}
         return self._change(package_id, changes, packages_table.c.state.in_([one.value for one in among]))
 
-    def note_shipped(self, package_id: str) -> None:
-        """Some of it has left: what was reserved for it stays counted."""
-        self._change(package_id, {"shipped": True})
+    def note_shipped(self, package_id: str) -> bool:
+        """Some of it leaves: what was reserved for it stays counted. False where it is not ready any more, so that nothing may leave."""
+        return self._change(package_id, {"shipped": True}, packages_table.c.state == PackageState.READY.value)
 
     # -- for workers
 

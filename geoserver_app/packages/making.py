@@ -72,6 +72,8 @@ class _Maker:
         self.names: list[str] = []
         self.taken = {JSON_NAME, PAGE_NAME, ZIP_NAME}
         self.items = [Item.of(one) for one in package.items]
+        bases: set[str] = set()
+        self.bases = [unused(one.name, bases) for one in self.items]      # `a-b` of `c` and `a` of `b-c` are not one file
         self.total = sum(blocks_of(one) for one in self.items)
 
     def item(self, number: int) -> dict:
@@ -83,9 +85,9 @@ class _Maker:
         if item.form is Form.DELIVERED:
             pixels = self._deliver(permit, sheets, number)
         elif item.form.is_picture:
-            pixels = self._draw(self._cutter(permit, number, counted=True), item)
+            pixels = self._draw(self._cutter(permit, number, counted=True), item, self.bases[number])
         else:
-            pixels = self._cut(self._cutter(permit, number, counted=True), item.view, f"{item.name}.tif", is_cog=item.form is Form.COG)
+            pixels = self._cut(self._cutter(permit, number, counted=True), item.view, f"{self.bases[number]}.tif", is_cog=item.form is Form.COG)
         item = self.items[number] = replace(item, pixels=pixels, granted_by=self.worker.granted_by(self.package, item, number))
         return item_told(item, layer, permit, sheets)
 
@@ -115,12 +117,12 @@ class _Maker:
             pixels = _note(target, cutter.pixels)
         return pixels
 
-    def _draw(self, cutter: Cutter, item: Item) -> int:
+    def _draw(self, cutter: Cutter, item: Item, base: str) -> int:
         """Pictures side by side, each with its place beside it; none where nothing would be seen."""
         extension, world = EXTENSIONS[item.form.media_type]
         pixels = 0
         for row, col, view in pictures_of(item.view):
-            target = self.folder / f"{item.name}_r{row:03}_c{col:03}.{extension}"
+            target = self.folder / f"{base}_r{row:03}_c{col:03}.{extension}"
             if (known := _noted(target)) is None:
                 before, data = cutter.pixels, cutter.picture(view, item.form.media_type)
                 if data is not None:

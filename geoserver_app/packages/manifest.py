@@ -44,7 +44,7 @@ def item_told(item: Item, layer: Layer, permit: Permit, sheets: Sequence[Sheet])
     """One layer: what it is, where it lies, what it was made from, and what was done to it."""
     view, edition = item.view, permit.edition
     return {
-        "layer": item.layer, "edition": item.edition, "generation": item.generation, "title": {"zh": layer.title_zh, "en": layer.title_en},
+        "layer": item.layer, "edition": item.edition, "title": {"zh": layer.title_zh, "en": layer.title_en},
         "product": layer.product.value, "classification": layer.classification.name.lower().replace("_", "-"),
         "form": item.form.value, "style": item.style if item.form.is_picture else None,
         "crs": view.crs, "axes": _both("package-axes-north" if is_north_first(view.crs) else "package-axes-east"),

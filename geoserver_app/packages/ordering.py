@@ -5,7 +5,7 @@ The decision comes first. Only who is granted a layer is told what can't be made
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -19,7 +19,19 @@ from geoserver_app.gate import Asked, Gate, Reserved
 from geoserver_app.identity import Caller
 from geoserver_app.metering.exports import polygons_of
 from geoserver_app.packages.delivered import box_of
-from geoserver_app.packages.items import VALUES, Grounds, Item, Narrower, blocks_of, check_numbers, digest_of, granted_by, shown_by, terms_of
+from geoserver_app.packages.items import (
+    VALUES,
+    Grounds,
+    Item,
+    Narrower,
+    blocks_of,
+    check_further,
+    check_numbers,
+    digest_of,
+    granted_by,
+    shown_by,
+    terms_of,
+)
 from geoserver_app.packages.jobs import Package, PackageBook, new_folder, package_folder
 from geoserver_app.packages.orders import Form, Order
 from geoserver_app.packages.reserving import plain_reservation, release
@@ -62,14 +74,16 @@ def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Setting
     if book.waiting(caller.agency.agency_id) >= MOST_WAITING:
         raise ApiFault("packages-waiting", 409, {"most": str(MOST_WAITING)})
     permits = gate.permits(caller, [_first_question(order, name) for name in order.layers])
+    _check_are_different(permits)
     planned = [_planned(gate, catalogue, caller, order, place, permit) for place, permit in enumerate(permits)]
     made = package_folder(settings, new_folder())
     items: list[Item] = []
     try:
         for number, (asked, ground) in enumerate(planned):
             reserved = gate.reserve(caller, asked, ground)
-            items.append(_item(reserved, asked, order.form))
+            items.append(_item(reserved, asked, order.form, _further(catalogue, reserved.permit, asked.view) if order.form is Form.DELIVERED else ()))
             check_numbers(gate, caller, asked, reserved.permit)
+            check_further(gate, caller, items[-1], asked, reserved.permit)
             Grounds(made).keep(number, items[-1].terms, ground, shown_by(reserved.permit))
         return book.add(
             caller.agency.agency_id, wanted=wanted, items=[one.plain() for one in items], total=sum(blocks_of(one) for one in items), folder=made.name,
@@ -80,8 +94,19 @@ def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Setting
             release(gate.meter, one.reservation, gate.clock())
         shutil.rmtree(made, ignore_errors=True)
         if isinstance(error, Narrower):
-            raise ApiFault("package-numbers", 403, {"layer": items[-1].layer}) from error
+            raise ApiFault("package-numbers" if items[-1].style == VALUES else "package-narrower", 403, {"layer": items[-1].layer}) from error
         raise
+
+
+def _check_are_different(permits: Sequence[Permit]) -> None:
+    """A bare name may stand for an edition that is named as well. Asked after the gate. Raises InputFaulty."""
+    editions = [one.edition for one in permits]
+    twice = [place for place, one in enumerate(editions) if one.edition_id in {other.edition_id for other in editions[:place]}]
+    if twice:
+        raise InputFaulty(*(
+            FieldFault(pointer=f"/layers/{place}", code="package-layer-twice", detail={"value": str(LayerName(editions[place].layer, editions[place].name))})
+            for place in twice
+        ))
 
 
 def _first_question(order: Order, name: LayerName) -> Asked:
@@ -104,7 +129,8 @@ def _planned(gate: Gate, catalogue: Catalogue, caller: Caller, order: Order, pla
     if asked.style == VALUES:
         gate.permits(caller, [replace(asked, operation=Operation.GET_COVERAGE)])
     if granted.is_empty:
-        gate.reserve(caller, asked, order.area.geometry)                # where the ground is not granted this is what says so
+        reserved = gate.reserve(caller, asked, order.area.geometry)     # where the ground is not granted this is what says so
+        release(gate.meter, plain_reservation(reserved.reservation), gate.clock())
         raise ApiFault("package-no-data", 422, {"layer": edition.layer})
     view = view_of(edition, granted, crs, order.resolution)
     if view.width > MOST_ACROSS or view.width * view.height > MOST_PIXELS:
@@ -171,11 +197,24 @@ def _own_steps(edition: Edition, bounds: Bounds, crs: str) -> tuple[float, float
     return across, edition.resolution / (math.radians(1.0) * crs_room.EARTH_RADIUS) if crs_room.is_geographic(crs) else across
 
 
-def _item(reserved: Reserved, asked: Asked, form: Form) -> Item:
+def _further(catalogue: Catalogue, permit: Permit, view: View) -> tuple[View, ...]:
+    """Of the sheets that something granted lies on, the finest in each system that is another one, or finer, than that of the order."""
+    finest: dict[str, View] = {}
+    for sheet in catalogue.sheets(permit.edition.edition_id):
+        own = View(crs=sheet.crs, bounds=sheet.bounds, width=sheet.width, height=sheet.height)
+        known = finest.get(sheet.crs) or (view if sheet.crs == view.crs else None)
+        is_finer = known is None or min(own.resolution) < min(known.resolution) * (1 - HAIR)
+        if is_finer and shapely.intersects(permit.area.geometry, box_of(sheet)):
+            finest[sheet.crs] = own
+    return tuple(finest.values())
+
+
+def _item(reserved: Reserved, asked: Asked, form: Form, further: tuple[View, ...]) -> Item:
     permit = reserved.permit
     return Item(
         layer=asked.layer.layer, edition=permit.edition.name, edition_id=permit.edition.edition_id, generation=permit.edition.generation,
         view=asked.view, style=asked.style, form=form, ground=asked.within.digest, terms=terms_of(permit), record=reserved.record_id,
         granted_by=granted_by(reserved.pieces), credits=tuple(permit.credits),
         reservation=plain_reservation(reserved.reservation), spent=tuple(sorted(reserved.spent)),
+        further=further,
     )

@@ -1,6 +1,7 @@
 """A file of a package on its way out: every piece of it is decided, counted and recorded anew, and between pieces nothing is trusted for longer than
 the gate trusts it. What may not be let out any more is taken back there and then, and its files are deleted."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,12 +9,23 @@ from datetime import datetime
 from typing import BinaryIO
 
 from geoserver_app.api.faults import ApiFault, NothingThere
-from geoserver_app.charging import Tally
+from geoserver_app.charging import Tally, touches
 from geoserver_app.downloads import PATIENCE, BrokenOff
 from geoserver_app.gate import Drawn, OverQuota, Refused, Standing
 from geoserver_app.identity import Caller, counts
 from geoserver_app.metering.ledger import MeteringUnavailable
-from geoserver_app.packages.items import Grounds, Item, Narrower, asked_of, check_numbers, files_folder, permit_of, still_shows, terms_of
+from geoserver_app.packages.items import (
+    Grounds,
+    Item,
+    Narrower,
+    asked_of,
+    check_further,
+    check_numbers,
+    files_folder,
+    permit_of,
+    still_shows,
+    terms_of,
+)
 from geoserver_app.packages.jobs import NoSuchPackage, Package, PackageBook, PackageFile, PackageState, package_folder
 from geoserver_app.packages.reserving import give_back
 from geoserver_app.packages.worker import Changed, TakenBack, decided, note_end, remove_files
@@ -39,7 +51,7 @@ class Piece(Tally):
 
     def pixels(self, area: ServedArea | None) -> int:
         share = 1.0 if area is None or area.is_world or not self.ground else min(area.geometry.area / self.ground, 1.0)
-        return round(self.shown * share)
+        return math.ceil(self.shown * share)                # small pieces are not free
 
 
 def found(book: PackageBook, package_id: str, name: str, agency: str, at: datetime) -> tuple[Package, PackageFile]:
@@ -101,8 +113,8 @@ class Shipment:
             raise ApiFault("package-gone", 410, {"state": self.package.state.value}) from None
         try:
             self._ready = self._piece(self.first, sends_body=sends_body)
-            if sends_body and not self.package.shipped:
-                self.book.note_shipped(self.package.package_id)
+            if sends_body and not self.package.shipped and not self.book.note_shipped(self.package.package_id):
+                raise self._gone()
         except BaseException:
             self._source.close()
             raise
@@ -135,26 +147,39 @@ class Shipment:
         if self._source is not None:
             self._source.close()
 
+    def _gone(self) -> ApiFault:
+        return ApiFault("package-gone", 410, {"state": self.book.get(self.package.package_id).state.value})
+
     # -- deciding
 
     def _piece(self, start: int, *, sends_body: bool = True) -> bytes:
         """The next bytes, once every layer in the package was decided anew, and counted."""
         self._check_asker()
+        if start > self.first and self.book.get(self.package.package_id).state is not PackageState.READY:
+            raise self._gone()
         size = min(PIECE, self.last + 1 - start) if sends_body else 0
         self._source.seek(start)
         data = self._source.read(size)
-        gate = self.services.gate
+        gate, billed = self.services.gate, set()
         try:
             for number, (item, ground) in enumerate(self._items):
-                def drawn(permits: list[Permit], number: int = number, item: Item = item) -> Drawn:
+                accounts: set[str] = set()
+
+                def drawn(permits: list[Permit], number: int = number, item: Item = item, accounts: set[str] = accounts) -> Drawn:
                     self._compare(permits[0], number)
-                    check_numbers(gate, self.caller, asked_of(item, self._items[number][1]), permits[0])
-                    shown = round(item.pixels * len(data) / max(self.file.size, 1))
+                    asked = asked_of(item, self._items[number][1])
+                    check_numbers(gate, self.caller, asked, permits[0])
+                    check_further(gate, self.caller, item, asked, permits[0])
+                    shown = -(-item.pixels * len(data) // max(self.file.size, 1))
                     tally = Piece(view=item.view, shown=shown, ground=permits[0].area.geometry.area) if permits[0].bookings else None
-                    return Drawn(body=b"" if number else data, content_type=self.file.media_type, tallies=(tally,))
+                    accounts.clear()
+                    accounts.update(one.account.agreement_id for one in permits[0].bookings if touches(one.area, item.view))
+                    is_counted_yet = number and accounts <= billed          # bytes are counted once on each agreement, whichever of its layers comes first
+                    return Drawn(body=b"" if is_counted_yet else data, content_type=self.file.media_type, tallies=(tally,))
 
                 served = gate.serve(self.caller, [asked_of(item, ground)], drawn, sends_body=sends_body, without=frozenset(item.spent))
                 self._headers += served.headers
+                billed.update(accounts)
         except OverQuota:
             raise
         except (Refused, Narrower) as error:
