@@ -41,7 +41,7 @@ MEMORY_OF_A_WORKER = """
 import resource, sys
 from pathlib import Path
 from layers.model import ProductType
-from layers.rasters import RasterOptions, check_raster, take_in
+from layers.ingest.rasters import RasterOptions, check_raster, take_in
 path, target = map(Path, sys.argv[1:])
 options = RasterOptions(product=ProductType.DOM)
 take_in(path, check_raster(path, options), options, "0" * 64, target, target.name)
@@ -103,7 +103,7 @@ class Case:
         import sqlalchemy
 
         from layers.catalogue import SqlCatalogue, metadata
-        from layers.ingest import AddLayer, add_layer
+        from layers.ingest.job import AddLayer, add_layer
         from layers.model import ProductType
 
         target.mkdir()

@@ -106,7 +106,7 @@ class Instance:
 
     def add_layer(self, name: str, product: str, paths: Sequence[Path]):
         """Take files in as layer `name`, edition 2011; returns the Edition."""
-        from layers.ingest import AddLayer, add_layer
+        from layers.ingest.job import AddLayer, add_layer
         from layers.model import Classification, ProductType
 
         request = AddLayer(

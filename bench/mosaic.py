@@ -24,7 +24,7 @@ from sheets import edition_of, large_frames, small_frames, write_all  # noqa: E4
 
 from layers import crs as crs_room  # noqa: E402
 from layers.model import Bounds, Edition, View  # noqa: E402
-from layers.mosaic import MosaicReader  # noqa: E402
+from layers.mosaic.reader import MosaicReader  # noqa: E402
 from tiles.engine import Engine  # noqa: E402
 from tiles.grids import TILE_MATRIX_SETS  # noqa: E402
 from tiles.mapproxy_config import META_SIZE  # noqa: E402

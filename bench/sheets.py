@@ -17,7 +17,7 @@ from rasterio.transform import from_origin
 
 from layers import crs as crs_room
 from layers.model import Bounds, Edition, ProductType, Sheet
-from layers.mosaic import build_mosaics
+from layers.mosaic.reader import build_mosaics
 from layers.sheets import encode
 
 WIDTH, HEIGHT = 0.0625, 1 / 24

@@ -62,7 +62,7 @@ class House:
 
     def __init__(self, folder: Path, side: int):
         from layers.catalogue import InMemoryCatalogue
-        from layers.ingest import AddLayer, add_layer
+        from layers.ingest.job import AddLayer, add_layer
         from layers.model import Classification, ProductType
         from tiles.engine import Engine
 
@@ -117,7 +117,7 @@ class House:
         """Of the imagery's tiles upon a border of 5,000 vertices: cut, and cut and marked; by centres, and by whole footprints."""
         from PIL import Image
 
-        from layers.cells import influence
+        from layers.mosaic.cells import influence
         from tiles.area import ServedArea
         from tiles.clip import Footprint
         from tiles.compose import cut_to

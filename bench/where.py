@@ -24,7 +24,7 @@ from office import _environ as environ_of
 from shapes import county
 
 TILE_STAGES = {
-    "parse the address": [("tiles/requests.py", "parse_tile_path"), ("geoserver_app/lane.py", "_parsed")],
+    "parse the address": [("tiles/requests/ogc.py", "parse_tile_path"), ("geoserver_app/lane.py", "_parsed")],
     "key to agency": [("geoserver_app/identity.py", "presented_key"), ("geoserver_app/gate.py", "identify")],
     "compiled decision": [("geoserver_app/lane.py", "_rule")],
     "inside, edge or outside": [("tiles/area.py", "classify"), ("tiles/engine.py", "is_beyond")],
@@ -36,14 +36,14 @@ TILE_STAGES = {
     "record": [("geoserver_app/decision_log.py", "write"), ("geoserver_app/decision_log.py", "write_members")],
 }
 MAP_STAGES = {
-    "parse": [("tiles/requests.py", "parse_wms")],
+    "parse": [("tiles/requests/ogc.py", "parse_wms")],
     "key to agency": [("geoserver_app/identity.py", "presented_key"), ("geoserver_app/gate.py", "identify")],
     "decision and record": [("geoserver_app/gate.py", "decide"), ("geoserver_app/gate.py", "permit"), ("geoserver_app/decision_log.py", "write")],
-    "read and decode sheets": [("layers/handles.py", "read_pixels"), ("layers/handles.py", "_opened")],
-    "where each pixel comes from": [("layers/warp.py", "__init__"), ("layers/warp.py", "places")],
-    "remap": [("layers/warp.py", "mix"), ("layers/warp.py", "resample")],
+    "read and decode sheets": [("layers/mosaic/handles.py", "read_pixels"), ("layers/mosaic/handles.py", "_opened")],
+    "where each pixel comes from": [("layers/mosaic/warp.py", "__init__"), ("layers/mosaic/warp.py", "places")],
+    "remap": [("layers/mosaic/warp.py", "mix"), ("layers/mosaic/warp.py", "resample")],
     "clip": [("tiles/compose.py", "shown"), ("tiles/compose.py", "cut_to")],
-    "find the level and the window": [("layers/mosaic.py", "_level_for")],
+    "find the level and the window": [("layers/mosaic/reader.py", "_level_for")],
     "encode": [("tiles/encode.py", "encode")],
 }
 

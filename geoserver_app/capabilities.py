@@ -13,10 +13,10 @@ from itertools import groupby
 from markupsafe import Markup
 
 from agreements.model import Operation
-from geoserver_app.editions_in_time import TimeEntry, time_entry
 from geoserver_app.gate import Visible
 from geoserver_app.messages import LANGUAGES, sentence, style_title
 from geoserver_app.ows_documents import document, plain_number
+from geoserver_app.sheets.editions_in_time import TimeEntry, time_entry
 from layers.crs import SERVED, is_geographic, is_north_first, reach, scale_denominator, transform_bounds
 from layers.model import MEASURED, STYLES, Bounds, LayerName
 from tiles.encode import JPEG, PNG, WEBP

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from agreements.model import Agreement, State, Suspension
 from geoserver_app.settings import CLASSIFICATIONS
-from layers import formats
 from layers.catalogue import Catalogue
+from layers.delivery import formats
 from layers.errors import LayerNotDefined
 from layers.info import raster_info, vector_info
 from layers.model import Edition, Layer, LayerName, Sheet

@@ -8,8 +8,8 @@ from geoserver_app.wiring import services
 from layers.model import STYLES, View
 from tiles.compose import composed, shown
 from tiles.errors import RequestInvalid
-from tiles.expressible import expressible
 from tiles.permits import Permit
+from tiles.requests.expressible import expressible
 from tiles.variants import drawn_style
 from tiles.water import WaterLevel, water_picture
 

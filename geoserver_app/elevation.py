@@ -24,7 +24,7 @@ from layers.crs import transform_geometry, transformer
 from layers.errors import OutsideAreaOfUse, VerticalDatumRefused
 from layers.heights import VerticalDatums, refused
 from layers.model import Edition, ProductType, Sheet
-from layers.mosaic import MosaicReader
+from layers.mosaic.reader import MosaicReader
 from tiles.engine import UNREADABLE
 from tiles.errors import RenderFailed, RequestInvalid
 from tiles.permits import Permit

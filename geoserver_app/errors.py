@@ -34,6 +34,7 @@ from agreements.model import Reason
 from agreements.terms import sentence as reason_sentence
 from geoserver_app.api.faults import ApiFault
 from geoserver_app.charging import OVER_QUOTA
+from geoserver_app.coverages.errors import wcs_exception
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.gate import NotTrusted, OverQuota, Refused
 from geoserver_app.identity import Unidentified
@@ -42,7 +43,6 @@ from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.ows_documents import document
 from geoserver_app.people.accounts import AccountsUnavailable
 from geoserver_app.people.guessing import TooManyGuesses
-from geoserver_app.wcs_errors import wcs_exception
 from geoserver_app.wiring import services
 from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, OutsideAreaOfUse, VerticalDatumRefused
 from tiles.encode import encode

@@ -25,7 +25,7 @@ from layers.crs import is_geographic, transform_geometry
 from layers.errors import OutsideAreaOfUse
 from layers.features import Feature, features_near
 from layers.model import Edition, ProductType, View
-from layers.mosaic import MosaicReader
+from layers.mosaic.reader import MosaicReader
 from tiles.permits import Permit, PermitPiece
 from tiles.requests import GetFeatureInfo
 

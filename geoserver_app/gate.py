@@ -51,6 +51,9 @@ from tiles.area import ServedArea
 from tiles.permits import Booking, Permit, PermitPiece, PictureMark, parts_of
 
 AREAS_KEPT = 512
+COMMON_KEPT = 64
+"""Of what is asked and granted of the ground of single orders: whoever orders much takes no area of an agreement out of memory."""
+
 
 
 class NotTrusted(Exception):
@@ -543,6 +546,7 @@ class _Areas:
 
     def __init__(self):
         self._served: OrderedDict[str, ServedArea] = OrderedDict()
+        self._common: OrderedDict[str, ServedArea] = OrderedDict()
         self._extents: OrderedDict[tuple, BaseGeometry] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -565,7 +569,9 @@ class _Areas:
         if area is None or area.is_world or ground.is_world or area.digest == ground.digest:
             return ground if area is None or area.is_world else area
         digest = hashlib.sha256(f"common\n{area.digest}\n{ground.digest}".encode()).hexdigest()
-        return self._kept(self._served, digest, lambda: ServedArea(polygons_of(shapely.intersection(area.geometry, ground.geometry)), digest))
+        return self._kept(
+            self._common, digest, lambda: ServedArea(polygons_of(shapely.intersection(area.geometry, ground.geometry)), digest), most=COMMON_KEPT,
+        )
 
     def extent(self, area: ServedArea | None, edition: Edition) -> BaseGeometry:
         """CRS84: the granted part of an edition."""
@@ -573,7 +579,7 @@ class _Areas:
             return edition.extent
         return self._kept(self._extents, (area.digest, edition.edition_id, edition.generation), lambda: area.cut(edition.extent))
 
-    def _kept(self, memory: OrderedDict, key, make: Callable):
+    def _kept(self, memory: OrderedDict, key, make: Callable, most: int = AREAS_KEPT):
         with self._lock:
             if key in memory:
                 memory.move_to_end(key)
@@ -581,7 +587,7 @@ class _Areas:
         value = make()
         with self._lock:
             value = memory.setdefault(key, value)
-            while len(memory) > AREAS_KEPT:
+            while len(memory) > most:
                 memory.popitem(last=False)
         return value
 

@@ -11,18 +11,18 @@ from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.database import connect, migrate
 from geoserver_app.settings import CLASSIFICATIONS, Settings
-from geoserver_app.sheet_indexing import remove_index, renew_index
-from geoserver_app.validation_report import write_report
+from geoserver_app.sheets.indexing import remove_index, renew_index
+from geoserver_app.validation.report import write_report
 from layers import crs as reference
 from layers.catalogue import Catalogue, SqlCatalogue
 from layers.errors import LayerMismatch, LayerNotDefined, LayersError, OutsideAreaOfUse
-from layers.frames import COLLAR
-from layers.ingest import AddLayer, add_layer, check_layer, remove_layer
-from layers.ingest import withdraw_sheet as withdraw_a_sheet
+from layers.ingest.frames import COLLAR
+from layers.ingest.job import AddLayer, add_layer, check_layer, remove_layer
+from layers.ingest.job import withdraw_sheet as withdraw_a_sheet
+from layers.ingest.publishing import ground_resolution
+from layers.ingest.validation import SEAM_THRESHOLD, Inspected, Report, validate
 from layers.model import Classification, Edition, LayerName, Mosaic, ProductType, Sheet
-from layers.publishing import ground_resolution
-from layers.stacking import disturbed
-from layers.validation import SEAM_THRESHOLD, Inspected, Report, validate
+from layers.mosaic.stacking import disturbed
 from tiles.engine import Engine
 
 REPORTS = "reports"
@@ -39,7 +39,7 @@ def ingest(
     currency: tuple[date | datetime, date | datetime] | None = None, stretch: Sequence[float] | None = None, workers: int | None = None,
     dask: str | None = None, console: Console | None = None, seam_threshold: float = SEAM_THRESHOLD, **options,
 ) -> Edition:
-    """Add files as one edition (see `layers.ingest.AddLayer` for the options) and expire the tiles that the change touches.
+    """Add files as one edition (see `layers.ingest.job.AddLayer` for the options) and expire the tiles that the change touches.
 
     Before anything is published, a report of every file is written to `<data>/reports/<job>/`.
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from tiles.requests import FAULTS
-from tiles.wcs_faults import WCS_FAULTS
+from tiles.requests.wcs_faults import WCS_FAULTS
 
 CHINESE, ENGLISH = "zh", "en"
 LANGUAGES = (CHINESE, ENGLISH)
@@ -107,7 +107,7 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "tile-address": "`{value}` 不是瓦片：请写成 矩阵集/z/x/y，如 WebMercatorQuad/14/13596/6645",
     "too-much-to-download": "{width} x {height} 像素超过一次下载的上限：最多 {most} 像素，请分块下载或加大 RESOLUTION",
 })
-"""The sentences of `tiles.requests.FAULTS`, name by name."""
+"""The sentences of `tiles.requests.ogc.FAULTS`, name by name."""
 
 WCS_FAULTS_IN_CHINESE = MappingProxyType({
     "wcs-no-time": "共享给你单位的 `{layer}` 没有早至 `{value}` 的版本：请去掉 `TIME`，或写明服务能力文档中的版本",
@@ -130,7 +130,7 @@ WCS_FAULTS_IN_CHINESE = MappingProxyType({
     "wcs-too-large": "{width} x {height} 像素超过本服务一次提供的上限：最多 {most} 像素，每边最多 {side}；请求子集，或缩小比例",
     "wcs-no-values": "图层 `{layer}` 没有可作为覆盖提供的数据：可用的覆盖见服务能力文档",
 })
-"""The sentences of `tiles.wcs_faults.WCS_FAULTS`, name by name."""
+"""The sentences of `tiles.requests.wcs_faults.WCS_FAULTS`, name by name."""
 
 SENTENCES = MappingProxyType({
     "key-missing": (

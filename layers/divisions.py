@@ -11,9 +11,9 @@ import shapely
 from layers import crs as reference
 from layers.catalogue import Catalogue, Division
 from layers.errors import LayerRejected, OutsideAreaOfUse
+from layers.ingest.sources import approved_crs, check_place
+from layers.ingest.vectors import driver_of, read_faults
 from layers.model import Bounds
-from layers.sources import approved_crs, check_place
-from layers.vectors import driver_of, read_faults
 
 PREFIXES = {"province": ("province",), "city": ("city",), "county": ("county", "district"), "town": ("town", "street")}
 """A table of counties may hold the codes of their cities and provinces too: `district_adcode` comes before `city_adcode`."""

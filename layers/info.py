@@ -7,12 +7,12 @@ import pyogrio
 import rasterio
 
 from layers import crs as reference
-from layers import formats
 from layers.catalogue import Catalogue
+from layers.delivery import formats
 from layers.errors import CrsNotServed, LayerNotDefined
+from layers.ingest.sources import checksum_of
+from layers.ingest.vectors import driver_of, parts_of, read_faults
 from layers.model import Bounds, Edition, Layer, LayerName, Sheet
-from layers.sources import checksum_of
-from layers.vectors import driver_of, parts_of, read_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from rasterio.transform import from_origin
 
 from layers import crs as crs_room
 from layers.model import Bounds, Edition, ProductType, Sheet
-from layers.mosaic import build_mosaics
+from layers.mosaic.reader import build_mosaics
 
 NODATA = -9999.0
 

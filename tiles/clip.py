@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from layers.crs import finest_unit
 from layers.model import View
-from layers.mosaic import COARSEST_ALLOWED
+from layers.mosaic.reader import COARSEST_ALLOWED
 
 HAIR = 1e-6
 """Share of a footprint that may stand out over the border: an area that ends on the very edge of pixels loses none of them to rounding."""

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from layers import crs as crs_room
 from layers.model import Bounds, View
-from layers.mosaic import MosaicReader
+from layers.mosaic.reader import MosaicReader
 from tiles.squares import LARGEST_PIECE, MARGIN, SQUARE, Frame, origin, pieces
 
 INK, LABEL_INK = (178, 107, 43), (138, 74, 22)

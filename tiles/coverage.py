@@ -10,9 +10,9 @@ import numpy as np
 from layers.model import Patch, ProductType, View
 from tiles.compose import Visible, shown
 from tiles.engine import Engine
-from tiles.expressible import expressible
 from tiles.marks import marked
 from tiles.permits import Permit, PermitPart
+from tiles.requests.expressible import expressible
 from tiles.sources import picture_of
 
 Resampling = Literal["bilinear", "nearest"]

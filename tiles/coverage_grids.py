@@ -12,10 +12,10 @@ from functools import lru_cache
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from layers.cells import cell_size
 from layers.crs import densify, finest_unit, ground_resolution, reach, scale_denominator, transform_bounds, transform_geometry
 from layers.errors import OutsideAreaOfUse
 from layers.model import Bounds, Edition, Mosaic, View
+from layers.mosaic.cells import cell_size
 
 HAIR = 1e-6
 """Pixels by which a limit may miss the centre or the edge of a pixel and still mean it."""

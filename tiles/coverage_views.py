@@ -10,8 +10,8 @@ from layers.model import Bounds, View
 from tiles.coverage_grids import CoverageGrid, moved
 from tiles.errors import RequestTooLarge
 from tiles.requests import Limits, may_be_shown
-from tiles.wcs_faults import invalid
-from tiles.wcs_requests import OLD, GetCoverage, Trim
+from tiles.requests.wcs import OLD, GetCoverage, Trim
+from tiles.requests.wcs_faults import invalid
 
 Value = TypeVar("Value")
 

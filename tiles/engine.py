@@ -35,7 +35,7 @@ from shapely.geometry.base import BaseGeometry
 from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
 from layers.model import Bounds, Edition, Patch, ProductType, View, tile_styles
-from layers.mosaic import MosaicReader
+from layers.mosaic.reader import MosaicReader
 from tiles.contours import MARGIN as CONTOUR_MARGIN
 from tiles.dlg_styles import UNLABELLED, StyleBook
 from tiles.encode import decode

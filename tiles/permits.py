@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from layers.cells import influence
 from layers.model import Edition, View
+from layers.mosaic.cells import influence
 from layers.rows import parse_rows
 from tiles.area import ServedArea, TileClass
 from tiles.clip import Footprint

@@ -22,9 +22,9 @@ from mapproxy.query import MapQuery
 from mapproxy.source import SourceError
 from PIL import Image
 
-from layers.cells import CellReader
 from layers.model import Bounds, Edition, Patch, ProductType, View
-from layers.mosaic import MosaicReader
+from layers.mosaic.cells import CellReader
+from layers.mosaic.reader import MosaicReader
 from layers.rows import parse_rows
 from tiles.contours import ContourStyle, contour_picture
 from tiles.elevation import Ramp, painter

@@ -11,7 +11,7 @@ from geoserver_app.api.faults import NothingThere
 from geoserver_app.api.operation import JSON, STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Moment, Sent, Told
 from layers.catalogue import IngestJob, JobState
-from layers.records import LOCK
+from layers.ingest.records import LOCK
 
 MOST_LISTED = 200
 LARGEST_REPORT = 256 << 20

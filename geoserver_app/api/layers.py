@@ -16,9 +16,9 @@ from geoserver_app.api.faults import InConflict, NothingThere
 from geoserver_app.api.operation import STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Moment, PageQuery, Sent, Told
 from geoserver_app.describe import secrecy
-from geoserver_app.edition_facts import EditionFacts, facts_book, missing_ground, missing_sheets, sheets_meant
 from geoserver_app.ingesting import remove
 from geoserver_app.messages import sentence
+from geoserver_app.sheets.edition_facts import EditionFacts, facts_book, missing_ground, missing_sheets, sheets_meant
 from layers import crs
 from layers.errors import CrsNotServed, IngestBusy, LayerNotDefined
 from layers.model import Edition, Layer, LayerName, Sheet, View

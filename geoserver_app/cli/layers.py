@@ -95,7 +95,7 @@ def layer_check(settings: Settings, folder, paths, **options):
     Ends with 1 where a file would be refused.
     """
     from geoserver_app.ingesting import check
-    from layers.validation import State
+    from layers.ingest.validation import State
 
     report = check(settings, folder, paths=paths, console=Console(stderr=True), **options)
     for sheet in report.sheets:

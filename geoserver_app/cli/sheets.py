@@ -23,8 +23,8 @@ def sheet_show(settings: Settings, number, as_json):
 
     NUMBER in any spelling, new or old: I50G095077, i50 g 095077, I-50-142-(53). An old sheet of 1:200,000 is told as its four.
     """
-    from geoserver_app.sheet_search import facts
-    from tiles.sheet_requests import sheet_numbers
+    from geoserver_app.sheets.search import facts
+    from tiles.requests.sheets import sheet_numbers
 
     numbers = _asked(lambda: sheet_numbers(number))
     told = [facts(one) | {"held": holdings.get(one, [])} for holdings in [_holdings(settings, set(numbers))] for one in numbers]
@@ -46,8 +46,8 @@ def sheet_show(settings: Settings, number, as_json):
 @click.pass_obj
 def sheet_find(settings: Settings, lon, lat, division, vintage, scale, text, as_json):
     """Sheets by TEXT (a number in any spelling), by a place, or by a division; and how many editions hold each."""
-    from geoserver_app.sheet_search import brief, found
-    from tiles.sheet_requests import parse_find
+    from geoserver_app.sheets.search import brief, found
+    from tiles.requests.sheets import parse_find
 
     given = {"q": text, "lon": lon, "lat": lat, "division": division, "vintage": vintage, "scale": scale}
     asked = _asked(lambda: parse_find([(name, str(value)) for name, value in given.items() if value is not None]))
@@ -85,7 +85,7 @@ def sheet_index(settings: Settings, within, is_removed, name):
 
     It is shared by agreements like any other layer: by default with nobody.
     """
-    from geoserver_app.sheet_indexing import index_name, make_index, remove_index
+    from geoserver_app.sheets.indexing import index_name, make_index, remove_index
 
     if is_removed:
         remove_index(settings, opened(settings)[0], name)
@@ -105,13 +105,13 @@ def sheet_index(settings: Settings, within, is_removed, name):
 def lineage(settings: Settings, bbox, crs, tile, name, as_json):
     """Which delivered files a map or a tile of LAYER (or LAYER@EDITION) is made of, and how they were made."""
     from geoserver_app.downloads import ground_of
-    from geoserver_app.granted_sheets import GrantedSheets
-    from geoserver_app.lineage import contributions
+    from geoserver_app.sheets.granted import GrantedSheets
+    from geoserver_app.sheets.lineage import contributions
     from layers.errors import LayerNotDefined
     from layers.model import LayerName
-    from layers.sheet_shelf import SheetShelf
+    from layers.sheets.shelf import SheetShelf
     from tiles.requests import fault
-    from tiles.sheet_requests import parse_lineage
+    from tiles.requests.sheets import parse_lineage
 
     given = {"layer": name, "bbox": bbox, "crs": crs if bbox else None, "tile": tile}
     asked = _asked(lambda: parse_lineage([(key, value) for key, value in given.items() if value]))

@@ -50,7 +50,7 @@ def tiles_seed(settings: Settings, name, style, tms, zooms, coverage, manifest, 
 
     May be stopped or killed at any moment: the same command goes on where it was. Nothing is drawn twice.
     """
-    from layers.executors import executor
+    from layers.ingest.executors import executor
     from tiles.seed import House, SeedTask, seed
 
     catalogue, edition = _edition(settings, name)

@@ -14,8 +14,8 @@ from geoserver_app.api.operation import STAFF
 from geoserver_app.api.reading import Sent
 from geoserver_app.console.frame import Frame, address, asked, page
 from geoserver_app.console.register_pages import agency_names
-from geoserver_app.edition_facts import EditionFacts, currency_of, facts_book, missing_ground, sheets_meant
-from geoserver_app.sheet_map import MOST_LINKED, Cell, Swatch, colours, legend, sheet_map
+from geoserver_app.sheets.edition_facts import EditionFacts, currency_of, facts_book, missing_ground, sheets_meant
+from geoserver_app.sheets.map import MOST_LINKED, Cell, Swatch, colours, legend, sheet_map
 from layers.model import Edition, Layer, Sheet
 from layers.sheets import encode, sheet_bounds
 

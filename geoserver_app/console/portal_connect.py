@@ -15,7 +15,7 @@ from geoserver_app.console.portal_layers import callers_of, own_layers
 from geoserver_app.console.portal_qgis import ROOTS, Connection, connections_file, definition_file, map_source
 from geoserver_app.purposes import load_purposes
 from layers.model import LayerName, ProductType
-from tiles.wcs_requests import coverage_id
+from tiles.requests.wcs import coverage_id
 
 WEB = "WebMercatorQuad"
 RASTERS = frozenset(str(product) for product in ProductType if product.is_raster)

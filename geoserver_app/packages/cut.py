@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from geoserver_app.packages.items import PICTURE
-from layers.cog import STRIP_ROWS, Packing, write_raster
+from layers.ingest.cog import STRIP_ROWS, Packing, write_raster
 from layers.model import Bounds, Edition, ProductType, View
-from layers.mosaic import NODATA
+from layers.mosaic.reader import NODATA
 from tiles.compose import composed, shown
 from tiles.coverage import cut_values
 from tiles.encode import encode

@@ -22,7 +22,7 @@ from geoserver_app.metering.exports import polygons_of
 from geoserver_app.packages.jobs import Package, package_folder
 from geoserver_app.packages.orders import Form
 from geoserver_app.settings import Settings
-from layers.cog import STRIP_ROWS
+from layers.ingest.cog import STRIP_ROWS
 from layers.model import Bounds, LayerName, View
 from tiles.area import ServedArea
 from tiles.permits import Permit

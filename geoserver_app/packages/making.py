@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import shutil
 import uuid
 import zipfile
@@ -29,6 +30,9 @@ NOTES = "notes"
 ZIP_NAME, ZIP_TYPE = "package.zip", "application/zip"
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+
+LEAST_FREE = 1 << 30
+"""Bytes that packages leave of the disk: what is decided is recorded there too, and without a record nothing is served to anybody."""
 
 MEDIA_TYPES = {"tif": TIFF, "tiff": TIFF, "png": "image/png", "jpg": "image/jpeg", "json": "application/json", "html": "text/html; charset=utf-8"}
 OTHER = "application/octet-stream"
@@ -92,6 +96,7 @@ class _Maker:
         return item_told(item, layer, permit, sheets)
 
     def _check(self, number: int) -> Permit:
+        leave_room(self.folder)
         return self.worker.step(self.package, number, self.done)
 
     def _cutter(self, permit: Permit, number: int, *, counted: bool) -> Cutter:
@@ -156,6 +161,7 @@ class _Maker:
     def _copied(self, source: Path, sheet: Sheet, name: str) -> int:
         self.names.append(name)
         if not (self.folder / name).exists():
+            leave_room(self.folder, source.stat().st_size)
             copy(source, self.folder / name, sheet)
         return sheet.width * sheet.height
 
@@ -167,6 +173,12 @@ class _Maker:
 
 
 # Files
+
+def leave_room(folder: Path, size: int = 0) -> None:
+    """Raises OSError where `size` bytes more would leave less of the disk than `LEAST_FREE`."""
+    if shutil.disk_usage(folder).free < LEAST_FREE + size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
 
 def _note(target: Path, pixels: int) -> int:
     """Beside the files: how many pixels of one are shown. It is written once the file is whole."""
@@ -193,6 +205,8 @@ def _described(path: Path) -> PackageFile:
 
 def _zipped(folder: Path, members: Iterable[PackageFile]) -> PackageFile:
     """One archive of all, stored as they are: they are compressed already. More than 4 GB is no matter (ZIP64)."""
+    members = list(members)
+    leave_room(folder, sum(one.size for one in members))
     target = folder / ZIP_NAME
     unfinished = target.with_name(f"{ZIP_NAME}.{uuid.uuid4().hex}.part")
     with unfinished.open("wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:

@@ -13,9 +13,9 @@ from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, language, limits, raw_query, served
 from geoserver_app.wiring import services
 from tiles.errors import RequestInvalid
-from tiles.height_requests import GEOJSON, JSON, HeightAsked, ProfileAsked, parse_height, parse_profile
 from tiles.permits import Permit
 from tiles.requests import FAULTS, pairs_of
+from tiles.requests.heights import GEOJSON, JSON, HeightAsked, ProfileAsked, parse_height, parse_profile
 
 bp = flask.Blueprint("elevation", __name__)
 

@@ -10,12 +10,12 @@ from agreements.model import Operation
 from geoserver_app.capabilities import wms_capabilities
 from geoserver_app.charging import Tally
 from geoserver_app.drawing import drawn, style_of
-from geoserver_app.editions_in_time import at_its_time, default_used
 from geoserver_app.elevation import water_over
 from geoserver_app.feature_info import find, place_of, render
 from geoserver_app.gate import Asked, Drawn
 from geoserver_app.identity import Caller
 from geoserver_app.routes import governed
+from geoserver_app.sheets.editions_in_time import at_its_time, default_used
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, served, service_entry
 from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.views.wcs import answer_wcs

@@ -9,16 +9,16 @@ import shapely
 from agreements.model import Operation
 from geoserver_app.downloads import ground_of
 from geoserver_app.gate import Asked, Visible
-from geoserver_app.granted_sheets import GrantedSheet, GrantedSheets, shared_editions, steps_told, superseded, told
-from geoserver_app.lineage import contributions
 from geoserver_app.routes import governed
-from geoserver_app.sheet_search import brief, facts, found
+from geoserver_app.sheets.granted import GrantedSheet, GrantedSheets, shared_editions, steps_told, superseded, told
+from geoserver_app.sheets.lineage import contributions
+from geoserver_app.sheets.search import brief, facts, found
 from geoserver_app.views.access import caller_of, limits, raw_query
 from geoserver_app.wiring import services
 from layers.model import Edition
-from layers.sheet_shelf import SheetShelf, polygons_within
+from layers.sheets.shelf import SheetShelf, polygons_within
 from tiles.requests import fault, pairs_of
-from tiles.sheet_requests import FindSheets, ListSheets, parse_find, parse_lineage, parse_list, sheet_numbers
+from tiles.requests.sheets import FindSheets, ListSheets, parse_find, parse_lineage, parse_list, sheet_numbers
 
 bp = flask.Blueprint("sheets", __name__)
 

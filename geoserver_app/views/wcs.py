@@ -8,22 +8,22 @@ import flask
 
 from agreements.model import Operation
 from geoserver_app.charging import Tally
-from geoserver_app.coverage_files import coverage_file
+from geoserver_app.coverages.files import coverage_file
+from geoserver_app.coverages.wcs import CoverageEntry, coverage_descriptions, coverages, wcs_capabilities
 from geoserver_app.gate import Asked, Drawn, Visible
 from geoserver_app.identity import Caller
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, language, limits, raw_query, served, service_entry
-from geoserver_app.wcs import CoverageEntry, coverage_descriptions, coverages, wcs_capabilities
 from geoserver_app.wiring import services
 from layers.model import LayerName, Patch, View
 from layers.periods import edition_at
 from tiles.coverage import cut_values
 from tiles.coverage_views import view_of
-from tiles.expressible import expressible
 from tiles.permits import Permit
 from tiles.requests import GetCapabilities, Pairs, pairs_of
-from tiles.wcs_faults import invalid
-from tiles.wcs_requests import NEW, OLD, TIFF, DescribeCoverage, GetCoverage, coverage_id, parse_wcs
+from tiles.requests.expressible import expressible
+from tiles.requests.wcs import NEW, OLD, TIFF, DescribeCoverage, GetCoverage, coverage_id, parse_wcs
+from tiles.requests.wcs_faults import invalid
 
 bp = flask.Blueprint("wcs", __name__)
 

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime
 import shapely
 
 from layers.catalogue import Catalogue
+from layers.ingest.records import LOCK
 from layers.model import Bounds, Classification, Edition, Layer, ProductType, Sheet
-from layers.records import LOCK
 from layers.sheets import encode, sheet_bounds, sheet_frame
 
 TAKEN_IN = datetime(2026, 3, 5, 8, 30, tzinfo=UTC)

@@ -13,7 +13,7 @@ from rasterio.transform import from_origin
 
 from geoserver_app.ingesting import ingest
 from layers.model import Edition
-from layers.mosaic import MosaicReader
+from layers.mosaic.reader import MosaicReader
 from tiles.engine import Engine
 from tiles.permits import Permit
 from tiles.variants import MASTER, Variant
@@ -197,7 +197,7 @@ def test_a_new_sheet_beyond_the_others_shows_and_the_others_tiles_stay(dom):
 
 
 def test_only_the_part_of_the_copy_that_changed_is_made_again(dom, monkeypatch):
-    from layers import overviews
+    from layers.mosaic import overviews
 
     made, lay_out = [], overviews.lay_out
     monkeypatch.setattr(overviews, "lay_out", lambda table, grid, unit: made.append(unit) or lay_out(table, grid, unit))

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ from rasterio.transform import from_origin
 from agreements.model import Operation, ScaleWindow
 from agreements.quota import Limit, Measure, Quota, Window
 from geoserver_app.clock import now
-from geoserver_app.packages import shipping
-from layers import sheets
+from geoserver_app.gate import COMMON_KEPT
+from geoserver_app.packages import making, shipping
 from layers.crs import densify, transform_geometry
+from layers.sheets import numbers as sheets
 
 CRS = "EPSG:4549"
 LEFT, TOP, STEP, SIDE = 384_000.0, 3_548_000.0, 5.0, 200
@@ -227,6 +229,18 @@ def test_what_is_called_off_while_it_is_fetched_stays_counted_or_stays_here(offi
     (file,) = [one["name"] for one in package["files"] if one["name"].endswith(".tif")]
     answer = office.get(path_of(package, file), name)
     assert answer.status_code != 200 or used(office, metered)["export"] > 0
+
+
+def test_packages_leave_room_for_the_record_and_orders_leave_areas_in_memory(office, monkeypatch):
+    name, metered = sharer(office, "dom", quota=Quota(export_km2=25.0))
+    served = set(office.services.gate._areas._served)
+    monkeypatch.setattr(making.shutil, "disk_usage", lambda _: SimpleNamespace(free=making.LEAST_FREE - 1))
+    package = post(office, name, layers=["dom"], area=ALL).json
+    make(office)
+    told = office.get(f"/api/v1/packages/{package['package']}", name).json
+    assert told["state"] == "failed" and "disk" in told["reason"], told
+    assert used(office, metered) == {"export": 0.0} and served <= set(office.services.gate._areas._served)
+    assert len(office.services.gate._areas._common) <= COMMON_KEPT
 
 
 # Packages: sheets as they were delivered

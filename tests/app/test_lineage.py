@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numbered_sheets import SQUARE, deliver, publish
 
-from geoserver_app.granted_sheets import GrantedSheet, steps_told
-from geoserver_app.lineage import contributions
+from geoserver_app.sheets.granted import GrantedSheet, steps_told
+from geoserver_app.sheets.lineage import contributions
 from layers.model import Bounds, Sheet
 from layers.sheets import sheet_bounds
 

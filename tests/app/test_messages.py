@@ -7,7 +7,7 @@ import pytest
 from geoserver_app.messages import FAULTS_IN_CHINESE, SENTENCES, STYLE_TITLES, WCS_FAULTS_IN_CHINESE, language_of, sentence
 from layers.model import STYLES
 from tiles.requests import FAULTS
-from tiles.wcs_faults import WCS_FAULTS
+from tiles.requests.wcs_faults import WCS_FAULTS
 
 
 def places(text: str) -> set[str]:

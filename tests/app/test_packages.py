@@ -19,9 +19,9 @@ from agreements.quota import Limit, Measure, Quota, Window
 from geoserver_app.cli import main
 from geoserver_app.packages.jobs import PackageState
 from geoserver_app.packages.keeping import expire
-from layers import sheets
 from layers.catalogue import Division
 from layers.crs import transform_geometry
+from layers.sheets import numbers as sheets
 
 LEFT, TOP, STEP, COLS, ROWS = 384_000.0, 3_548_000.0, 10.0, 550, 350
 DOWNLOAD = frozenset({Operation.DOWNLOAD})

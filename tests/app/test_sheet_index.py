@@ -14,12 +14,12 @@ from PIL import Image
 
 from geoserver_app.cli import main
 from geoserver_app.ingesting import remove
-from geoserver_app.sheet_indexing import has_index, make_index, remove_index
+from geoserver_app.sheets.indexing import has_index, make_index, remove_index
 from layers.catalogue import Division
 from layers.errors import LayerMismatch, LayerNotDefined
 from layers.model import Bounds, Edition, ProductType, Sheet
-from layers.sheet_index import index_of
 from layers.sheets import any_number, children, neighbours, sheet_bounds, sheet_frame
+from layers.sheets.index import index_of
 
 NORTH_WEST, NORTH_EAST, SOUTH_WEST, SOUTH_EAST = SQUARE
 BOX = "CRS=EPSG:4549&BBOX=3541000,381000,3553000,395000&WIDTH=280&HEIGHT=240&FORMAT=image/png&STYLES=&VERSION=1.3.0&SERVICE=WMS"

@@ -10,8 +10,8 @@ from numbered_sheets import SQUARE, deliver, publish
 
 from agreements.model import Term
 from geoserver_app.clock import SHANGHAI
-from layers import sheets
 from layers.catalogue import Division
+from layers.sheets import numbers as sheets
 from layers.sheets import sheet_frame
 
 NEW, OLD = (20, 200, 20), (200, 20, 20)

@@ -14,8 +14,8 @@ from rasterio.transform import Affine
 from geoserver_app.cli import main
 from geoserver_app.ingesting import check, ingest
 from geoserver_app.settings import Settings
-from geoserver_app.validation_report import SCHEMA, write_report
-from geoserver_app.validation_words import FINDINGS, finding_in_words, in_chinese
+from geoserver_app.validation.report import SCHEMA, write_report
+from geoserver_app.validation.words import FINDINGS, finding_in_words, in_chinese
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from geoserver_app.validation_words import in_chinese
+from geoserver_app.validation.words import in_chinese
 
 LAYERS = Path(__file__).resolve().parents[2] / "layers"
-MODULES = ("companions", "delivery", "formats", "ingest", "object_stores", "raster_content", "raster_headers", "rasters", "sheet_facts", "sources", "staging", "text_grids", "text_values",
+MODULES = ("companions", "parcel", "formats", "job", "object_stores", "raster_content", "raster_headers", "rasters", "sheet_facts", "sources", "staging", "text_grids", "text_values",
            "vct", "zips")
 SHOWN = {"what": "a PDF", "where": "row 7, column 7"}
 """Values that are words."""
@@ -19,7 +19,7 @@ SHOWN = {"what": "a PDF", "where": "row 7, column 7"}
 def sentences() -> Iterator[str]:
     """Faults and mends of every LayerRejected, with 7 in the place of each value."""
     for module in MODULES:
-        for node in ast.walk(ast.parse((LAYERS / f"{module}.py").read_text("utf-8"))):
+        for node in ast.walk(ast.parse(next(LAYERS.rglob(f"{module}.py")).read_text("utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "LayerRejected":
                 for argument in node.args[1:]:
                     yield from texts(argument)

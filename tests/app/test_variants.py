@@ -16,9 +16,9 @@ from agreements.model import Mark, Operation
 from geoserver_app.gate import Asked
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.registering import doubtful_terms
-from layers.cells import CellReader
 from layers.crs import transform_geometry
 from layers.model import Bounds, LayerName, View
+from layers.mosaic.cells import CellReader
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.variants import Variant
 

@@ -15,9 +15,9 @@ from rasterio.io import MemoryFile
 from agreements.areas import area_on_the_ground
 from agreements.model import Effect, Mark, Operation, ResolutionWindow, ScaleWindow
 from agreements.quota import Limit, Measure, Quota, Window
+from geoserver_app.coverages.wcs import coverages
 from geoserver_app.decision_log import read_segment
 from geoserver_app.explaining import explain_record
-from geoserver_app.wcs import coverages
 from layers.crs import densify, transform_bounds, transform_geometry, transformer
 from layers.model import Bounds
 

@@ -12,7 +12,7 @@ from PIL import Image
 from geoserver_app import create_app
 from geoserver_app.downloads import BrokenOff
 from geoserver_app.ingesting import remove
-from geoserver_app.sheet_indexing import make_index
+from geoserver_app.sheets.indexing import make_index
 from geoserver_app.wiring import wire
 from layers.sheets import sheet_bounds
 

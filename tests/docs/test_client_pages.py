@@ -11,7 +11,7 @@ from layers.crs import SERVED, is_north_first
 from layers.model import STYLES
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.requests import MOST_PARAMETERS, Limits
-from tiles.wcs_requests import COMPRESSIONS, COVERAGE_FORMATS, KNOWN
+from tiles.requests.wcs import COMPRESSIONS, COVERAGE_FORMATS, KNOWN
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from layers.formats import DRIVERS
-from layers.sheet_facts import COLUMNS
-from layers.validation import MANY_SHEETS, SEAM_THRESHOLD
+from layers.delivery.formats import DRIVERS
+from layers.delivery.sheet_facts import COLUMNS
+from layers.ingest.validation import MANY_SHEETS, SEAM_THRESHOLD
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from agreements.terms import REASON_CODES
 from geoserver_app.errors import SILENT
 from tiles.requests import FAULTS
-from tiles.wcs_faults import WCS_FAULTS
+from tiles.requests.wcs_faults import WCS_FAULTS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text("utf-8")
 HEADINGS = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))

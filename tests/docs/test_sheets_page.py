@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from layers.model import Bounds, Edition, ProductType, Sheet
-from layers.sheet_index import CURRENT, HOLE, OLDER, SUPERSEDED, as_frame, index_of
 from layers.sheets import any_number, old_number, scale_of, sheet_frame
+from layers.sheets.index import CURRENT, HOLE, OLDER, SUPERSEDED, as_frame, index_of
 
 FRAME = sheet_frame("I50G095077")
 SHEET = Sheet(

@@ -12,7 +12,7 @@ from rasterio.transform import Affine
 
 from layers.catalogue import InMemoryCatalogue, SqlCatalogue, metadata
 from layers.errors import IngestFailed
-from layers.ingest import AddLayer, add_layer
+from layers.ingest.job import AddLayer, add_layer
 from layers.model import Bounds, Classification, Edition, FeatureClass, Layer, Mosaic, ProductType, Sheet
 
 

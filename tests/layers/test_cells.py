@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from synthetic_sheets import NODATA, edition_of, write_sheet
 
-from layers.cells import CellReader, cell_size, influence
 from layers.crs import transformer
 from layers.model import Bounds, ProductType, View
-from layers.mosaic import MosaicReader
+from layers.mosaic.cells import CellReader, cell_size, influence
+from layers.mosaic.reader import MosaicReader
 from tiles.elevation import Ramp, painter
 
 LEFT, TOP, STEP, SIDE = 384_013.0, 3_552_007.0, 5.0, 480

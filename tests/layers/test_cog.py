@@ -9,8 +9,8 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from layers import cog, tiff
-from layers.cog import STRIP_ROWS, Packing, write_raster
+from layers.ingest import cog, tiff
+from layers.ingest.cog import STRIP_ROWS, Packing, write_raster
 from layers.model import Bounds
 
 JPEG, DEFLATE, NEAREST = Packing(compression="JPEG"), Packing(), Packing(nearest=True)

@@ -14,12 +14,12 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
-from layers import staging
-from layers.delivery import is_store_url, received
+from layers.delivery import staging
+from layers.delivery.parcel import is_store_url, received
+from layers.delivery.sheet_facts import SheetFacts
+from layers.delivery.staging import Limits
 from layers.errors import LayerRejected
 from layers.model import Classification, ProductType
-from layers.sheet_facts import SheetFacts
-from layers.staging import Limits
 
 DOM, DEM = ProductType.DOM, ProductType.DEM
 
@@ -281,7 +281,7 @@ def test_a_store_that_refuses_or_is_not_there_is_told_without_its_address_or_our
         received(["s3://nowhere/x"], DOM, work)
     with pytest.raises(LayerRejected, match="there is no object of that prefix"):
         received(["s3://deliveries/empty"], DOM, work)
-    monkeypatch.setattr("layers.object_stores.RETRIES", {"max_retries": 0})
+    monkeypatch.setattr("layers.delivery.object_stores.RETRIES", {"max_retries": 0})
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(LayerRejected) as caught:
         received(["s3://deliveries/2011"], DOM, work)

@@ -7,7 +7,7 @@ from PIL import Image
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
-from layers import companions, formats
+from layers.delivery import companions, formats
 from layers.errors import LayerRejected
 
 GRID = {"width": 100, "height": 80, "count": 1, "dtype": "uint8", "crs": "EPSG:4549", "transform": Affine(10, 0, 382000, 0, -10, 3551000)}

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers import crs as reference
-from layers import sheets
-from layers.frames import COLLAR, frame_cut
+from layers.ingest.frames import COLLAR, frame_cut
 from layers.model import Bounds
+from layers.sheets import numbers as sheets
 
 NUMBER = "I50G095077"
 AROUND = Bounds(381_660, 3_546_900, 388_140, 3_552_060)

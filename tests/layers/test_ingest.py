@@ -16,7 +16,7 @@ import sqlalchemy
 
 from layers.catalogue import JobState, SqlCatalogue, metadata
 from layers.errors import AboveCeiling, IngestBusy, IngestFailed, LayerMismatch, LayerNotDefined
-from layers.ingest import AddLayer, add_layer, remove_layer, withdraw_sheet
+from layers.ingest.job import AddLayer, add_layer, remove_layer, withdraw_sheet
 from layers.model import Classification, LayerName, ProductType
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -274,7 +274,7 @@ import sys
 from pathlib import Path
 import sqlalchemy
 from layers.catalogue import SqlCatalogue
-from layers.ingest import AddLayer, add_layer
+from layers.ingest.job import AddLayer, add_layer
 from layers.model import ProductType
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from synthetic_sheets import NODATA, decode_place, edition_of, write_oracle, wri
 
 from layers import crs as crs_room
 from layers.model import Bounds, ProductType, View
-from layers.mosaic import MosaicReader
+from layers.mosaic.reader import MosaicReader
 
 LEFT, TOP, SIDE = 360_000.0, 3_550_000.0, 700      # near Nanjing, EPSG:4549, 1 m
 

@@ -6,8 +6,9 @@ import random
 import pytest
 import shapely
 
-from layers import old_sheets, sheets
 from layers.errors import SheetNumberInvalid
+from layers.sheets import numbers as sheets
+from layers.sheets import old_numbers as old_sheets
 
 KNOWN = [
     ("I-50-142-(53)", "I50G095077"), ("H-51-26-(2)", "H51G017010"), ("I-50-67-(29)", "I50G044053"), ("I-50-59-(12)", "I50G034084"),

@@ -11,12 +11,12 @@ import rasterio
 from synthetic_sheets import edition_of, write_sheet
 
 from layers import crs as crs_room
-from layers.executors import ThisProcess
+from layers.ingest.executors import ThisProcess
 from layers.model import Bounds, Mosaic, ProductType, Sheet, View
-from layers.mosaic import MosaicReader, build_mosaics
-from layers.overviews import OverviewGrid, level_name
-from layers.sheet_table import read_table
-from layers.stacking import disturbed, stacked
+from layers.mosaic.overviews import OverviewGrid, level_name
+from layers.mosaic.reader import MosaicReader, build_mosaics
+from layers.mosaic.sheet_table import read_table
+from layers.mosaic.stacking import disturbed, stacked
 
 LEFT, TOP, SIDE = 360_000.0, 3_550_000.0, 96
 

@@ -7,7 +7,8 @@ from PIL import Image
 from rasterio.enums import Compression, MaskFlags
 from rasterio.transform import Affine
 
-from layers import crs, sheets
+from layers import crs
+from layers.sheets import numbers as sheets
 
 
 def noise(bands=3, dtype=np.uint8, rows=80, columns=100, high=255):

@@ -4,7 +4,7 @@ import pytest
 import rasterio
 import shapely
 
-from layers.delivery import received
+from layers.delivery.parcel import received
 from layers.divisions import import_divisions
 from layers.model import ProductType
 

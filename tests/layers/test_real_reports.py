@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from layers.adding import AddLayer
-from layers.ingest import check_layer
+from layers.ingest.adding import AddLayer
+from layers.ingest.job import check_layer
+from layers.ingest.validation import State, validate
 from layers.model import ProductType
-from layers.validation import State, validate
 
 pytestmark = pytest.mark.real_data
 

@@ -16,9 +16,9 @@ import sqlalchemy
 
 from layers.catalogue import SqlCatalogue, metadata
 from layers.errors import ClusterUnavailable
-from layers.ingest import AddLayer, add_layer
+from layers.ingest.job import AddLayer, add_layer
+from layers.ingest.records import Checksums, mark_of
 from layers.model import ProductType
-from layers.records import Checksums, mark_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SHEETS, KILLS = 8, 10
@@ -28,7 +28,7 @@ import os, sys
 from pathlib import Path
 import sqlalchemy
 from layers.catalogue import SqlCatalogue
-from layers.ingest import AddLayer, add_layer
+from layers.ingest.job import AddLayer, add_layer
 from layers.model import ProductType
 
 for line in sys.stdin:                      # each line a job, in a process of its own that need not import all this again
@@ -171,7 +171,7 @@ def test_a_cluster_does_the_same_as_this_machine(tmp_path, sheets, catalogue_at)
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_does_not_answer_is_told(tmp_path, sheets, memory, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("layers.executors.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("layers.ingest.executors.CONNECT_SECONDS", 0.5)
     request = AddLayer(product=ProductType.DOM, name="dom", edition="2011", paths=(tmp_path / "sheets",))
     with pytest.raises(ClusterUnavailable, match="no Dask scheduler answers at `tcp://127.0.0.1:9`"):
         add_layer(memory, tmp_path / "store", request, dask="tcp://127.0.0.1:9")

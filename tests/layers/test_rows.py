@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from layers.errors import RowsInvalid
 from layers.features import features_near
-from layers.ingest import AddLayer, add_layer
+from layers.ingest.job import AddLayer, add_layer
 from layers.model import ProductType
 from layers.rows import DEEPEST_WRITTEN, LONGEST_WRITTEN, parse_rows, parse_written
 

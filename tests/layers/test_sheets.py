@@ -8,8 +8,9 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layers import crs, sheets
+from layers import crs
 from layers.errors import SheetNumberInvalid
+from layers.sheets import numbers as sheets
 
 TEXTBOOK = ["J50", "J50B001001", "J50C001001", "J50D002002", "J50E004003", "J50F008005", "J50G015010", "J50H030019", "J50I090055",
             "J50J01800109", "J50K03600217"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from layers import formats, text_grids, text_values
+from layers.delivery import formats, text_grids, text_values
+from layers.delivery.vct import read_vct_head, vct_refusal
 from layers.errors import LayerRejected
-from layers.vct import read_vct_head, vct_refusal
 
 LINES = ["NSDTF-DEM", "1.0", "M", "0.000000", "0.000000", "39512435.000000", "3547120.000000", "5.000000", "5.000000", "3", "4", "100"]
 KEYS = {"DataMark": "CNSDTF-DEM", "Version": "1.0", "Unit": "M", "Alpha": "0", "Compress": "0", "X0": "39512435", "Y0": "3547120", "DX": "5",

@@ -5,13 +5,13 @@ import pytest
 import shapely
 
 from layers import crs as reference
-from layers import sheets
-from layers.adding import AddLayer
-from layers.coverage_gaps import gaps_between, missing_sheets, overlapping
 from layers.errors import IngestFailed
-from layers.ingest import add_layer, check_layer
+from layers.ingest.adding import AddLayer
+from layers.ingest.coverage_gaps import gaps_between, missing_sheets, overlapping
+from layers.ingest.job import add_layer, check_layer
+from layers.ingest.validation import State, validate
 from layers.model import Bounds, ProductType
-from layers.validation import State, validate
+from layers.sheets import numbers as sheets
 
 CELL = 50.0
 

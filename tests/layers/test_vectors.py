@@ -8,7 +8,7 @@ import pyogrio
 import pytest
 import shapely
 
-from layers.vectors import parts_of, table_names
+from layers.ingest.vectors import parts_of, table_names
 
 HERE = (118.76, 32.05)
 

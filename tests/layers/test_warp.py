@@ -5,7 +5,7 @@ import pytest
 
 from layers import crs as crs_room
 from layers.model import Bounds, View
-from layers.warp import Part, PixelMap, resample, shrunk
+from layers.mosaic.warp import Part, PixelMap, resample, shrunk
 
 LEFT, TOP = 360_000.0, 3_550_000.0
 

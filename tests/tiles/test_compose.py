@@ -7,8 +7,8 @@ import pytest
 import shapely
 from PIL import Image
 
-from layers.cells import influence
 from layers.model import Bounds, Edition, ProductType, View
+from layers.mosaic.cells import influence
 from tiles.area import ServedArea
 from tiles.clip import Footprint
 from tiles.compose import composed, shown

@@ -5,9 +5,9 @@ import pytest
 import shapely
 from synthetic_sheets import edition_of, write_sheet
 
-from layers.cells import influence
 from layers.crs import densify, transform_bounds, transform_geometry
 from layers.model import Bounds, ProductType, View
+from layers.mosaic.cells import influence
 from tiles.area import ServedArea
 from tiles.compose import composed, shown
 from tiles.coverage import cut_values

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from synthetic_sheets import edition_of, write_sheet
 
-from layers.cells import CellReader, influence
 from layers.crs import transformer
 from layers.model import ENCODINGS, Bounds, ProductType, View
-from layers.mosaic import MosaicReader
+from layers.mosaic.cells import CellReader, influence
+from layers.mosaic.reader import MosaicReader
 from tiles.contours import ContourStyle, contour_picture
 from tiles.engine import Engine
 from tiles.grids import TILE_MATRIX_SETS

@@ -10,7 +10,7 @@ import shapely
 from synthetic_sheets import edition_of, footprint, write_sheet
 
 from layers import crs as crs_room
-from layers.executors import ThisProcess
+from layers.ingest.executors import ThisProcess
 from layers.model import ProductType
 from tiles.engine import Engine, _Renderer
 from tiles.errors import SeedInvalid

@@ -9,7 +9,7 @@ from tiles.coverage_grids import CoverageGrid, grid_of
 from tiles.coverage_views import axis_labels, view_of
 from tiles.errors import RequestInvalid, RequestTooLarge
 from tiles.requests import GetCapabilities, Limits
-from tiles.wcs_requests import DescribeCoverage, GetCoverage, coverage_id, coverage_name, parse_wcs
+from tiles.requests.wcs import DescribeCoverage, GetCoverage, coverage_id, coverage_name, parse_wcs
 
 GK = CoverageGrid(crs="EPSG:4549", left=384_000.0, top=3_548_000.0, step=5.0, width=240, height=200)
 LIMITS = Limits()

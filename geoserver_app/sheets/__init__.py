@@ -1,0 +1,1 @@
+"""Sheets and editions over HTTP: found, listed, traced, as far as they are granted."""

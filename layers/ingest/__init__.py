@@ -1,0 +1,1 @@
+"""Delivered files -> an edition that is served: checked, rewritten, published."""

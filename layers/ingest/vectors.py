@@ -1,0 +1,520 @@
+"""Line maps and overlays: one delivered vector file, checked and rewritten as a GeoPackage with a table per class.
+
+The CRS stays the file's own. What is repaired, dropped or split is counted in the lineage; text stays text. Chinese shapefiles without a
+.cpg are read by what their bytes can be, never by hope.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import struct
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pandas
+import pyogrio
+import shapely
+from pyogrio.errors import DataSourceError, FieldError, GeometryError
+
+from layers import crs as reference
+from layers.delivery.vct import is_vct, vct_refusal
+from layers.errors import LayerRejected, OutsideAreaOfUse
+from layers.feature_classes import SHEET_INDEX, FeatureClassTable
+from layers.ingest.sources import approved_crs, check_frame, check_place, footprint_of, settle
+from layers.model import Bounds, FeatureClass, ProductType, Sheet
+from layers.sheets import numbers as sheets
+
+SUFFIXES = (".gpkg", ".shp", ".geojson", ".json")
+
+KINDS = ("point", "line", "area")
+"""By dimension of the geometry."""
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+NOT_IN_A_NAME = re.compile(r"[^0-9A-Za-z_\u3400-\u9fff-]+")
+SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
+DBF_LANGUAGE_UNKNOWN = (0x00, 0x57)     # "not stated" and "whatever the machine has"
+LONGEST_NAME = 60
+ROW_ID = "ogc_fid"
+"""Of our tables: `fid` is a name that delivered fields have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorOptions:
+    """How the files of one job are taken in; with the file's checksum it names the result."""
+
+    product: ProductType
+    crs: str | None = None          # for files that state none
+    encoding: str | None = None     # of a shapefile's attributes
+
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Features of one class and one kind of geometry, on their way from a file to the store."""
+
+    name: str
+    kind: str                       # point | line | area
+    features: geopandas.GeoDataFrame
+
+
+def parts_of(path: Path) -> tuple[Path, ...]:
+    """The files that make up one data set: a shapefile has several."""
+    if path.suffix.lower() != ".shp":
+        return (path,)
+    siblings = {sibling.suffix.lower(): sibling for sibling in path.parent.iterdir() if sibling.stem.lower() == path.stem.lower()}
+    return tuple(siblings[suffix] for suffix in SHAPEFILE_PARTS if suffix in siblings)
+
+
+def take_in(path: Path, options: VectorOptions, checksum: str, target: Path, relative: str) -> Sheet:
+    """Rewrites one delivered file as the GeoPackage `target`: under a temporary name first, so that `target` is whole or absent.
+
+    Raises
+    ------
+    LayerRejected
+        Not a vector file that is taken, damaged, no or refused CRS, no features, text in an unknown encoding, not where its sheet
+        number says.
+    """
+    driver = driver_of(path)
+    lineage: list[str] = [f"taken from `{path.name}`: {driver}, sha256 {checksum}"]
+    crs, tables = None, []
+    for layer in _layers_of(path):
+        own, frame = _read(path, driver, layer, options, lineage)
+        if frame is None:
+            continue
+        table_crs = approved_crs(own, options.crs, path.name)
+        if own is None:
+            lineage.append(f"`{layer}` states no CRS; {table_crs} was declared")
+        crs = crs or table_crs
+        tables += _cleaned(_table_name(path, driver, layer), _into(frame, table_crs, crs, layer, lineage), lineage)
+    if not tables:
+        raise LayerRejected(path.name, "it holds no feature with a geometry", "see that the right file was given")
+    bounds = _bounds_of(tables)
+    check_place(path.name, bounds, crs)
+    number = sheets.find_number(path.name)
+    if number:
+        check_frame(path.name, number, bounds, crs, fills=False)
+    write_tables(tables, crs, target)
+    return Sheet(
+        sheet_id=0, number=number, source_name=path.name, path=relative, crs=crs, bounds=bounds,
+        footprint=_box_in_crs84(path.name, bounds, crs), width=0, height=0, resolution=(0.0, 0.0), band_count=0, dtype="vector", nodata=None, checksum=checksum,
+        lineage=(*lineage, "written as GeoPackage, a table per class, with a spatial index"),
+    )
+
+
+def merge(parts: Sequence[Path], crs: str, target: Path) -> None:
+    """One GeoPackage of several that were taken in: tables of one name and one kind of geometry become one, in `crs`."""
+    tables: dict[tuple[str, str], Table] = {}
+    for part in parts:
+        for name in table_names(part):
+            more = _stored_table(part, name, crs)
+            known = tables.get((name.casefold(), more.kind))
+            tables[name.casefold(), more.kind] = _joined(known, more) if known else more
+    write_tables(list(tables.values()), crs, target)
+
+
+def _stored_table(path: Path, name: str, crs: str) -> Table:
+    kind = _kind_of_type(pyogrio.read_info(path, layer=name)["geometry_type"])
+    frame = pyogrio.read_dataframe(path, layer=name)
+    features = _into(frame, reference.crs_name(frame.crs.to_wkt()), crs, name, [])
+    return Table(name=name, kind=kind, features=features.set_crs(None, allow_override=True))
+
+
+def _joined(first: Table, second: Table) -> Table:
+    rows = pandas.concat([first.features, second.features], ignore_index=True)
+    return replace(first, features=geopandas.GeoDataFrame(rows, geometry="geometry"))
+
+
+def classes_of(path: Path, product: ProductType, known: FeatureClassTable) -> tuple[FeatureClass, ...]:
+    """The tables of a GeoPackage of the store, as the catalogue shows them. Overlays are drawn plainly: their kind is ""."""
+    return tuple(_class_of(path, name, product, known) for name in table_names(path))
+
+
+def table_names(path: Path) -> list[str]:
+    """Names of the feature tables of a GeoPackage, in their order."""
+    return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
+
+
+def _class_of(path: Path, name: str, product: ProductType, known: FeatureClassTable) -> FeatureClass:
+    info = pyogrio.read_info(path, layer=name, force_total_bounds=True, force_feature_count=True)
+    geometry = _kind_of_type(info["geometry_type"])
+    kind = known.kind_of(name, geometry) if product is ProductType.DLG or name == SHEET_INDEX else ""
+    title_zh, title_en = known.titles(kind) if kind else (name, name)
+    return FeatureClass(
+        name=name, kind=kind, title_zh=title_zh, title_en=title_en, geometry=geometry, fields=tuple(str(f) for f in info["fields"]),
+        count=int(info["features"]), bounds=Bounds(*map(float, info["total_bounds"])),
+    )
+
+
+def _kind_of_type(geometry_type: str) -> str:
+    plain = geometry_type.removeprefix("Multi").removeprefix("2.5D ").removeprefix("Multi").split()[0]
+    return {"Point": "point", "LineString": "line", "Polygon": "area"}[plain]
+
+
+# Reading
+
+def driver_of(path: Path) -> str:
+    """By the first bytes: an allow-list, since GDAL would follow a file that points at others."""
+    with path.open("rb") as file:
+        head = file.read(65536)
+    if head.startswith(b"SQLite format 3\0"):
+        return "GPKG"
+    if head.startswith(b"\0\0\x27\x0a"):
+        return "ESRI Shapefile"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        _check_json(path, head)
+        return "GeoJSON"
+    if not head:
+        raise LayerRejected(path.name, "the file is empty", "deliver it again")
+    if is_vct(head):
+        raise vct_refusal(path)
+    raise LayerRejected(path.name, "it is not a GeoPackage, Shapefile or GeoJSON", "convert it, for instance by `ogr2ogr -f GPKG`")
+
+
+def _check_json(path: Path, head: bytes) -> None:
+    if b'"UTF8Encoding"' in head or b'"encodeOffsets"' in head:
+        raise LayerRejected(
+            path.name, "it is an ECharts map, not GeoJSON: its coordinates are packed text (encodeOffsets), and shifted (GCJ-02)",
+            "take the boundaries from a source in CGCS2000",
+        )
+    if b'"Topology"' in head[:2000]:
+        raise LayerRejected(path.name, "it is TopoJSON, not GeoJSON", "convert it, for instance by `ogr2ogr -f GPKG`")
+
+
+@contextmanager
+def read_faults(name: str) -> Iterator[None]:
+    """GDAL's errors in a sentence; its warnings are facts that we count ourselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise LayerRejected(name, "its attribute text is not in the encoding that it states",
+                                "say which with `--encoding`, for instance GB18030") from error
+        except (DataSourceError, FieldError, GeometryError, shapely.errors.ShapelyError, sqlite3.Error) as error:
+            raise LayerRejected(name, "it can't be read: it is truncated or damaged", "deliver it again") from error
+
+
+def _layers_of(path: Path) -> list[str]:
+    with read_faults(path.name):
+        return [str(name) for name, _ in pyogrio.list_layers(path)]
+
+
+def _read(
+    path: Path, driver: str, layer: str, options: VectorOptions, lineage: list[str],
+) -> tuple[str | None, geopandas.GeoDataFrame | None]:
+    """The CRS that the table states, and its features; None for a table without geometry or features."""
+    encoding = options.encoding
+    if driver == "ESRI Shapefile":
+        encoding = _shapefile_encoding(path, options.encoding, lineage)
+    with read_faults(path.name):
+        frame = pyogrio.read_dataframe(path, layer=layer, encoding=encoding if driver == "ESRI Shapefile" else None)
+    if not isinstance(frame, geopandas.GeoDataFrame):
+        lineage.append(f"table `{layer}` has no geometry and was left out")
+        return None, None
+    if frame.empty:
+        lineage.append(f"table `{layer}` is empty and was left out")
+        return None, None
+    stated = frame.crs.to_wkt() if frame.crs else None
+    if driver == "GeoJSON" and options.crs is not None and not _names_a_crs(path):
+        stated = None
+    return stated, frame.set_crs(None, allow_override=True)
+
+
+def _names_a_crs(path: Path) -> bool:
+    """Whether a GeoJSON has the `crs` member of the 2008 specification; without it, it is in CRS84 by RFC 7946."""
+    with path.open("rb") as file:
+        return b'"crs"' in file.read(65536)
+
+
+def _table_name(path: Path, driver: str, layer: str) -> str:
+    """As delivered, without the sheet number, so that the tables of neighbouring sheets meet."""
+    name = layer if driver == "GPKG" else path.stem
+    number = sheets.find_number(name)
+    if number:
+        name = re.sub(number, "", name, flags=re.IGNORECASE).strip("_- .")
+    return NOT_IN_A_NAME.sub("_", name).strip("_")[:LONGEST_NAME] or "features"
+
+
+# Encoding of shapefiles
+
+def _shapefile_encoding(path: Path, declared: str | None, lineage: list[str]) -> str | None:
+    """None where GDAL knows it by the .cpg or the language byte; else what strict decoding says: UTF-8, then GB18030, then ask."""
+    table = next((part for part in parts_of(path) if part.suffix.lower() == ".dbf"), None)
+    if table is None:
+        lineage.append("warning: the shapefile has no .dbf, so its features have no attributes")
+        return None
+    if declared is not None:
+        _check_text(path.name, table, declared)
+        return declared
+    if any(part.suffix.lower() == ".cpg" for part in parts_of(path)) or _language_byte(table) not in DBF_LANGUAGE_UNKNOWN:
+        return None
+    found = next((encoding for encoding in ("UTF-8", "GB18030") if _reads_as(table, encoding)), None)
+    if found is None:
+        raise LayerRejected(path.name, "its attribute text is neither UTF-8 nor GB18030, and it has no .cpg", "say which with `--encoding`")
+    if not all(text.isascii() for text in _dbf_texts(table)):
+        lineage.append(f"attribute text was read as {found}: the file does not say, its bytes do")
+    return found
+
+
+def _check_text(name: str, table: Path, encoding: str) -> None:
+    try:
+        readable = _reads_as(table, encoding, needs_chinese=False)
+    except LookupError:
+        raise LayerRejected(name, f"encoding `{encoding[:40]}` is not known", "give one like GB18030 or UTF-8") from None
+    if not readable:
+        raise LayerRejected(name, f"its attribute text is not {encoding}", "say which it is with `--encoding`")
+
+
+def _language_byte(table: Path) -> int:
+    with table.open("rb") as file:
+        header = file.read(32)
+    return header[29] if len(header) == 32 else 0
+
+
+def _reads_as(table: Path, encoding: str, *, needs_chinese: bool = True) -> bool:
+    """Whether every text of a .dbf decodes strictly. GB18030 takes nearly any bytes, so that what it gives must also look Chinese: mostly
+    of characters that GB 2312 has, since two letters of Latin-1 make one of the rare others."""
+    common = rare = 0
+    for text in _dbf_texts(table):
+        try:
+            chinese = CJK.findall(_decoded(text, encoding))
+        except UnicodeDecodeError:
+            return False
+        for character in chinese:
+            if _is_common(character):
+                common += 1
+            else:
+                rare += 1
+    return encoding == "UTF-8" or not needs_chinese or common > rare
+
+
+@lru_cache(maxsize=50_000)
+def _is_common(character: str) -> bool:
+    try:
+        character.encode("gb2312")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _decoded(text: bytes, encoding: str) -> str:
+    """Strictly, but for a character that the end of the field cut in two."""
+    try:
+        return text.rstrip(b" \0").decode(encoding)
+    except UnicodeDecodeError as error:
+        if error.start > 0 and len(text) - error.start <= 3 and not text.endswith((b" ", b"\0")):
+            return text[:error.start].decode(encoding)
+        raise
+
+
+def _dbf_texts(table: Path) -> Iterator[bytes]:
+    """Field names and the bytes of every text field. Source: dBASE III+ file structure."""
+    with table.open("rb") as file:
+        header = file.read(32)
+        if len(header) < 32:
+            return
+        count, header_size, record_size = struct.unpack("<IHH", header[4:12])
+        fields, offset = [], 1
+        while (descriptor := file.read(32))[:1] not in (b"\r", b"") and len(descriptor) == 32:
+            yield descriptor[:11].split(b"\0")[0]
+            if descriptor[11:12] == b"C":
+                fields.append((offset, offset + descriptor[16]))
+            offset += descriptor[16]
+        file.seek(header_size)
+        for _ in range(count):
+            record = file.read(record_size)
+            if len(record) < record_size:
+                return
+            for start, end in fields:
+                yield record[start:end]
+
+
+# Cleaning
+
+def _cleaned(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> list[Table]:
+    """Features with sound geometry and plain text, split by kind of geometry; everything done is told in `lineage`."""
+    frame = _plain_fields(name, frame, lineage)
+    frame = _sound_geometry(name, frame, lineage)
+    kinds = shapely.get_dimensions(frame.geometry.values)
+    present = [kind for kind in range(3) if (kinds == kind).any()]
+    if len(present) > 1:
+        counts = ", ".join(f"{np.count_nonzero(kinds == kind)} {KINDS[kind]}" for kind in present)
+        lineage.append(f"`{name}` mixes geometries and was split: {counts}")
+    return [
+        Table(name=name if len(present) == 1 else f"{name}_{KINDS[kind]}", kind=KINDS[kind],
+              features=frame[kinds == kind].reset_index(drop=True))
+        for kind in present
+    ]
+
+
+def _sound_geometry(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> geopandas.GeoDataFrame:
+    geometry = frame.geometry.values
+    missing = shapely.is_missing(geometry) | shapely.is_empty(geometry)
+    if missing.any():
+        lineage.append(f"`{name}`: features without geometry dropped: {np.count_nonzero(missing)}")
+    frame = _exploded_collections(name, frame[~missing], lineage)
+    geometry = frame.geometry.values
+    finite = np.isfinite(shapely.bounds(geometry)).all(axis=1) if len(frame) else np.ones(0, bool)
+    if not finite.all():
+        lineage.append(f"`{name}`: features whose coordinates are no numbers dropped: {np.count_nonzero(~finite)}")
+    frame = frame[finite]
+    return _repaired(name, frame, lineage)
+
+
+def _repaired(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> geopandas.GeoDataFrame:
+    geometry = np.array(frame.geometry.values)
+    invalid = ~shapely.is_valid(geometry)
+    if not invalid.any():
+        return frame
+    whole = np.array([_of_dimension(shapely.make_valid(g), shapely.get_dimensions(g)) for g in geometry[invalid]], dtype=object)
+    geometry[invalid] = whole
+    lost = shapely.is_empty(geometry)
+    lineage.append(f"`{name}`: invalid geometries repaired: {np.count_nonzero(invalid) - np.count_nonzero(lost)}")
+    if lost.any():
+        lineage.append(f"`{name}`: geometries without length or area dropped: {np.count_nonzero(lost)}")
+    return frame.set_geometry(geopandas.GeoSeries(geometry, index=frame.index))[~lost]
+
+
+def _of_dimension(geometry: shapely.Geometry, dimension: int) -> shapely.Geometry:
+    parts = [part for part in shapely.get_parts(_flat([geometry])) if shapely.get_dimensions(part) == dimension]
+    if not parts:
+        return shapely.Polygon()
+    makers = (shapely.multipoints, shapely.multilinestrings, shapely.multipolygons)
+    return parts[0] if len(parts) == 1 else makers[dimension](parts)
+
+
+def _flat(geometries: Iterable[shapely.Geometry]) -> np.ndarray:
+    """Geometries with collections, nested ones too, taken apart."""
+    parts = shapely.get_parts(list(geometries))
+    while (shapely.get_type_id(parts) == 7).any():
+        parts = shapely.get_parts(parts)
+    return parts
+
+
+def _exploded_collections(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> geopandas.GeoDataFrame:
+    mixed = shapely.get_type_id(frame.geometry.values) == 7
+    if not mixed.any():
+        return frame
+    lineage.append(f"`{name}`: geometry collections taken apart, their attributes repeated: {np.count_nonzero(mixed)}")
+    loose = [frame[~mixed]]
+    for dimension in range(3):
+        part = frame[mixed]
+        part = part.set_geometry(geopandas.GeoSeries([_of_dimension(g, dimension) for g in part.geometry], index=part.index))
+        loose.append(part[~part.geometry.is_empty])
+    return geopandas.GeoDataFrame(pandas.concat([part for part in loose if len(part)], ignore_index=True), geometry="geometry")
+
+
+def _plain_fields(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> geopandas.GeoDataFrame:
+    frame = frame.rename(columns=_field_names(name, frame, lineage))
+    stripped = 0
+    for column in frame.columns.drop("geometry"):
+        values = frame[column]
+        if not (values.dtype == object or isinstance(values.dtype, pandas.StringDtype)):
+            continue
+        plain = [_plain_text(value) for value in values]
+        stripped += sum(1 for before, after in zip(values, plain, strict=True) if isinstance(before, str) and before != after)
+        frame[column] = pandas.Series(plain, index=frame.index, dtype=object)
+    if stripped:
+        lineage.append(f"`{name}`: texts from which control characters were stripped: {stripped}")
+    return frame
+
+
+def _plain_text(value: object) -> str | None:
+    if value is None or value is pandas.NA or (isinstance(value, float) and np.isnan(value)):
+        return None
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (list, tuple, dict, np.ndarray)):
+        return json.dumps(value.tolist() if isinstance(value, np.ndarray) else value, ensure_ascii=False, default=str)
+    return CONTROL_CHARACTERS.sub("", str(value))
+
+
+def _field_names(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> dict[str, str]:
+    """New names for fields that SQLite would not tell apart or that name its own columns."""
+    taken, renamed = {ROW_ID, "geom", "geometry"}, {}
+    for column in frame.columns.drop("geometry"):
+        plain = CONTROL_CHARACTERS.sub("", str(column)) or "field"
+        fresh, number = plain, 1
+        while fresh.casefold() in taken:
+            number += 1
+            fresh = f"{plain}_{number}"
+        taken.add(fresh.casefold())
+        if fresh != column:
+            renamed[column] = fresh
+    if renamed:
+        lineage.append(f"`{name}`: fields were renamed: " + ", ".join(f"{old} -> {new}" for old, new in renamed.items()))
+    return renamed
+
+
+def _into(frame: geopandas.GeoDataFrame, source: str, target: str, name: str, lineage: list[str]) -> geopandas.GeoDataFrame:
+    if source == target:
+        return frame
+    moved = [g if g is None or g.is_empty else reference.transform_geometry(g, source, target) for g in frame.geometry]
+    lineage.append(f"`{name}` was brought from {source[:30]} to {target[:30]} (accuracy {reference.accuracy(source, target):g} m)")
+    return frame.set_geometry(geopandas.GeoSeries(moved, index=frame.index)).set_crs(None, allow_override=True)
+
+
+# Writing
+
+def write_tables(tables: Sequence[Table], crs: str, target: Path) -> None:
+    """A GeoPackage of these tables with spatial indexes: under a temporary name first, so that `target` is whole or absent."""
+    unfinished = target.with_suffix(f".{os.getpid()}.part.gpkg")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for table in _distinct(tables):
+            features = table.features.set_crs(reference.to_pyproj(crs), allow_override=True)
+            several = bool((shapely.get_type_id(features.geometry.values) > 3).any())
+            pyogrio.write_dataframe(
+                features, unfinished, layer=table.name, driver="GPKG", promote_to_multi=several,
+                geometry_type=_geometry_type(features, table.kind, several),
+                layer_options={"SPATIAL_INDEX": "YES", "GEOMETRY_NAME": "geom", "FID": ROW_ID},
+            )
+        settle(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _geometry_type(features: geopandas.GeoDataFrame, kind: str, several: bool) -> str:
+    plain = {"point": "Point", "line": "LineString", "area": "Polygon"}[kind]
+    height = " Z" if shapely.has_z(features.geometry.values).any() else ""
+    return f"{'Multi' if several else ''}{plain}{height}"
+
+
+def _distinct(tables: Sequence[Table]) -> list[Table]:
+    """The same tables under names that SQLite can tell apart."""
+    taken, distinct = set(), []
+    for table in tables:
+        name, number = table.name, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{table.name}_{number}"
+        taken.add(name.casefold())
+        distinct.append(replace(table, name=name))
+    return distinct
+
+
+def _bounds_of(tables: Sequence[Table]) -> Bounds:
+    every = np.array([table.features.total_bounds for table in tables])
+    return Bounds(*map(float, (every[:, 0].min(), every[:, 1].min(), every[:, 2].max(), every[:, 3].max())))
+
+
+def _box_in_crs84(name: str, bounds: Bounds, crs: str) -> shapely.Geometry:
+    """The box of the features in CRS84; a hair wider where they lie on one line or point, so that it has an area."""
+    hair = 1e-6 if reference.is_geographic(crs) else 0.1
+    if 0 in (bounds.width, bounds.height):
+        bounds = Bounds(bounds.left - hair, bounds.bottom - hair, bounds.right + hair, bounds.top + hair)
+    try:
+        return footprint_of(bounds, crs)
+    except OutsideAreaOfUse as error:
+        raise LayerRejected(name, "its features reach beyond what its CRS can express", "correct the stray coordinates") from error

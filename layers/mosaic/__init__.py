@@ -1,0 +1,1 @@
+"""The sheets of an edition as one raster, and the way to read it."""
