@@ -359,7 +359,7 @@ def test_a_legend_is_of_one_layer():
 def test_other_operations_and_services_are_refused():
     assert refused(wms, MAP, REQUEST="DescribeLayer").code == "OperationNotSupported"
     assert refused(wms, MAP, SERVICE="WFS").locator == "SERVICE"
-    assert refused(service_of, [("SERVICE", "WCS")]).locator == "SERVICE"
+    assert refused(service_of, [("SERVICE", "CSW")]).locator == "SERVICE"
     assert service_of([("service", "wmts")]) == "WMTS"
     assert service_of([]) == "WMS"
 
