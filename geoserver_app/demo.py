@@ -18,6 +18,7 @@ from geoserver_app.identity import Carriage, Presented
 from geoserver_app.ingesting import ingest
 from geoserver_app.samples import add_parties, load_samples, sample_parties
 from geoserver_app.settings import Settings
+from geoserver_app.sheets.indexing import has_index, make_index
 from layers.catalogue import SqlCatalogue
 from layers.model import LayerName
 from tiles.engine import Engine
@@ -32,6 +33,9 @@ def build_demo(settings: Settings, console: Console) -> dict:
     catalogue, register = SqlCatalogue(database), SqlRegister(database)
     demo = YAML(typ="safe").load((settings.config / "demo" / "demo.yaml").read_text("utf-8"))
     _add_missing_layers(settings, catalogue, demo["layers"], console)
+    for name in demo["sheet_indexes"]:
+        if not has_index(catalogue, name):
+            make_index(settings, name)
     parties = [*demo["agencies"], *sample_parties(settings.config)]
     add_parties(register, parties)
     _issue_keys(settings, register, parties)
