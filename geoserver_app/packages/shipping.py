@@ -3,7 +3,7 @@ the gate trusts it. What may not be let out any more is taken back there and the
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -91,6 +91,7 @@ class Shipment:
     file: PackageFile
     first: int
     last: int
+    is_known: Callable[[], bool] = lambda: True          # whether a person who fetches is still signed in and a member
     _source: BinaryIO = field(init=False, default=None)
     _items: list[tuple[Item, ServedArea]] = field(init=False, default_factory=list)
     _standing: Standing | None = field(init=False, default=None)
@@ -213,11 +214,11 @@ class Shipment:
         self._remember()
 
     def _check_asker(self) -> None:
-        """Raises ApiFault where the agency, or the key that fetches, counts no more."""
+        """Raises ApiFault where the agency, or the key or person that fetches, counts no more."""
         register, at = self.services.gate.standing().register, self.services.gate.clock()
         agency, key_id = register.agencies.get(self.caller.agency.agency_id), self.caller.key_id
         has_key = not key_id or any(key.key_id == key_id and counts(key, at) for key in register.keys.values())
-        if agency is None or not agency.is_active or not has_key:
+        if agency is None or not agency.is_active or not has_key or not self.is_known():
             raise ApiFault("key-unknown", 401)
 
     def _remember(self) -> None:

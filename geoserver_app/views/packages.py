@@ -32,7 +32,7 @@ def fetch(package: str, name: str):
     held, file = found(book_of(visit), package, name, caller.agency.agency_id, visit.at)
     first, last, is_part = wanted(file, flask.request.headers.get("Range"), flask.request.headers.get("If-Range"), held.ended)
     is_read = flask.request.method != "HEAD"
-    shipment = Shipment(services(), book_of(visit), caller, held, file, first, last)
+    shipment = Shipment(services(), book_of(visit), caller, held, file, first, last, (lambda: True) if visit.caller else _is_still_a_member)
     headers = shipment.begin(sends_body=is_read)
     if not is_read:
         shipment.close()
@@ -63,6 +63,12 @@ def _visit():
         services().gate.record_refusal("Download", "role-missing")
         raise NotAllowed("role-missing", {"roles": ", ".join(sorted(MEMBERS))})
     return visit_of(person, language)
+
+
+def _is_still_a_member() -> bool:
+    """Who is signed in may be signed out, or lose the role, while a file is sent."""
+    person = signed_in_person()
+    return person is not None and bool(person.person.roles & MEMBERS)
 
 
 def entity_tag(file: PackageFile) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+from api_office import Office
 from numbered_sheets import SQUARE, deliver, publish
 from ordering import archive, fetch, made, make, manifest, path_of, post
 from PIL import Image
@@ -59,8 +60,13 @@ def hills(beyond: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def office(lasting_house):
-    house, folder = lasting_house, lasting_house.folder / "twins"
+def people(lasting_house) -> Office:
+    return Office(lasting_house)
+
+
+@pytest.fixture(scope="module")
+def office(people):
+    house, folder = people.house, people.house.folder / "twins"
     for name, beyond in (("low", 0.0), ("high", WALL)):
         publish(house, name, delivered(folder, name, hills(beyond), nodata=-9999.0), product="DEM")
         publish(house, f"{name}-secret", delivered(folder, f"{name}-secret", hills(beyond), nodata=-9999.0), product="DEM", classification="secret")
@@ -70,7 +76,6 @@ def office(lasting_house):
     house.agency("nobody")
     house.agency("viewer")
     house.grant("viewer", "low", "high", "low-secret", "high-secret", area=WEST, operations={Operation.GET_MAP})
-    house.agency("water")
     house.grant("water", "low", "high", "low-secret", "high-secret", area=WEST)
     return house
 
@@ -229,6 +234,24 @@ def test_what_is_called_off_while_it_is_fetched_stays_counted_or_stays_here(offi
     (file,) = [one["name"] for one in package["files"] if one["name"].endswith(".tif")]
     answer = office.get(path_of(package, file), name)
     assert answer.status_code != 200 or used(office, metered)["export"] > 0
+
+
+def test_a_running_download_ends_where_the_package_is_called_off_or_the_person_is_signed_out(office, people, monkeypatch):
+    monkeypatch.setattr(shipping, "PIECE", 20_000)
+    office.grant("water", "dom", operations=DOWNLOAD)
+    for stop in ("call off", "sign out"):
+        member = people.visitor("member")
+        package = made(office, "water", layers=["dom"], area=ALL)
+        (file,) = [one for one in package["files"] if one["name"].endswith(".tif")]
+        parts = member.client.get(path_of(package, file["name"]), buffered=False).iter_encoded()
+        sent = len(next(parts))
+        if stop == "call off":
+            assert office.client().delete(f"/api/v1/packages/{package['package']}", headers={"X-API-Key": office.keys["water"]}).status_code == 200
+        else:
+            office.services.accounts.end_session(member.client.get_cookie("geoshare").value)
+        with pytest.raises(Exception, match="the download ends here"):
+            sent += sum(map(len, parts))
+        assert sent < file["bytes"]
 
 
 def test_packages_leave_room_for_the_record_and_orders_leave_areas_in_memory(office, monkeypatch):
