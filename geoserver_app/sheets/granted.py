@@ -25,9 +25,13 @@ KEPT_MOST = 64
 """Pairs of area and edition whose sheets stay cut."""
 
 FILE_NAME = re.compile(r"`[^`]*\.[A-Za-z0-9]{1,9}`")
-CONTENT = re.compile(r"heights from |\d|warning: \d|warning: the declared nodata |warning: .*\bcells\b|delivered with the note: ")
-"""Sentences that count or measure what is in a file, which may lie beyond what is granted, and of heights is values, not a description; and notes, which
-are written for the bureau."""
+TOLD = re.compile(
+    r"taken from |read as |placed |coordinates |the eastings begin with zone |X0, Y0 were taken |the file states no CRS; |warning: X0 and Y0 |"
+    r"heights are |the palette was |the grey band was |16-bit values were stretched |the alpha band |the fourth band |cells of \S+ in every band were hidden|"
+    r"\S+ counts as nodata|written as "
+)
+"""How the sentences begin that say what was done with a file. All others stay with the bureau: those that count or measure what is in it, which may lie
+beyond what is granted, and of heights is values, and notes that came with a delivery."""
 
 MEASURED = re.compile(r", \d+ x \d+(?=, sha256 )|(?<=^16-bit values were stretched linearly):.*")
 
@@ -83,7 +87,7 @@ def steps_told(sheet: Sheet) -> list[str]:
     stem = sheet.source_name.rsplit(".", 1)[0]
     return [
         MEASURED.sub("", FILE_NAME.sub("the delivered file", step)).replace(sheet.source_name, "the delivered file").replace(f"`{stem}`", "the delivered file")
-        for step in sheet.lineage if not CONTENT.match(step)
+        for step in sheet.lineage if TOLD.match(step)
     ]
 
 
