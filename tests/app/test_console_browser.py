@@ -212,7 +212,7 @@ def test_ground_is_chosen_by_name_by_sheet_and_by_drawing_and_written_at_its_cla
     page.select_option("#target", "4.2")
     page.click("#insert")
     lines = page.locator("#text").input_value().splitlines()
-    (place,) = [number for number, line in enumerate(lines) if "I50G095077" in line]
+    (place,) = [number for number, line in enumerate(lines) if '"I50G095077"' in line]
     assert lines[place].startswith('    area: {"divisions":["320104"],"sheets":["I50G095077"],"geojson":{"type":"Polygon"')
     assert 'clause: "4.2"' in lines[place - 3] and lines[place + 1].strip() == "scale: {finest: 2000}"
     assert one.faults == []
