@@ -3,11 +3,9 @@
 import hashlib
 import math
 import multiprocessing
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -77,29 +75,10 @@ def _frame(row: int, col: int) -> Frame:
 
 
 def write_all(folder: Path, frames: Sequence[Frame], resolution: float, workers: int = 2) -> list[Sheet]:
-    """The sheets in `folder`/sheets, numbered from 1 on. Those of one shape and latitude are drawn once and copied: each is a file of its own."""
+    """The sheets in `folder`/sheets, numbered from 1 on."""
     (folder / "sheets").mkdir(parents=True)
-    alike: dict[tuple, list[Frame]] = {}
-    for frame in frames:
-        bounds = frame.bounds.rounded(6)
-        alike.setdefault((frame.crs, round(bounds.top, 4), round(bounds.width, 4), round(bounds.height, 4)), []).append(frame)
     with ProcessPoolExecutor(workers) as pool:
-        written = list(pool.map(partial(_write_alike, folder, resolution), alike.values()))
-    numbers = {frame.name: number for number, frame in enumerate(frames, 1)}
-    return sorted((replace(sheet, sheet_id=numbers[Path(sheet.path).stem]) for run in written for sheet in run), key=lambda sheet: sheet.sheet_id)
-
-
-def _write_alike(folder: Path, resolution: float, frames: list[Frame]) -> list[Sheet]:
-    first = write_stored(folder, frames[0], 0, resolution)
-    sheets = [first]
-    for frame in frames[1:]:
-        box, _ = _outline(frame, resolution)
-        bounds = Bounds(box.left, box.top - first.height * resolution, box.left + first.width * resolution, box.top)
-        path = f"sheets/{frame.name}.tif"
-        shutil.copyfile(folder / first.path, folder / path)
-        sheets.append(replace(first, path=path, number=first.number and frame.name, source_name=f"{frame.name}.tif", bounds=bounds,
-                              footprint=shapely.box(*frame.bounds)))
-    return sheets
+        return list(pool.map(write_stored, [folder] * len(frames), frames, range(1, len(frames) + 1), [resolution] * len(frames), chunksize=32))
 
 
 def write_stored(folder: Path, frame: Frame, sheet_id: int, resolution: float) -> Sheet:
