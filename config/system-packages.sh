@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the real clients and servers that tests drive (GDAL's tools, Chromium, PostgreSQL) where apt is there and may be used. Never fails.
+# Installs the real clients and servers that tests drive (GDAL's tools, Chromium, curl, PostgreSQL) where apt is there and may be used. Never fails.
 missing=""
 command -v gdalinfo >/dev/null 2>&1 || missing="$missing gdal-bin"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v curl >/dev/null 2>&1 || missing="$missing curl"
 command -v pdftotext >/dev/null 2>&1 || missing="$missing poppler-utils"
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0

@@ -84,7 +84,7 @@ def describe(settings: Settings, catalogue: SqlCatalogue, register: SqlRegister)
         boxes = [entry.bounds for entry in seen]
         agencies.append({
             "id": name, "name": caller.agency.name_zh, "name_en": caller.agency.name_en, "key": keys[name],
-            "layers": [entry.layer.name for entry in seen],
+            "layers": list(dict.fromkeys(entry.layer.name for entry in seen)),
             "bounds": [min(b.left for b in boxes), min(b.bottom for b in boxes), max(b.right for b in boxes), max(b.top for b in boxes)] if boxes else None,
         })
     return {"base_url": settings.public_base_url, "admin": {"id": BUREAU, "key": keys[BUREAU]}, "agencies": agencies}
