@@ -21,12 +21,15 @@ class Operation(StrEnum):
     GET_FEATURE_INFO = "GetFeatureInfo"
     GET_TILE = "GetTile"
     GET_LEGEND_GRAPHIC = "GetLegendGraphic"
+    GET_FEATURE = "GetFeature"             # vectors themselves, with their attributes: features, vector tiles
     GET_COVERAGE = "GetCoverage"           # values of rasters, not pictures of them: WCS, terrain tiles, profiles
     DOWNLOAD = "Download"                  # files to keep: counted as exports of ground
     DESCRIBE_LAYER = "DescribeLayer"       # its entry in capabilities, TileJSON and the catalogue
 
 
-GRANTABLE = frozenset({Operation.GET_MAP, Operation.GET_FEATURE_INFO, Operation.GET_TILE, Operation.GET_COVERAGE, Operation.DOWNLOAD})
+GRANTABLE = frozenset({
+    Operation.GET_MAP, Operation.GET_FEATURE_INFO, Operation.GET_TILE, Operation.GET_FEATURE, Operation.GET_COVERAGE, Operation.DOWNLOAD,
+})
 """What a grant lists. The others follow: see `FOLLOWS_FROM`."""
 
 FOLLOWS_FROM = {

@@ -41,7 +41,7 @@ from layers.crs import geodesic_km2
 
 OPERATIONS = {
     Operation.GET_MAP: "地图浏览（GetMap）", Operation.GET_TILE: "瓦片（GetTile）", Operation.GET_FEATURE_INFO: "点查询（GetFeatureInfo）",
-    Operation.GET_COVERAGE: "栅格数值（GetCoverage）", Operation.DOWNLOAD: "数据下载（Download）",
+    Operation.GET_FEATURE: "要素（GetFeature）", Operation.GET_COVERAGE: "栅格数值（GetCoverage）", Operation.DOWNLOAD: "数据下载（Download）",
 }
 PRODUCTS = {"DOM": "数字正射影像（DOM）", "DEM": "数字高程模型（DEM）", "DLG": "数字线划图（DLG）", "OVERLAY": "专题数据（OVERLAY）"}
 CLASSIFICATIONS = ("公开", "内部", "秘密", "机密", "绝密")

@@ -31,7 +31,9 @@ from tiles.area import ServedArea
 from tiles.permits import Booking, Permit
 from tiles.requests import expressible_bounds
 
-METERED = frozenset({Operation.GET_MAP, Operation.GET_TILE, Operation.GET_FEATURE_INFO, Operation.GET_COVERAGE, Operation.DOWNLOAD})
+METERED = frozenset({
+    Operation.GET_MAP, Operation.GET_TILE, Operation.GET_FEATURE_INFO, Operation.GET_FEATURE, Operation.GET_COVERAGE, Operation.DOWNLOAD,
+})
 """Operations that let data out."""
 
 ONE_REQUEST: Amounts = (1, 0, 0, 0)

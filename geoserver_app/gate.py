@@ -45,7 +45,21 @@ from geoserver_app.metering.meter import Meter, Reservation
 from layers.catalogue import Catalogue
 from layers.crs import scale_denominator
 from layers.errors import CatalogueUnavailable, RowsInvalid
-from layers.model import ENCODINGS, MEASURED, STYLES, Bounds, CatalogueSnapshot, Classification, Edition, Layer, LayerName, View, picture_styles
+from layers.model import (
+    ENCODINGS,
+    MEASURED,
+    STYLES,
+    SURVEYED_AT,
+    VECTOR_TILE,
+    Bounds,
+    CatalogueSnapshot,
+    Classification,
+    Edition,
+    Layer,
+    LayerName,
+    View,
+    picture_styles,
+)
 from layers.rows import parse_rows
 from tiles.area import ServedArea
 from tiles.permits import Booking, Permit, PermitPiece, PictureMark, parts_of
@@ -89,7 +103,8 @@ class Asked:
     """One layer and what is wanted of it. `view` carries extent and scale where the operation has them, `point` (CRS84) the place of which
     something is told, `points` those of several. `is_in_full`: there is no view, and what is told is as fine as the edition itself.
 
-    To ask for a picture in a style that shows values is to ask for the values: the operation is GetCoverage, whichever way it is asked.
+    To ask for a picture in a style that shows values is to ask for the values: the operation is GetCoverage, whichever way it is asked. A tile
+    of vectors is no picture but the features themselves: GetFeature.
     """
 
     layer: LayerName
@@ -108,6 +123,8 @@ class Asked:
     def __post_init__(self):
         if self.operation in PICTURES and self.style in MEASURED:
             object.__setattr__(self, "operation", Operation.GET_COVERAGE)
+        if self.operation in PICTURES and self.format == VECTOR_TILE:
+            object.__setattr__(self, "operation", Operation.GET_FEATURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +145,9 @@ class Ruling:
 
 PICTURES = frozenset({Operation.GET_MAP, Operation.GET_TILE})
 """Operations that draw the data themselves: a style that writes names on them names those attributes (design R7)."""
+
+TOLD = frozenset({Operation.GET_FEATURE_INFO, Operation.GET_FEATURE})
+"""Operations whose answers are things, not pixels."""
 
 DRAWN = frozenset({Operation.GET_MAP, Operation.GET_TILE, Operation.GET_LEGEND_GRAPHIC})
 """Operations with a style; a request that names none gets the first of the product's styles that is granted."""
@@ -608,7 +628,8 @@ def _common(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
 
 
 def _own_scale(edition: Edition) -> float | None:
-    return None if edition.resolution is None else edition.resolution / METRES_AT_ONE
+    """Denominator at which everything of an edition is shown: that of its pixels, or the one at which its lines were surveyed."""
+    return SURVEYED_AT.get(edition.product) if edition.resolution is None else edition.resolution / METRES_AT_ONE
 
 
 def _window(chain: tuple[Grant, ...]) -> tuple[float | None, float | None]:
@@ -652,7 +673,7 @@ def _least(asked: Sequence[Asked], permits: Sequence[Permit]) -> list[Bill]:
     for one, permit in zip(asked, permits, strict=True):
         if not one.is_counted or one.operation not in METERED:
             continue
-        least = SOME_FEATURES if one.operation is Operation.GET_FEATURE_INFO or one.points else SOME_PICTURE
+        least = SOME_FEATURES if one.operation in TOLD or one.points else SOME_PICTURE
         for booking in permit.bookings:
             account = booking.account
             if account.agreement_id not in bills and charging.touches(booking.area, one.view, one.point, one.points):

@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy.exc import SQLAlchemyError
 
 from layers.errors import CatalogueUnavailable, DivisionNotDefined, EditionOutpaced, LayerNotDefined
-from layers.model import Bounds, CatalogueSnapshot, Classification, Edition, FeatureClass, Layer, Mosaic, ProductType, Sheet
+from layers.model import Bounds, CatalogueSnapshot, Classification, Edition, FeatureClass, Layer, Mosaic, ProductType, Sheet, Source
 
 metadata = sa.MetaData()
 
@@ -59,6 +59,9 @@ editions_table = sa.Table(
     sa.Column("sheet_count", sa.Integer, nullable=False),
     sa.Column("nearest", sa.Boolean, nullable=False),
     sa.Column("lossless", sa.Boolean, nullable=False),
+    sa.Column("source", sa.String(10), nullable=False, server_default="stored"),
+    sa.Column("remote", sa.Text),
+    sa.Column("symbols", sa.Text),
     sa.UniqueConstraint("layer", "name", name="uq_editions_layer_name"),
     sqlite_autoincrement=True,      # an id that was withdrawn is never given again: cache keys and records hold it
 )
@@ -506,10 +509,10 @@ def _layer_of(row: sa.RowMapping, editions: list[Edition]) -> Layer:
 
 
 def _edition_row(edition: Edition) -> dict:
-    names = ("layer", "name", "generation", "folder", "crs", "resolution", "vectors", "sheet_count", "nearest", "lossless", "vertical_datum")
+    names = ("layer", "name", "generation", "folder", "crs", "resolution", "vectors", "sheet_count", "nearest", "lossless", "vertical_datum", "remote", "symbols")
     low, high = edition.height_range or (None, None)
     return {name: getattr(edition, name) for name in names} | {
-        "product": edition.product.value,
+        "product": edition.product.value, "source": edition.source.value,
         "currency_from": edition.currency[0], "currency_to": edition.currency[1],
         "extent": shapely.to_wkb(edition.extent), "height_low": low, "height_high": high,
         "mosaics": [_plain(mosaic) for mosaic in edition.mosaics], "classes": [_plain(c) for c in edition.classes],
@@ -521,7 +524,7 @@ def _edition_of(row: sa.RowMapping) -> Edition:
     heights = (row.pop("height_low"), row.pop("height_high"))
     currency: tuple[date | None, date | None] = (row.pop("currency_from"), row.pop("currency_to"))
     return Edition(**{
-        **row, "product": ProductType(row["product"]), "currency": currency, "extent": shapely.from_wkb(row["extent"]),
+        **row, "product": ProductType(row["product"]), "source": Source(row["source"]), "currency": currency, "extent": shapely.from_wkb(row["extent"]),
         "height_range": None if None in heights else heights,
         "mosaics": tuple(Mosaic(**{**m, "bounds": Bounds(*m["bounds"]), "factors": tuple(m["factors"])}) for m in row["mosaics"]),
         "classes": tuple(FeatureClass(**{**c, "bounds": Bounds(*c["bounds"]), "fields": tuple(c["fields"])}) for c in row["classes"]),

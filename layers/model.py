@@ -165,6 +165,14 @@ class Sheet:
     delivered: str | None = None            # the file as it was delivered, relative to the edition's folder; None where it was not kept
 
 
+class Source(StrEnum):
+    """Where the vectors of an edition come from."""
+
+    STORED = "stored"           # delivered files, taken in once
+    LIVE = "live"               # a table that changes all the time: nothing of it is ever kept in a cache
+    REMOTE = "remote"           # a map service elsewhere, asked picture by picture: nothing of it is kept either
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
     """A layer at one edition, as it is served. `generation` grows with every change of its content: cache keys hold it."""
@@ -187,6 +195,9 @@ class Edition:
     sheet_count: int = 0
     nearest: bool = False       # resample by nearest neighbour (classified maps, test rasters)
     lossless: bool = False      # never through JPEG on the way
+    source: Source = Source.STORED
+    remote: str | None = None   # of a remote source: JSON text of how it is asked (tiles.remote), never with a secret in it
+    symbols: str | None = None  # of an overlay: JSON text of its rules of drawing (tiles.symbols); None: config/styles/overlay.xml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +261,13 @@ ENCODINGS = ("terrain-rgb", "terrarium")
 
 MEASURED = frozenset({WATER_LEVEL, *ENCODINGS})
 """What is drawn so lets out values of the data, not a picture of them: it is asked as GetCoverage, by whichever way it is asked."""
+
+
+VECTOR_TILE = "application/vnd.mapbox-vector-tile"
+"""Media type of tiles that hold features: asked as GetFeature."""
+
+SURVEYED_AT = {ProductType.DLG: 10_000.0, ProductType.OVERLAY: 1.0}
+"""Scale denominators at which vectors show all that they hold: the line map is one of 1:10,000; of an agency's own data nobody can say."""
 
 
 def picture_styles(product: ProductType) -> tuple[str, ...]:

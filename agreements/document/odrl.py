@@ -25,6 +25,7 @@ ACTIONS = {
     Operation.GET_MAP: ("geoshare:GetMap", "odrl:display"),
     Operation.GET_TILE: ("geoshare:GetTile", "odrl:display"),
     Operation.GET_FEATURE_INFO: ("geoshare:GetFeatureInfo", "odrl:read"),
+    Operation.GET_FEATURE: ("geoshare:GetFeature", "odrl:extract"),
     Operation.GET_COVERAGE: ("geoshare:GetCoverage", "odrl:extract"),
     Operation.DOWNLOAD: ("geoshare:Download", "odrl:reproduce"),
 }

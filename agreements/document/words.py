@@ -10,9 +10,10 @@ from agreements.model import CLASSIFICATIONS, FOLLOWS_FROM, GRANTABLE, Operation
 FORMATS = {
     "png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpeg", "webp": "image/webp", "tiff": "image/tiff", "geotiff": "image/tiff",
     "json": "application/json", "geojson": "application/geo+json", "html": "text/html", "text": "text/plain",
-    "gml": "application/vnd.ogc.gml",
+    "gml": "application/vnd.ogc.gml", "gml32": "application/gml+xml", "mvt": "application/vnd.mapbox-vector-tile",
+    "gpkg": "application/geopackage+sqlite3", "flatgeobuf": "application/flatgeobuf", "shapefile": "application/x-shapefile",
 }
-"""Short names of media types: pictures, and answers to GetFeatureInfo."""
+"""Short names of media types: pictures, answers to GetFeatureInfo, features and their files."""
 
 PRODUCTS = ("DOM", "DEM", "DLG", "OVERLAY")
 

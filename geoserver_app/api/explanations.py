@@ -22,7 +22,7 @@ from geoserver_app.messages import sentence
 from layers.errors import CrsNotServed, LayerNotDefined
 from layers.model import LayerName
 
-OperationName = Literal["GetMap", "GetFeatureInfo", "GetTile", "GetCoverage", "GetLegendGraphic", "Download", "DescribeLayer"]
+OperationName = Literal["GetMap", "GetFeatureInfo", "GetTile", "GetFeature", "GetCoverage", "GetLegendGraphic", "Download", "DescribeLayer"]
 EffectName = Literal["permit", "clip", "deny"]
 
 

@@ -13,7 +13,7 @@ Say = Callable[[str, str], str]
 
 OPERATIONS = {
     Operation.GET_MAP: ("地图", "maps"), Operation.GET_TILE: ("瓦片", "tiles"), Operation.GET_FEATURE_INFO: ("点查询", "point queries"),
-    Operation.GET_COVERAGE: ("栅格数值", "raster values"), Operation.DOWNLOAD: ("下载", "downloads"),
+    Operation.GET_FEATURE: ("要素", "features"), Operation.GET_COVERAGE: ("栅格数值", "raster values"), Operation.DOWNLOAD: ("下载", "downloads"),
 }
 CLASSES = ("公开", "内部", "秘密", "机密", "绝密")
 PRODUCTS = {"DOM": ("正射影像", "orthophotos"), "DEM": ("高程模型", "elevation"), "DLG": ("线划图", "line maps"), "OVERLAY": ("专题数据", "overlays")}

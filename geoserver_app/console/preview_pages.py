@@ -30,7 +30,7 @@ HIDDEN = 1 / 4000
 
 class Supposing(Sent):
     layer: Annotated[str, Field(max_length=200)] = ""
-    operation: Literal["GetMap", "GetTile", "GetFeatureInfo", "GetCoverage", "Download"] = "GetMap"
+    operation: Literal["GetMap", "GetTile", "GetFeatureInfo", "GetFeature", "GetCoverage", "Download"] = "GetMap"
     scale: Annotated[float | None, Field(gt=0)] = None
     purpose: Annotated[str, Field(max_length=100)] = ""
     app: Annotated[str, Field(max_length=100)] = ""

@@ -1,0 +1,15 @@
+"""What is given back: datasets under review, corrections"""
+
+
+revision = '0013'
+down_revision = '0012'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
