@@ -19,7 +19,7 @@ from rasterio.windows import Window
 from layers import crs as crs_room
 from layers.model import Bounds, Edition, Mosaic, Patch, ProductType, View
 from layers.mosaic.reader import COARSEST_ALLOWED, MosaicReader, OpenMosaic, Paint, placed
-from layers.mosaic.warp import PixelMap, Positions, resample
+from layers.mosaic.warp import PixelMap, Positions, interpolate, resample
 
 KERNEL = 4
 """Cells to each side that are mixed into a pixel."""
@@ -249,9 +249,11 @@ def _interpolated(
     if nearest:
         return resample(values, valid, *places, nearest=True)
     _, kept = resample(valid, valid, *places, nearest=True)
-    map_x, map_y = ((at - 0.5).astype(np.float32) for at in places)
+    map_x, map_y = (at - 0.5 for at in places)
     filled = values if valid.min() == 255 else _spread(values, valid)
-    return cv2.remap(filled, map_x, map_y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE), kept
+    if filled.dtype == np.float32:
+        return interpolate(filled, map_x, map_y), kept
+    return cv2.remap(filled, *(at.astype(np.float32) for at in (map_x, map_y)), cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE), kept
 
 
 def _spread(values: np.ndarray, valid: np.ndarray) -> np.ndarray:

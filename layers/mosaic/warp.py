@@ -30,8 +30,8 @@ TIE = 1e-6
 NOWHERE = -1000.0
 """Place of a pixel that PROJ has no answer for."""
 
-LEAST_WHOLE = 0.9995
-"""OpenCV mixes in steps of 1/32 each way: a neighbour that counts at all counts for 1/1024."""
+STEPS = 32
+"""Between two pixels, at which OpenCV knows Lanczos' kernel (INTER_TAB_SIZE)."""
 
 ALIGNED = 0.01
 """Pixels by which two grids may differ and still be called the same."""
@@ -169,7 +169,7 @@ class Positions:
         return tuple(_product(self._basis_rows, nodes @ self._basis_cols.T) for nodes in (cols, rows))
 
     def maps(self, col_offset: float, row_offset: float, shrink: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """As `places`, for `mix`: in float32, where the centre of the first pixel is 0 (1e-4 pixels; OpenCV mixes in steps of 1/32)."""
+        """As `places`, for `mix`: in float32, where the centre of the first pixel is 0 (1e-4 pixels)."""
         if self._basis_rows is None:
             return tuple((places - 0.5).astype(np.float32) for places in self.places(col_offset, row_offset, shrink))
         nodes = (self._cols - col_offset) / shrink - 0.5, (self._rows - row_offset) / shrink - 0.5
@@ -229,7 +229,7 @@ def resample(
     mixed = mix(values, map_x, map_y)
     if valid is not None:
         share = mix((valid > 0).astype(np.float32), map_x, map_y)
-        beside_a_gap = (share < LEAST_WHOLE) & (kept > 0)
+        beside_a_gap = (share < 1) & (kept > 0)
         if beside_a_gap.any():
             mixed[beside_a_gap] = _mixed_of_valid(values, valid, cols[beside_a_gap] - 0.5, rows[beside_a_gap] - 0.5)
     return mixed, kept
@@ -238,6 +238,26 @@ def resample(
 def mix(values: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
     """Values at places given by `Positions.maps`, all of which lie within the window, which is valid everywhere."""
     return cv2.remap(values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def interpolate(values: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
+    """Numbers at places, the centre of the first pixel being 0, by Lanczos' kernel of eight pixels, at the very place.
+
+    OpenCV moves a place to the nearest of 32 steps between two pixels: of a colour that can't be seen, of heights it makes terraces of decimetres.
+    So the kernel is asked at the step before and after, each way, and what lies between is mixed by hand: off by 1/36 of what the nearest step is.
+    """
+    steps_x, steps_y = map_x * STEPS, map_y * STEPS
+    before_x, before_y = np.floor(steps_x), np.floor(steps_y)
+    share_x, share_y = (steps_x - before_x).astype(np.float32), (steps_y - before_y).astype(np.float32)
+    left, above = ((before / STEPS).astype(np.float32) for before in (before_x, before_y))
+    right, below = left + np.float32(1 / STEPS), above + np.float32(1 / STEPS)
+
+    def across(row: np.ndarray) -> np.ndarray:
+        here, there = (cv2.remap(values, col, row, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE) for col in (left, right))
+        return here + (there - here) * share_x
+
+    upper = across(above)
+    return upper + (across(below) - upper) * share_y
 
 
 def _cells(cols: np.ndarray, rows: np.ndarray) -> np.ndarray:
