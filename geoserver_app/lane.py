@@ -247,7 +247,8 @@ class TileServer:
         if data is None:
             return None
         body = _Body.of(data)
-        self._bodies.put(key, body)
+        if self.engine.is_kept(edition):
+            self._bodies.put(key, body)
         return body
 
     def _drawn(self, rule: TileRule, tile: GetTile, style: str, places: Places, render: bool) -> bytes | None:

@@ -34,7 +34,7 @@ from shapely.geometry.base import BaseGeometry
 
 from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
-from layers.model import Bounds, Edition, Patch, ProductType, View, tile_styles
+from layers.model import Bounds, Edition, Patch, ProductType, Source, View, tile_styles
 from layers.mosaic.reader import MosaicReader
 from tiles.contours import MARGIN as CONTOUR_MARGIN
 from tiles.dlg_styles import UNLABELLED, StyleBook
@@ -145,6 +145,11 @@ class Engine:
         limits = self._coverage(edition, tms_id)[z]
         return limits is None or not (limits[0] <= row <= limits[1] and limits[2] <= col <= limits[3])
 
+    @staticmethod
+    def is_kept(edition: Edition) -> bool:
+        """Whether anything drawn of the edition may be kept at all: not of a live table, nor of what another service draws."""
+        return edition.source is Source.STORED
+
     def tile_path(self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, variant: Variant = MASTER) -> str:
         """Where the tile is in the cache, or would be."""
         return f"{tile_folder(self._cache, edition.edition_id, style, tms_id, variant)}/{z}/{col}/{row}.{extension(edition)}"
@@ -172,7 +177,7 @@ class Engine:
             The data can't be read now, or too much is being drawn.
         """
         _check(edition, permit, variant)
-        pasted = self._pasted(edition, style, view, variant) if symbol_scale == 1.0 else None
+        pasted = self._pasted(edition, style, view, variant) if symbol_scale == 1.0 and self.is_kept(edition) else None
         if pasted is not None:
             return pasted
         with self._slot():
@@ -198,7 +203,7 @@ class Engine:
     def tile(
         self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit, variant: Variant = MASTER,
     ) -> StoredTile:
-        """The whole tile, unclipped: from the cache, or drawn (with its neighbours) and stored there.
+        """The whole tile, unclipped: from the cache, or drawn (with its neighbours) and stored there; of what may not be kept, drawn by itself.
 
         Raises
         ------
@@ -210,6 +215,10 @@ class Engine:
             return stored
         if self.is_beyond(edition, tms_id, z, row, col):
             return _blank()
+        if not self.is_kept(edition):
+            tms = TILE_MATRIX_SETS[tms_id]
+            view = View(crs=tms.crs, bounds=tms.bounds(z, row, col), width=tms.tile_size, height=tms.tile_size)
+            return StoredTile(_encode(self.map(edition, style, view, permit, variant=variant), may_be_jpeg=False), "image/png")
         meta_tile = edition.edition_id, edition.generation, style, variant, tms_id, z, row // META_SIZE, col // META_SIZE
         with self._turns.of(meta_tile, self._patience):
             stored = self.stored_tile(edition, style, tms_id, z, row, col, permit, variant)
@@ -221,8 +230,10 @@ class Engine:
     def stored_tile(
         self, edition: Edition, style: str, tms_id: str, z: int, row: int, col: int, permit: Permit, variant: Variant = MASTER,
     ) -> StoredTile | None:
-        """The tile if the cache has it. Raises PermitMissing."""
+        """The tile if the cache has it, which it never has of what may not be kept. Raises PermitMissing."""
         _check(edition, permit, variant)
+        if not self.is_kept(edition):
+            return None
         return _read(self.tile_path(edition, style, tms_id, z, row, col, variant))
 
     # Changes

@@ -206,10 +206,12 @@ def seed(house: House, task: SeedTask, executor: Executor, told: Told | None = N
     Raises
     ------
     SeedInvalid
-        The area holds nothing of the edition.
+        The area holds nothing of the edition, or nothing of it may be kept.
     RenderFailed
         A sheet can't be read; what was drawn before is kept.
     """
+    if not Engine.is_kept(task.edition):
+        raise SeedInvalid("nothing of this edition is ever kept: it is live, or drawn by another service")
     ground = Ground(task)
     total = sum(1 for z in task.zooms for _ in ground.meta_tiles(z))
     if not total:
