@@ -262,6 +262,11 @@ class _Reporter:
         if self._progress:
             self._progress(self._done, self._total, name)
 
+    def shown(self, done: int, total: int, what: str) -> None:
+        """How far what follows the files has come: the list of jobs counts files alone."""
+        if self._progress:
+            self._progress(done, total, what)
+
 
 class _Job:
     """Files on their way into one edition."""
@@ -281,7 +286,9 @@ class _Job:
         records.sweep(self.folder, published, live, keep_also=done)
         if self.faults and not (self.request.keep_going and done):
             raise IngestFailed(tuple(sorted(self.faults, key=lambda fault: fault.source)))
-        return publish(self.catalogue, self.request, self.folder, published, live, list(done.values()), self.config, self.pool)
+        return publish(
+            self.catalogue, self.request, self.folder, published, live, list(done.values()), self.config, self.pool, told=self.reporter.shown,
+        )
 
     def check(self, delivery: Delivery) -> None:
         """As far as publishing; then deletes what was made, but for what an interrupted job had made before."""

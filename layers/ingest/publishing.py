@@ -17,26 +17,26 @@ from layers.ingest import vectors
 from layers.ingest.adding import AddLayer
 from layers.ingest.records import Finished, heights_of
 from layers.model import Edition, Layer, Mosaic, ProductType, Sheet, View
-from layers.mosaic.stacking import build_mosaics
+from layers.mosaic.stacking import Told, build_mosaics
 
 
 def publish(
     catalogue: Catalogue, request: AddLayer, folder: Path, published: Edition | None, live: Sequence[Sheet], finished: Sequence[Finished],
-    config: Path, pool: Executor,
+    config: Path, pool: Executor, told: Told | None = None,
 ) -> Edition:
     """The edition with what was finished, in place of its like; the same edition where nothing is new."""
     here = {sheet.path: sheet for sheet in live}
     now = datetime.now(UTC).replace(microsecond=0)
     new = [replace(each.sheet, taken_in=now) for each in finished if each.sheet.path not in here]
-    told = _told_anew(here, finished)
+    said = _told_anew(here, finished)
     layer = _layer(catalogue, request)
-    if published and not new and not told and _is_unchanged(catalogue, layer, published, request):
+    if published and not new and not said and _is_unchanged(catalogue, layer, published, request):
         return published
     names, numbers = {sheet.source_name for sheet in new}, {sheet.number for sheet in new if sheet.number}
-    staying = [told.get(sheet.path, sheet) for sheet in live if sheet.source_name not in names and sheet.number not in numbers]
+    staying = [said.get(sheet.path, sheet) for sheet in live if sheet.source_name not in names and sheet.number not in numbers]
     sheets = _numbered([*staying, *new])
     generation = max(published.generation if published else 0, catalogue.epoch()) + 1
-    edition = _edition(_as_it_was(request, published), folder, sheets, generation, config, published.mosaics if published else (), pool)
+    edition = _edition(_as_it_was(request, published), folder, sheets, generation, config, published.mosaics if published else (), pool, told)
     os.sync()           # names and records of all that is about to be seen
     return catalogue.publish(layer, edition, [sheet if sheet.path in here else replace(sheet, sheet_id=0) for sheet in sheets])
 
@@ -111,6 +111,7 @@ def _numbered(sheets: Sequence[Sheet]) -> list[Sheet]:
 
 def _edition(
     request: AddLayer, folder: Path, sheets: list[Sheet], generation: int, config: Path, previous: Sequence[Mosaic], pool: Executor,
+    told: Told | None = None,
 ) -> Edition:
     plain = Edition(
         edition_id=0, name=request.edition, layer=request.name, product=request.product, currency=request.currency, generation=generation,
@@ -121,7 +122,7 @@ def _edition(
         return _with_vectors(plain, folder, sheets, config)
     mosaics = build_mosaics(
         folder, sheets, request.product, nearest=request.nearest, lossless=request.lossless, generation=generation, previous=previous,
-        executor=pool,
+        executor=pool, told=told,
     )
     return replace(
         plain, crs=mosaics[0].crs, mosaics=mosaics, resolution=min(ground_resolution(sheet) for sheet in sheets),

@@ -52,6 +52,16 @@ def test_progress_is_told_file_by_file(memory, store, three_sheets):
     assert {name for _, _, name in told} == {"a.tif", "b.tif", "c.tif"}
 
 
+def test_the_overview_that_follows_the_files_is_told_too(memory, store, write_raster):
+    sheets = [write_raster(f"{n}.tif", np.full((3, 300, 300), 90, np.uint8), left=370_000.0 + 3_000 * n) for n in range(20)]
+    told = []
+    add_layer(memory, store, AddLayer(product=ProductType.DOM, name="dom", edition="1", paths=tuple(sheets)), workers=0,
+              progress=lambda done, total, name: told.append((done, total, name)))
+    after = told[len(sheets):]
+    assert after and all(name == "overview of EPSG:4549" for _, _, name in after)
+    assert after[-1][0] == after[-1][1] and [done for done, _, _ in after] == sorted(done for done, _, _ in after)
+
+
 def test_worker_processes_do_the_same_as_this_one(memory, store, three_sheets):
     edition = add_layer(memory, store, AddLayer(product=ProductType.DOM, name="dom", edition="1", paths=tuple(three_sheets)), workers=2)
     assert edition.sheet_count == 3
