@@ -3,7 +3,6 @@
 Worked out of the catalogue and the store, and kept as long as the edition stays at its generation: reading thousands of sheets takes a moment.
 """
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -20,14 +19,12 @@ from geoserver_app.views.sheets import granted_sheets
 from geoserver_app.wiring import services
 from layers.errors import SheetNumberInvalid
 from layers.model import Edition, Sheet
-from layers.sheets import any_number, scale_of, sheet_bounds, sheets_touching
+from layers.sheets import any_number, sheet_bounds
+from layers.sheets.holes import closed, filled, large, missing_on
 from layers.sheets.shelf import SheetShelf
 
 KEPT_MOST = 24
 """Editions whose facts stay in memory; the sheets are those of the shelf."""
-
-HAIRLINE = 0.02
-"""Of the side of a sheet: gaps between neighbours that are narrower come from the bend of frames in projection, and are no holes."""
 
 LEAST_OF_A_SHEET = 0.05
 """Ground without data that is smaller than this part of a sheet is no hole."""
@@ -76,7 +73,7 @@ class FactsBook:
         least = LEAST_OF_A_SHEET * _mean_area(sheets)
         return EditionFacts(
             sheets=sheets, size=_size_of(self._store / edition.folder), published=max((s.taken_in for s in sheets if s.taken_in), default=None),
-            covered=covered, holes=_large(shapely.difference(_filled(covered), covered), least),
+            covered=covered, holes=large(shapely.difference(filled(covered), covered), least),
         )
 
 
@@ -92,32 +89,15 @@ def currency_of(sheet: Sheet, edition: Edition) -> date | None:
 
 # -- ground
 
-def closed(footprints: Sequence[BaseGeometry]) -> BaseGeometry:
-    """Footprints (CRS84) as one ground, without the hairlines between neighbours."""
-    union = shapely.union_all(footprints)
-    side = math.sqrt(sum(shapely.area(footprints)) / len(footprints))
-    wider = shapely.buffer(union, HAIRLINE * side, join_style="mitre")
-    return shapely.buffer(wider, -HAIRLINE * side, join_style="mitre")
-
-
 def missing_ground(facts: EditionFacts, others: Sequence[EditionFacts]) -> BaseGeometry:
     """Where an edition has nothing: its holes, and what other editions of the layer cover beside it. CRS84."""
     beside = shapely.difference(shapely.union_all([one.covered for one in others]), facts.covered) if others else shapely.Polygon()
-    return _large(shapely.union_all([facts.holes, beside]), LEAST_OF_A_SHEET * _mean_area(facts.sheets))
+    return large(shapely.union_all([facts.holes, beside]), LEAST_OF_A_SHEET * _mean_area(facts.sheets))
 
 
 def missing_sheets(facts: EditionFacts, ground: BaseGeometry) -> list[str]:
     """Numbers of the sheets, of the scale that most of the edition's are of, whose frame lies for the better part on `ground`."""
-    held = {sheet.number for sheet in facts.sheets if sheet.number}
-    if not held or ground.is_empty:
-        return []
-    letters = [scale_of(number).letter for number in held]
-    try:
-        touched = sheets_touching(ground, max(set(letters), key=letters.count), most=MOST_MISSING)
-    except SheetNumberInvalid:
-        return []
-    frames = {number: shapely.box(*sheet_bounds(number)) for number in touched if number not in held}
-    return [number for number, frame in frames.items() if shapely.intersection(frame, ground).area > frame.area / 2]
+    return missing_on(ground, [sheet.number for sheet in facts.sheets if sheet.number], most=MOST_MISSING)
 
 
 def sheets_meant(sheets: Sequence[Sheet], text: str) -> list[Sheet]:
@@ -136,18 +116,6 @@ def sheets_meant(sheets: Sequence[Sheet], text: str) -> list[Sheet]:
     frame = shapely.box(*sheet_bounds(number))
     shapely.prepare(frame)
     return [s for s in sheets if frame.contains(shapely.centroid(s.footprint)) or s.footprint.contains(frame.centroid)]
-
-
-def _filled(ground: BaseGeometry) -> BaseGeometry:
-    return shapely.union_all([shapely.Polygon(part.exterior) for part in polygons(ground)])
-
-
-def _large(ground: BaseGeometry, least: float) -> BaseGeometry:
-    return shapely.union_all([part for part in polygons(ground) if part.area > least])
-
-
-def polygons(geometry: BaseGeometry) -> list[shapely.Polygon]:
-    return [part for part in shapely.get_parts(shapely.get_parts(geometry)) if part.geom_type == "Polygon" and not part.is_empty]
 
 
 def _mean_area(sheets: Sequence[Sheet]) -> float:

@@ -13,7 +13,7 @@ from html import escape
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from geoserver_app.sheets.edition_facts import polygons
+from layers.sheets.holes import polygons
 
 WIDE, TALLEST = 640.0, 560.0
 MARGIN = 8.0

@@ -8,7 +8,6 @@
 A sheet with a number is drawn by its frame, another by its footprint. Everything is CRS84 (lon lat degrees).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,15 +16,12 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from layers.crs import ground_resolution
-from layers.errors import SheetNumberInvalid
 from layers.model import Edition, Sheet, View
 from layers.periods import period_of
-from layers.sheets.numbers import SCALES, old_number, scale_of, sheet_bounds, sheet_frame, sheets_touching
+from layers.sheets.holes import closed, filled, missing_on, usual_scale
+from layers.sheets.numbers import old_number, scale_of, sheet_frame
 
 CURRENT, OLDER, SUPERSEDED, HOLE = "current", "older", "superseded", "hole"
-
-HAIRLINE = 0.02
-"""Of the side of a sheet: gaps between neighbours that are narrower are none."""
 
 MOST_HOLES = 20_000
 
@@ -99,28 +95,10 @@ def _holes(sheets: Sequence[Sheet], within: BaseGeometry | None) -> list[IndexEn
     held = {sheet.number for sheet in sheets if sheet.number}
     if not held:
         return []
-    letters = [scale_of(number).letter for number in held]
-    letter = max(SCALES, key=letters.count)
-    try:
-        ground = within if within is not None else _among([sheet_frame(number) for number in held if scale_of(number).letter == letter])
-        touched = sheets_touching(ground, letter, MOST_HOLES)
-    except SheetNumberInvalid:
-        return []
-    missing = [number for number in touched if number not in held]
-    least = 0.0 if within is not None else 0.5
-    frames = {number: shapely.box(*sheet_bounds(number)) for number in missing}
-    shapely.prepare(ground)
-    return [
-        IndexEntry(number=number, ground=sheet_frame(number), status=HOLE)
-        for number, frame in frames.items() if shapely.intersection(ground, frame).area > least * frame.area
-    ]
-
-
-def _among(frames: Sequence[BaseGeometry]) -> BaseGeometry:
-    """The ground of frames without the gaps between them, and what they enclose."""
-    side = math.sqrt(sum(shapely.area(frames)) / len(frames)) * HAIRLINE
-    closed = shapely.buffer(shapely.buffer(shapely.union_all(frames), side, join_style="mitre"), -side, join_style="mitre")
-    return shapely.union_all([shapely.Polygon(part.exterior) for part in shapely.get_parts(closed)])
+    scale = usual_scale(held)
+    ground = within if within is not None else filled(closed([sheet_frame(number) for number in held if scale_of(number).letter == scale]))
+    missing = missing_on(ground, held, share=0.0 if within is not None else 0.5, most=MOST_HOLES)
+    return [IndexEntry(number=number, ground=sheet_frame(number), status=HOLE) for number in missing]
 
 
 def _row(one: IndexEntry) -> dict:
