@@ -10,6 +10,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from layers import crs as crs_room
+from layers.delivery.companions import beside, is_world_file
 from layers.model import Bounds, Sheet, View
 from tiles.permits import Permit
 
@@ -58,6 +59,17 @@ def copy(source: Path, target: Path, sheet: Sheet) -> None:
         unfinished.unlink()
         raise Unsound(f"the delivered file of sheet {sheet.number or sheet.sheet_id} is not what it was when it was taken in")
     os.replace(unfinished, target)
+
+
+def beside_it(source: Path, name: str) -> list[tuple[Path, str]]:
+    """What was delivered beside a file and says where its pixels lie or which of them count, and how it is called beside `name`. Of the rest, an
+    .aux.xml among it, nobody knows what it tells."""
+    found = []
+    for held in beside(source):
+        more = held.name[len(source.stem):]
+        if is_world_file(held) or held.suffix.lower() in (".prj", ".msk", ".ige"):
+            found.append((held, Path(name).stem + more))
+    return found
 
 
 def file_name(sheet: Sheet, source: Path) -> str:

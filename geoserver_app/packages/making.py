@@ -16,7 +16,7 @@ import shapely
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.downloads import EXTENSIONS, MOMENT, auxiliary_file, world_file
 from geoserver_app.packages.cut import Cutter, pictures_of
-from geoserver_app.packages.delivered import copy, file_name, is_whole, unused, view_on
+from geoserver_app.packages.delivered import beside_it, copy, file_name, is_whole, unused, view_on
 from geoserver_app.packages.items import Item, blocks_of, files_folder, write_whole
 from geoserver_app.packages.jobs import Package, PackageFile
 from geoserver_app.packages.manifest import JSON_NAME, PAGE_NAME, item_told, manifest_of, page_of, written
@@ -163,6 +163,11 @@ class _Maker:
         if not (self.folder / name).exists():
             leave_room(self.folder, source.stat().st_size)
             copy(source, self.folder / name, sheet)
+        for held, shipped in beside_it(source, name):
+            self.names.append(unused(shipped, self.taken))
+            if not (self.folder / shipped).exists():
+                leave_room(self.folder, held.stat().st_size)
+                write_whole(self.folder / shipped, held.read_bytes())
         return sheet.width * sheet.height
 
     def _delivered(self, edition: Edition, sheet: Sheet) -> Path | None:

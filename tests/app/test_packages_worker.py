@@ -40,12 +40,17 @@ GRANTED = on_earth(-10, 2_010, 4_000, -10)
 """All of the western sheet, a part of the eastern one."""
 
 
+WORLD_FILE = "\n".join(map(str, (STEP, 0.0, 0.0, -STEP, LEFT + STEP / 2, TOP - STEP / 2))) + "\n"
+
+
 @pytest.fixture(scope="module")
 def office(lasting_house):
     paths = []
     for name, left, seed in (("west", LEFT, 1), ("east", EAST, 2)):
         lasting_house.raster(f"draft-{name}", picture(seed), left, TOP, STEP, lossless=True)
         paths.append(lasting_house.folder / "delivered" / f"draft-{name}.tif")
+    paths[0].with_suffix(".tfw").write_text(WORLD_FILE)
+    paths[0].with_name("draft-west.tif.aux.xml").write_text("<PAMDataset><Metadata><MDI key='seen'>canary</MDI></Metadata></PAMDataset>")
     lasting_house.layer("dom", *paths, product="DOM", lossless=True)
     lasting_house.agency("water")
     lasting_house.grant("water", "dom", area=GRANTED, operations=DOWNLOAD)
@@ -157,6 +162,8 @@ def test_a_sheet_wholly_granted_leaves_as_it_was_delivered_and_another_is_cut(of
     delivered = (office.folder / "delivered" / "draft-west.tif").read_bytes()
     whole, clipped = sorted(images, key=lambda name: held.read(name) != delivered)
     assert held.read(whole) == delivered and "cut" in clipped
+    assert held.read("draft-west.tfw").decode() == WORLD_FILE, "what says where it lies leaves with it"
+    assert not any(one.endswith(".aux.xml") for one in held.namelist()) and not any(b"canary" in held.read(one) for one in held.namelist())
     shown = held.read(clipped)
     import rasterio.io
 
