@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 from numbered_sheets import SQUARE, deliver, publish
+from ordering import made
 from PIL import Image
 
 from geoserver_app import create_app
@@ -159,3 +160,15 @@ def test_a_layer_that_is_withdrawn_whole_answers_like_none(office, workers):
     for worker in workers:
         assert [get(office, worker, path.format("dem")).status_code for path in asks] == [403] * 4
         assert b'"dem"' not in get(office, worker, "/api/v1/layers").data and b"dem@" not in get(office, worker, f"/sheets/{NUMBER}").data
+
+
+def test_a_package_that_is_ready_is_not_shipped_any_more_by_any_worker(office, workers):
+    package = made(office, "reader", layers=["dom@2011"], area={"bounds": [383_000, 3_548_000, 384_000, 3_549_000], "crs": "EPSG:4549"}, crs="EPSG:4549", resolution=50)
+    paths = [f"/packages/{package['package']}/{one['name']}" for one in package["files"] if one["name"].endswith((".tif", ".zip"))]
+    assert paths and {get(office, worker, path).status_code for worker in workers for path in paths} == {200}
+    begun = time.monotonic()
+    remove(office.services.settings, "dom@2011")
+    waiting = [(worker, path) for worker in workers for path in paths]
+    while waiting and time.monotonic() - begun < WITHIN:
+        waiting = [(worker, path) for worker, path in waiting if get(office, worker, path, Range="bytes=0-9").status_code in (200, 206)]
+    assert not waiting
