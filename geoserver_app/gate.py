@@ -62,6 +62,7 @@ from layers.model import (
 )
 from layers.rows import parse_rows
 from tiles.area import ServedArea
+from tiles.dlg_styles import UNLABELLED
 from tiles.permits import Booking, Permit, PermitPiece, PictureMark, parts_of
 
 AREAS_KEPT = 512
@@ -412,16 +413,21 @@ class Gate:
             product=layer.product.value, is_latest=edition is layer.editions[0], classification=int(layer.classification),
             networks=caller.networks, purpose=caller.purpose, app=caller.app, exhausted=exhausted,
         )
-        if asked.operation not in DRAWN:
+        is_picture = asked.operation in PICTURES or (asked.operation is Operation.DOWNLOAD and _is_drawn_vectors(layer, asked))
+        if asked.operation not in DRAWN and not is_picture:
             return _ruling(edition, asked.style, request, agreements)
         first_denied = None
         for style in picture_styles(layer.product) if asked.style is None else (asked.style,):
-            named = request.attributes | self.names_written(edition, style) if asked.operation in PICTURES else request.attributes
+            named = request.attributes | (self.names_written(edition, style) if is_picture else self._names_in_legend(edition))
             ruling = _ruling(edition, style, replace(request, style=style, attributes=named), agreements)
             if not ruling.is_denied:
                 return ruling
             first_denied = first_denied or ruling
         return first_denied
+
+    def _names_in_legend(self, edition: Edition) -> frozenset[str]:
+        """A legend spells the classes of an overlay, labelled or not; nothing of a line map's names."""
+        return self.names_written(edition, UNLABELLED) if edition.symbols is not None else frozenset()
 
     def _decide_bare(self, standing: Standing, caller: Caller, asked: Asked, layer: Layer, at: datetime, exhausted: frozenset[str]) -> Ruling:
         """The decision for the bare name of a layer with several editions.
@@ -620,6 +626,11 @@ def _all_of(chains: Sequence[tuple[Grant, ...]], term: str) -> frozenset[str] | 
     """What any of the pieces grants; of a piece under other agreements, what all of them grant. None is all there is."""
     values = [_common([getattr(grant, term) for grant in chain]) for chain in chains]
     return None if None in values or not values else frozenset().union(*values)
+
+
+def _is_drawn_vectors(layer: Layer, asked: Asked) -> bool:
+    """Whether files of pictures of vectors are asked: they show names and classes as any picture does."""
+    return not layer.product.is_raster and (asked.format or "").startswith("image/")
 
 
 def _common(sets: Sequence[frozenset[str] | None]) -> frozenset[str] | None:

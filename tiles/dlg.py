@@ -12,7 +12,7 @@ from pyogrio.errors import DataSourceError
 from layers.features import interval
 from layers.model import Bounds, Edition, View
 from layers.rows import RowFilter
-from tiles.dlg_styles import Parameters, StyleBook, TableStyles, map_xml
+from tiles.dlg_styles import Parameters, StyleBook, TableStyles, map_xml, null_flag
 from tiles.errors import RenderFailed
 from tiles.mapnik_runtime import mapnik
 
@@ -184,10 +184,16 @@ def _datasource(source: Path | None, table: TableStyles, rows: RowFilter | None)
     spare = 1e-6 * max(1.0, *map(abs, table.feature_class.bounds))
     extent = f"{left - spare!r},{bottom - spare!r},{right + spare!r},{top + spare!r}"
     name = table.feature_class.name
-    if rows is None:
+    if rows is None and not table.null_flags:
         return {"type": "ogr", "file": str(source), "layer": name, "extent": extent}
-    condition, quoted = rows.where(name, table.feature_class.fields), name.replace('"', '""')
-    return condition and {"type": "ogr", "file": str(source), "layer_by_sql": f'SELECT * FROM "{quoted}" WHERE {condition}', "extent": extent}
+    condition = "1" if rows is None else rows.where(name, table.feature_class.fields)
+    flags = "".join(f", {_quoted(field)} IS NULL AS {_quoted(null_flag(field))}" for field in table.null_flags)
+    sql = f"SELECT *{flags} FROM {_quoted(name)} WHERE {condition}"
+    return condition and {"type": "ogr", "file": str(source), "layer_by_sql": sql, "extent": extent}
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _contour_parameters(book: StyleBook, source: Path | None, edition: Edition) -> dict[str, Parameters]:

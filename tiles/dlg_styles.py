@@ -133,6 +133,12 @@ class TableStyles:
     fields: Fields
     kinds: tuple[Kind, ...]     # those that can occur in it
     styles: tuple[FittedStyle, ...]
+    null_flags: tuple[str, ...] = ()    # fields that the filters ask for NULL, which Mapnik reads as 0 or "": see `null_flag`
+
+
+def null_flag(field: str) -> str:
+    """The column, computed by the datasource, that is 1 where `field` is NULL."""
+    return f"gs_null_{field}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +181,11 @@ class StyleBook:
         return cls(folder, FeatureClassTable.load(folder.parent / "dlg_classes.csv"), StyleFile.load(folder / "overlay.xml"), files, roles)
 
     def fit(self, edition: Edition, parameters: Mapping[str, Parameters] | None = None) -> list[TableStyles]:
-        """Styles of every table of `edition` that is drawn, by name of the table where the class leaves it open."""
+        """Styles of every table of `edition` that is drawn, by name of the table where the class leaves it open; an overlay may have rules of its own."""
+        if edition.symbols is not None:
+            from tiles.symbols import fitted  # which is made of what this module holds
+
+            return fitted(edition, str(self.folder / "symbols"))
         present = {table.kind for table in edition.classes}
         return [
             self._fit_table(table, rank, plain, present, (parameters or {}).get(table.name, Parameters()))
@@ -183,7 +193,7 @@ class StyleBook:
         ]
 
     def names_written(self, edition: Edition) -> frozenset[str]:
-        """`CLASS.FIELD` of every attribute whose values the labels of `edition` spell out as names."""
+        """`CLASS.FIELD` of every attribute whose values the labels of `edition` spell out as names; of an overlay with rules: `tiles.symbols`."""
         found = ((table.name, self.fields(table).find("NAME")) for table, _ in self._drawn(edition))
         return frozenset(f"{table}.{field}" for table, field in found if field)
 

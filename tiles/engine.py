@@ -43,6 +43,7 @@ from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
 from tiles.sources import SYMBOL_SCALE, EditionConfiguration, EditionRegistry, register_sources
+from tiles.symbols import names_told
 from tiles.variants import CONTOURED, JOINT, MASTER, Variant, grid_of
 
 MOST_RENDERERS = 256
@@ -132,7 +133,10 @@ class Engine:
         return asked
 
     def names_written(self, edition: Edition, style: str) -> frozenset[str]:
-        """`CLASS.FIELD` of the attributes that the picture writes as names; none for rasters and for the style without labels."""
+        """`CLASS.FIELD` of the attributes that the picture tells: writes as names, or classes an overlay by. None for rasters, and of a line map for
+        the style without labels."""
+        if edition.symbols is not None:
+            return names_told(edition, style)
         if edition.product.is_raster or style == UNLABELLED:
             return frozenset()
         key = edition.edition_id, edition.generation
