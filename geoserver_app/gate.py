@@ -538,7 +538,7 @@ class Gate:
 
     def _entry(self, standing: Standing, caller: Caller, layer: Layer, ruling: Ruling, at: datetime) -> Visible | None:
         edition, permit = ruling.edition, self.permit(caller, ruling)
-        extent = self._areas.extent(permit.area, edition)
+        extent = self._areas.told_extent(permit.area, edition)
         if extent.is_empty:
             return None
         operations = frozenset(op for op in (*GRANTABLE, Operation.GET_LEGEND_GRAPHIC) if _is_open(ruling, operation=op))
@@ -604,6 +604,13 @@ class _Areas:
         if area is None:
             return edition.extent
         return self._kept(self._extents, (area.digest, edition.edition_id, edition.generation), lambda: area.cut(edition.extent))
+
+    def told_extent(self, area: ServedArea | None, edition: Edition) -> BaseGeometry:
+        """CRS84: where an edition is said to be. Of vectors it is the granted ground itself: the box of all features, cut to it, would tell how far
+        those reach that lie outside."""
+        if area is None or area.is_world or edition.product.is_raster:
+            return self.extent(area, edition)
+        return area.geometry
 
     def _kept(self, memory: OrderedDict, key, make: Callable, most: int = AREAS_KEPT):
         with self._lock:
