@@ -180,15 +180,18 @@ class StyleBook:
             roles = {row["role"]: tuple(row["fields"].split()) for row in csv.DictReader(rows)}
         return cls(folder, FeatureClassTable.load(folder.parent / "dlg_classes.csv"), StyleFile.load(folder / "overlay.xml"), files, roles)
 
-    def fit(self, edition: Edition, parameters: Mapping[str, Parameters] | None = None) -> list[TableStyles]:
-        """Styles of every table of `edition` that is drawn, by name of the table where the class leaves it open; an overlay may have rules of its own."""
+    def fit(self, edition: Edition, parameters: Mapping[str, Parameters] | None = None, *, kinds_in: str = "") -> list[TableStyles]:
+        """Styles of every table of `edition` that is drawn, by name of the table where the class leaves it open; an overlay may have rules of its own.
+
+        With `kinds_in` filters look for the name of a kind in that attribute, where whoever made the data has written it, not for what tells it.
+        """
         if edition.symbols is not None:
             from tiles.symbols import fitted  # which is made of what this module holds
 
             return fitted(edition, str(self.folder / "symbols"))
         present = {table.kind for table in edition.classes}
         return [
-            self._fit_table(table, rank, plain, present, (parameters or {}).get(table.name, Parameters()))
+            self._fit_table(table, rank, plain, present, (parameters or {}).get(table.name, Parameters()), kinds_in)
             for rank, (table, plain) in enumerate(self._drawn(edition))
         ]
 
@@ -204,7 +207,9 @@ class StyleBook:
         tables = sorted((t for t in edition.classes if self.classes.is_drawn(t.kind)), key=lambda t: t.name)
         return [(t, t.kind not in self.files) for t in tables]
 
-    def _fit_table(self, table: FeatureClass, rank: int, is_plain: bool, present: set[str], parameters: Parameters) -> TableStyles:
+    def _fit_table(
+        self, table: FeatureClass, rank: int, is_plain: bool, present: set[str], parameters: Parameters, kinds_in: str = "",
+    ) -> TableStyles:
         file = self.overlay if is_plain else self.files[table.kind]
         fields = self.fields(table)
         written = {
@@ -215,6 +220,8 @@ class StyleBook:
             "index_to": f"{parameters.index_to:.0f}",
         }
         filters = {name: _fill(filter_, written) for name, filter_ in file.filters(fields).items()}
+        if kinds_in:
+            filters = {name: text if text in (ALL, NOTHING) else f"[{kinds_in}] = '{name}'" for name, text in filters.items()}
         order = OVERLAY_ORDER if is_plain else self.classes.drawing_order(table.kind)
         styles = []
         for style in file.styles:
