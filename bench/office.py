@@ -20,6 +20,7 @@ from agreements.model import GRANTABLE, Agency, Agreement, Grant, Operation, Ter
 from agreements.register import InMemoryRegister
 from geoserver_app import create_app
 from geoserver_app.decision_log import DecisionLog
+from geoserver_app.features.ids import FeatureIds
 from geoserver_app.gate import Asked, Gate
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.lane import TileServer
@@ -31,6 +32,7 @@ from geoserver_app.settings import Settings
 from geoserver_app.wiring import Services
 from layers.catalogue import InMemoryCatalogue
 from layers.crs import transform_bounds
+from layers.features import GeoPackageStore
 from layers.model import Bounds, Classification, Edition, Layer, LayerName, ProductType, View
 from tiles.engine import Engine
 from tiles.grids import TILE_MATRIX_SETS
@@ -56,6 +58,7 @@ class Office:
         self.services = Services(
             settings=settings, database=None, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
             tiles=TileServer(gate, engine, log), accounts=Accounts(None, b""), bad_keys=BadKeys(settings.data / "bad-keys", b""),
+            features=GeoPackageStore(settings.store), feature_ids=FeatureIds(b""),
         )
         self.app: flask.Flask = create_app(settings, self.services)
         self.edition = catalogue.snapshot().find(LayerName("layer-000"))[1]

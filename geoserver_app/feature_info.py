@@ -28,20 +28,13 @@ from layers.model import Edition, ProductType, View
 from layers.mosaic.reader import MosaicReader
 from tiles.permits import Permit, PermitPiece
 from tiles.requests import GetFeatureInfo
+from tiles.vector.granted import EXTENT_DERIVED
 
 TOLERANCE_PIXELS = 4
 TOLERANCE_METRES = 2000.0               # at most: a picture of one pixel must not ask for a county
 DIGITS = 7                              # of a degree: a centimetre
 METRES_PER_DEGREE = 111_320.0
 FIRST_READ, MOST_READ = 64, 20_000
-
-EXTENT_DERIVED = re.compile(
-    r"((shape|geom|st|the_geom|geo)[_.]*)?(length|leng|len|area|perimeter|perim|circumfere?n?c?e?)(_?(m|m2|km|km2|ha|mu|\d+))?"
-    r"|[xy]_?(min|max)|(min|max)_?[xy]|bbox|extent|envelope|centroid(_?[xy])?|cent_?[xy]"
-    r"|(图形|图斑|椭球|投影|几何)?(长度|面积|周长)|全长|总长|总面积|tb?mj|mj|cd|zc",
-    re.IGNORECASE,
-)
-"""Attributes that describe the whole shape, told of no shape that was cut (design R3): in English, in Chinese, and by Chinese initials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

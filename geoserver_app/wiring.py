@@ -11,6 +11,7 @@ from geoserver_app.audit.store import anchored_log
 from geoserver_app.contributions import ContributionBook
 from geoserver_app.database import connect
 from geoserver_app.decision_log import DecisionLog
+from geoserver_app.features.ids import FeatureIds
 from geoserver_app.gate import Gate
 from geoserver_app.lane import TileServer
 from geoserver_app.layer_facts import layer_facts
@@ -21,6 +22,7 @@ from geoserver_app.people.accounts import Accounts
 from geoserver_app.people.guessing import BadKeys, instance_secret
 from geoserver_app.settings import Settings
 from layers.catalogue import Catalogue, SqlCatalogue
+from layers.features import FeatureStore, GeoPackageStore
 from tiles.engine import Engine
 
 
@@ -31,12 +33,14 @@ class Services:
     catalogue: Catalogue
     register: AgreementRegister
     engine: Engine
+    features: FeatureStore
     log: DecisionLog
     gate: Gate
     meter: Meter
     tiles: TileServer
     accounts: Accounts
     bad_keys: BadKeys
+    feature_ids: FeatureIds
 
     @property
     def book(self) -> ContributionBook:
@@ -62,7 +66,8 @@ def wire(settings: Settings) -> Services:
     )
     return Services(
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
-        tiles=TileServer(gate, engine, log), accounts=accounts, bad_keys=BadKeys(settings.data / "bad-keys", secret),
+        features=GeoPackageStore(settings.store), tiles=TileServer(gate, engine, log), accounts=accounts,
+        bad_keys=BadKeys(settings.data / "bad-keys", secret), feature_ids=FeatureIds(secret),
     )
 
 

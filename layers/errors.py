@@ -16,6 +16,7 @@
       AboveCeiling             a layer more secret than this instance may hold
       LayerMismatch            an existing layer is something else than what is to be added to it
       IngestFailed             files were rejected, so nothing was published; holds every LayerRejected
+      FeaturesUnavailable      the store of features can't be read now: answer 503
       RowsInvalid              a row filter that is not CQL2 text, or asks for more than is allowed
 
 Each message is one sentence or two: what is wrong, with the user's own words in backticks, then how to mend it.
@@ -134,6 +135,10 @@ class IngestFailed(LayersError):
         files = "1 file was" if len(rejected) == 1 else f"{len(rejected)} files were"
         super().__init__(f"{files} rejected and nothing was published: " + "; ".join(str(each) for each in rejected))
         self.rejected = rejected
+
+
+class FeaturesUnavailable(LayersError):
+    pass
 
 
 class RowsInvalid(LayersError):

@@ -135,6 +135,23 @@ def _parsed(text: str, longest: int, deepest: int) -> RowFilter:
     return RowFilter(text, node, frozenset(_fields(node)))
 
 
+def all_of(filters: Collection[RowFilter]) -> RowFilter:
+    """The filter that is true where all of these are; at least one."""
+    return _joined(True, tuple(filters))
+
+
+def any_of(filters: Collection[RowFilter]) -> RowFilter:
+    """The filter that is true where one of these is; at least one."""
+    return _joined(False, tuple(filters))
+
+
+def _joined(is_and: bool, filters: tuple[RowFilter, ...]) -> RowFilter:
+    if len(filters) == 1:
+        return filters[0]
+    text = (" AND " if is_and else " OR ").join(f"({one.text})" for one in filters)
+    return RowFilter(text, Joined(is_and, tuple(one.node for one in filters)), frozenset().union(*(one.attributes for one in filters)))
+
+
 # Reading
 
 QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")

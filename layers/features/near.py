@@ -11,10 +11,8 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from layers.crs import densify, transform_geometry
+from layers.features.store import NEVER_TOLD
 from layers.model import Edition, FeatureClass
-
-NEVER_TOLD = frozenset({"CPTP"})
-"""Survey control points are secret: their table is read only where a caller names it."""
 
 TOP_FIRST = {"point": 0, "line": 1, "area": 2}
 
