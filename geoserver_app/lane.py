@@ -8,6 +8,7 @@ Whatever is not a plain hit - a miss, a refusal, a malformed address - goes on t
 
 import hashlib
 import json
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from agreements.model import Decision, Effect, Operation
-from geoserver_app.charging import ONE_REQUEST, SOME_PICTURE, Tally, Turn, opaque_part
+from geoserver_app.charging import ONE_REQUEST, SOME_FEATURES, SOME_PICTURE, Tally, Turn, opaque_part
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
 from geoserver_app.gate import Asked, Gate, NotTrusted, Refused, Ruling, Standing, asker_event, layer_event, refusal
 from geoserver_app.identity import (
@@ -33,17 +34,22 @@ from geoserver_app.identity import (
 from geoserver_app.metering.book import Bill
 from geoserver_app.metering.headers import Headers
 from geoserver_app.metering.ledger import MeteringUnavailable
-from geoserver_app.metering.terms import NOTHING
+from geoserver_app.metering.terms import NOTHING, Amounts
 from layers.crs import ground_resolution
-from layers.model import ENCODINGS, Edition
+from layers.errors import FeaturesUnavailable
+from layers.model import ENCODINGS, VECTOR_TILE, Edition, Source
 from tiles.area import TileClass
 from tiles.compose import composed, shown
 from tiles.encode import JPEG, blank, decode, encode
 from tiles.engine import Engine, StoredTile
 from tiles.errors import RenderFailed, RequestInvalid
 from tiles.permits import Booking, Permit, PermitPart
-from tiles.requests import GetTile, parse_tile_path
+from tiles.requests import GetTile, fault, parse_tile_path
 from tiles.variants import Variant, drawn_style
+from tiles.vector.encoder import count_features
+from tiles.vector.grid import TileGrid
+from tiles.vector.mvt import Plan
+from tiles.vector.shelf import TileShelf
 
 BODIES_BYTES = 64 << 20
 RULES_KEPT = 100_000
@@ -60,6 +66,8 @@ TILE_HEADERS = (
 )
 """All that Flask would add: who got a tile can't tell whether it was drawn for him or lay there."""
 
+VECTOR_HEADERS = tuple((name, f"{value}, Accept-Encoding" if name == "Vary" else value) for name, value in TILE_HEADERS)
+
 
 Places = Sequence[tuple[PermitPart, TileClass]]
 """Parts of a permit that a tile touches, and whether it lies inside them or on their edge."""
@@ -75,6 +83,7 @@ class TileRule:
     event: str                           # members of the record, as JSON text: all but the key and the column
     until: float
     resolution: float                    # metres on the ground a pixel
+    plan: Plan | None = None             # of tiles of vectors: the permit as they need it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +97,26 @@ class TileAnswer:
 class _Body:
     data: bytes
     etag: str
+    is_deflated: bool = False
 
     @classmethod
-    def of(cls, data: bytes) -> "_Body":
+    def of(cls, data: bytes, is_deflated: bool = False) -> "_Body":
         """The ETag is a digest of the very bytes: equal answers share it, and nothing but the answer can be read from it."""
-        return cls(data, f'"{hashlib.sha256(data).hexdigest()[:24]}"')
+        return cls(data, f'"{hashlib.sha256(data).hexdigest()[:24]}"', is_deflated)
 
 
 class TileServer:
     """Tiles for callers: decides, records, cuts. Never renders without a permit, never writes to the shared cache."""
 
-    def __init__(self, gate: Gate, engine: Engine, log: DecisionLog):
-        self.gate, self.engine, self.log = gate, engine, log
+    def __init__(self, gate: Gate, engine: Engine, log: DecisionLog, shelf: TileShelf | None = None):
+        self.gate, self.engine, self.log, self.shelf = gate, engine, log, shelf
         self._bodies = _Bodies(BODIES_BYTES)
         self._counts: dict[tuple, int] = {}
 
     def answer(
-        self, caller: Caller, tile: GetTile, if_none_match: str = "", *, render: bool = True, sends_body: bool = True,
+        self, caller: Caller, tile: GetTile, if_none_match: str = "", *, render: bool = True, sends_body: bool = True, deflates: bool = False,
     ) -> TileAnswer | None:
-        """The tile as this caller may see it, counted on the quotas that hold it.
+        """The tile as this caller may see it, counted on the quotas that hold it. `deflates`: the client takes gzip, in which vectors are kept.
 
         With `render` False only what is at hand is answered, and None stands for everything else, refusals too; nothing is recorded then.
 
@@ -120,13 +130,13 @@ class TileServer:
         standing, now = self.gate.standing(), self.gate.clock()
         rule = self._rule(standing, caller, tile, now)
         if rule.permit is not None and rule.permit.bookings:
-            return self._counted(standing, caller, tile, now, rule, if_none_match, render, sends_body)
+            return self._counted(standing, caller, tile, now, rule, if_none_match, render, sends_body, deflates)
         if rule.decision.effect is Effect.DENY:
             if not render:
                 return None
             record_id = self._record(rule, caller, tile, now)
             raise Refused([(tile.layer, rule.decision)], record_id)
-        body = self._body(rule, tile, render)
+        body = self._body(rule, tile, render, deflates)
         if body is None:
             return None
         self._record(rule, caller, tile, now)
@@ -134,6 +144,7 @@ class TileServer:
 
     def _counted(
         self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, rule: TileRule, if_none_match: str, render: bool, sends_body: bool,
+        deflates: bool,
     ) -> TileAnswer | None:
         """`answer` where quotas are to hold it: a tile at hand is counted in one step, another as `Gate.serve` does it."""
         turn = Turn(self.gate.meter)
@@ -145,13 +156,13 @@ class TileServer:
                     return None
                 raise refusal([(tile.layer, rule.decision)], self._record(rule, caller, tile, now), turn, now)
             turn.note(rule.decision)
-            body = self._body(rule, tile, False)
+            body = self._body(rule, tile, False, deflates)
             if body is None:
                 if not render:
                     return None
-                if not turn.admit([Bill(one.account, ONE_REQUEST, SOME_PICTURE, True) for one in _touched(rule, tile)], now):
+                if not turn.admit([Bill(one.account, ONE_REQUEST, _least(tile), True) for one in _touched(rule, tile)], now):
                     continue
-                body = self._body(rule, tile, True)
+                body = self._body(rule, tile, True, deflates)
             if body is _blank_tile(tile.media_type):
                 if turn.exhausted and (denied := self._left(standing, caller, tile, now, turn)) is not None:
                     if not render:
@@ -174,14 +185,28 @@ class TileServer:
     def _bill(self, rule: TileRule, tile: GetTile, body: _Body, booking: Booking, turn: Turn, is_sent: bool) -> Bill:
         account = booking.account
         is_new = account.agreement_id not in turn.admitted
-        least = SOME_PICTURE if is_new else NOTHING
+        least = _least(tile) if is_new else NOTHING
         if not is_sent:
             return Bill(account, (int(is_new), 0, 0, 0), least, is_new)
         seen = ()
         if account.terms.ground:
             place = (tile.tms.id, tile.z, tile.row, tile.col)
             seen = (self.gate.grounds.seen(booking, rule.edition, place, rule.resolution, lambda: tile.view),)
-        return Bill(account, (int(is_new), self._pixels(rule, tile, body, booking), 0, len(body.data)), least, is_new, seen)
+        pixels, features = (0, self._features(body)) if tile.is_vector else (self._pixels(rule, tile, body, booking), 0)
+        return Bill(account, (int(is_new), pixels, features, len(body.data)), least, is_new, seen)
+
+    def _features(self, body: _Body) -> int:
+        """Features of a tile of vectors; remembered, since it takes reading it."""
+        count = self._counts.get((body.etag,))
+        if count is None:
+            count = count_features(self.shelf.inflated(body.data) if body.is_deflated else body.data)
+            self._remember((body.etag,), count)
+        return count
+
+    def _remember(self, key: tuple, count: int) -> None:
+        if len(self._counts) >= COUNTS_KEPT:
+            self._counts.clear()
+        self._counts[key] = count
 
     def _pixels(self, rule: TileRule, tile: GetTile, body: _Body, booking: Booking) -> int:
         """Pixels of the tile that show something of what is booked; remembered, since it takes decoding."""
@@ -193,9 +218,7 @@ class TileServer:
             if tile.media_type != JPEG:
                 opaque = opaque_part(decode(body.data))
             count = Tally(view=tile.view, opaque=None if opaque is True else opaque).pixels(booking.area)
-            if len(self._counts) >= COUNTS_KEPT:
-                self._counts.clear()
-            self._counts[key] = count
+            self._remember(key, count)
         return count
 
     def _rule(self, standing: Standing, caller: Caller, tile: GetTile, now: datetime, exhausted: frozenset[str] = frozenset()) -> TileRule:
@@ -222,12 +245,15 @@ class TileServer:
             **layer_event(asked, ruling), "tms": tile.tms.id,
         }
         until = decision.holds_until.timestamp() if decision.holds_until else float("inf")
-        return TileRule(edition, permit, decision, as_members(event), until, ground_resolution(tile.view))
+        plan = Plan.of(permit) if permit is not None and tile.is_vector else None
+        return TileRule(edition, permit, decision, as_members(event), until, ground_resolution(tile.view), plan)
 
     def _record(self, rule: TileRule, caller: Caller, tile: GetTile, at: datetime, charged: str = "") -> str:
         return self.log.write_members(f'{rule.event},"key":"{caller.key_id}","tile":[{tile.z},{tile.row},{tile.col}]{charged}', at.timestamp())
 
-    def _body(self, rule: TileRule, tile: GetTile, render: bool) -> _Body | None:
+    def _body(self, rule: TileRule, tile: GetTile, render: bool, deflates: bool) -> _Body | None:
+        if tile.is_vector:
+            return self._vectors(rule, tile, render, deflates)
         edition, permit = rule.edition, rule.permit
         if len(permit.parts) == 1:                       # nearly every permit: nothing is made that a tile at hand does not need
             (part,) = permit.parts
@@ -247,6 +273,30 @@ class TileServer:
         if data is None:
             return None
         body = _Body.of(data)
+        if self.engine.is_kept(edition):
+            self._bodies.put(key, body)
+        return body
+
+    def _vectors(self, rule: TileRule, tile: GetTile, render: bool, deflates: bool) -> _Body | None:
+        """Inside, the bytes of the shared cache; at the border a tile that is made of what may be told, and kept in memory alone."""
+        edition = rule.edition
+        if edition.product.is_raster or edition.source is Source.REMOTE:
+            raise fault("InvalidFormat", "FORMAT", "not-offered", value=tile.media_type, choices="image/png, image/jpeg, image/webp")
+        grid = TileGrid(tile.tms, tile.z, tile.row, tile.col)
+        place = rule.plan.place(grid)
+        if place.key is None or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
+            return _blank_tile(tile.media_type)
+        key = (edition.edition_id, edition.generation, tile.tms.id, tile.z, tile.row, tile.col, place.inside is None, place.key, deflates)
+        if (body := self._bodies.get(key)) is not None:
+            return body
+        if place.inside is None:
+            data = self.shelf.deflated(rule.plan.cut(self.shelf, grid)) if render else None
+        else:
+            data = self.shelf.tile(edition, place.inside, grid) if render else self.shelf.stored(edition, place.inside, grid)
+        if data is None:
+            return None
+        plain = self.shelf.inflated(data)
+        body = _Body.of(data, True) if plain and deflates else _Body.of(plain) if plain else _blank_tile(tile.media_type)
         if self.engine.is_kept(edition):
             self._bodies.put(key, body)
         return body
@@ -315,7 +365,12 @@ def _parsed(path: str, query: str) -> GetTile | None:
 
 @lru_cache(maxsize=8)
 def _blank_tile(media_type: str) -> _Body:
-    return _Body.of(blank(media_type, 256, 256))
+    return _Body.of(b"" if media_type == VECTOR_TILE else blank(media_type, 256, 256))
+
+
+def _least(tile: GetTile) -> Amounts:
+    """What must be left of a quota before the tile is made."""
+    return SOME_FEATURES if tile.is_vector else SOME_PICTURE
 
 
 def _asked(tile: GetTile) -> Asked:
@@ -334,11 +389,14 @@ def _touched(rule: TileRule, tile: GetTile) -> list[Booking]:
 
 def _charged(bills: list[Bill]) -> str:
     """What was counted, as a member of the record: JSON text."""
-    counted = (CHARGED % (_quoted(bill.account.agreement_id), bill.amounts[1], bill.amounts[3]) for bill in bills)
+    counted = (
+        CHARGED % (_quoted(bill.account.agreement_id), *(("features", bill.amounts[2]) if bill.amounts[2] else ("pixels", bill.amounts[1])), bill.amounts[3])
+        for bill in bills
+    )
     return f',"charged":{{{",".join(counted)}}}'
 
 
-CHARGED = '%s:{"requests":1,"pixels":%d,"bytes":%d}'
+CHARGED = '%s:{"requests":1,"%s":%d,"bytes":%d}'
 
 
 @lru_cache(maxsize=4096)
@@ -351,10 +409,28 @@ def _matches(body: _Body, if_none_match: str) -> bool:
 
 
 def _answer(body: _Body, media_type: str, if_none_match: str, quota: Headers | tuple = ()) -> TileAnswer:
-    headers = [("Content-Type", media_type), ("ETag", body.etag), *TILE_HEADERS, *quota]
+    headers = [("Content-Type", media_type), ("ETag", body.etag), *(VECTOR_HEADERS if media_type == VECTOR_TILE else TILE_HEADERS), *quota]
     if _matches(body, if_none_match):
         return TileAnswer(304, headers, b"")
+    if media_type == VECTOR_TILE and not body.data:
+        return TileAnswer(204, headers[1:], b"")             # where nothing is, and where nothing is granted
+    if body.is_deflated:
+        headers.append(("Content-Encoding", "gzip"))
     return TileAnswer(200, [*headers, ("Content-Length", str(len(body.data)))], body.data)
+
+
+@lru_cache(maxsize=256)
+def takes_gzip(accepted: str) -> bool:
+    """Whether an Accept-Encoding lets gzip be sent (RFC 9110, 12.5.3).
+
+    >>> takes_gzip("gzip, deflate, br"), takes_gzip("gzip;q=0, br"), takes_gzip(""), takes_gzip("*")
+    (True, False, False, False)
+    """
+    for one in accepted.lower().split(","):
+        coding, _, weight = (part.strip() for part in one.partition(";"))
+        if coding == "gzip":
+            return not re.fullmatch(r"q=0(\.0{0,3})?", weight)
+    return False
 
 
 STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
@@ -396,9 +472,10 @@ class Lane:
             caller = self.tiles.gate.identify(presented_key(environ), client_address(environ, self.tiles.gate.trusted_proxies))
             sends_body, origin = environ["REQUEST_METHOD"] != "HEAD", environ.get("HTTP_ORIGIN", "")
             known = environ.get("HTTP_IF_NONE_MATCH", "") if may_revalidate(caller, origin) else ""
-            answer = self.tiles.answer(caller, tile, known, render=False, sends_body=sends_body)
+            deflates = tile.is_vector and takes_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
+            answer = self.tiles.answer(caller, tile, known, render=False, sends_body=sends_body, deflates=deflates)
             return answer and _shared(answer, cross_origin_headers(caller, origin))
-        except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, MeteringUnavailable, RenderFailed):
+        except (RequestInvalid, Unidentified, NotTrusted, DecisionLogUnavailable, MeteringUnavailable, RenderFailed, FeaturesUnavailable):
             return None                                     # Flask meets the same fault and puts it into words
 
     def _preflight(self, environ: dict) -> TileAnswer | None:

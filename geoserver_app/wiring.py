@@ -24,6 +24,8 @@ from geoserver_app.settings import Settings
 from layers.catalogue import Catalogue, SqlCatalogue
 from layers.features import FeatureStore, GeoPackageStore
 from tiles.engine import Engine
+from tiles.vector.making import TileMaker
+from tiles.vector.shelf import TileShelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +66,12 @@ def wire(settings: Settings) -> Services:
     accounts = Accounts(
         database, secret, idle=timedelta(minutes=settings.session_idle_minutes), longest=timedelta(hours=settings.session_hours),
     )
+    features, feature_ids = GeoPackageStore(settings.store), FeatureIds(secret)
+    shelf = TileShelf(TileMaker(features, settings.store, settings.config, feature_ids.numbers), settings.cache, engine.storing)
     return Services(
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
-        features=GeoPackageStore(settings.store), tiles=TileServer(gate, engine, log), accounts=accounts,
-        bad_keys=BadKeys(settings.data / "bad-keys", secret), feature_ids=FeatureIds(secret),
+        features=features, tiles=TileServer(gate, engine, log, shelf), accounts=accounts,
+        bad_keys=BadKeys(settings.data / "bad-keys", secret), feature_ids=feature_ids,
     )
 
 

@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -241,6 +241,10 @@ class Engine:
         return _read(self.tile_path(edition, style, tms_id, z, row, col, variant))
 
     # Changes
+
+    def storing(self, edition: Edition) -> AbstractContextManager[bool]:
+        """Whether a tile of this generation may be stored beside those of pictures, for as long as it takes: for tiles of another making."""
+        return self._generations.storing(edition)
 
     def expire(self, edition: Edition, extent: BaseGeometry) -> int:
         """Delete the tiles that a change within `extent` touches, at every level, in every set, style and variant; how many they were.

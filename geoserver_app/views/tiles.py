@@ -6,6 +6,7 @@ from agreements.model import Operation
 from geoserver_app.capabilities import terrain_json, tile_json, tile_sets_of, wmts_capabilities
 from geoserver_app.gate import Asked
 from geoserver_app.identity import Caller, may_revalidate
+from geoserver_app.lane import takes_gzip
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, described, limits, raw_query, service_entry
 from geoserver_app.wiring import services
@@ -22,13 +23,13 @@ def answer_tile(caller: Caller, tile: GetTile) -> flask.Response:
     """The tile as the fast lane answers it: the same decision, clip, headers and record."""
     is_read, headers = flask.request.method != "HEAD", flask.request.headers
     known = headers.get("If-None-Match", "") if may_revalidate(caller, headers.get("Origin", "")) else ""
-    answer = services().tiles.answer(caller, tile, known, sends_body=is_read)
+    answer = services().tiles.answer(caller, tile, known, sends_body=is_read, deflates=takes_gzip(headers.get("Accept-Encoding", "")))
     return flask.Response(answer.body, status=answer.status, headers=answer.headers)
 
 
 @bp.get("/wmts/1.0.0/<path:address>")
 @bp.get("/tiles/<layer>/<tms>/<z>/<x>/<name>")
-@governed("GetTile", "GetCoverage")
+@governed("GetTile", "GetCoverage", "GetFeature")
 def tile(**_):
     caller = caller_of("GetTile")
     asked = parse_tile_path(flask.request.path, pairs_of(raw_query()), limits())

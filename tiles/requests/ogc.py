@@ -14,7 +14,7 @@ Source: OGC 06-042 (WMS 1.3.0), OGC 01-068r3 (WMS 1.1.1), OGC 05-078r4 (GetLegen
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 
 from layers.crs import SERVED, is_geographic, is_north_first, parse_crs, reach, transform_bounds, world_bounds
 from layers.errors import CrsNotServed
-from layers.model import EDITION, ENCODINGS, MEASURED, NAME, WATER_LEVEL, Bounds, LayerName, View
+from layers.model import EDITION, ENCODINGS, MEASURED, NAME, VECTOR_TILE, WATER_LEVEL, Bounds, LayerName, View
 from layers.periods import TimeAsked, read_time
 from tiles.encode import EXTENSIONS, JPEG, PNG, WEBP, WHITE
 from tiles.errors import RequestInvalid, RequestTooLarge
@@ -142,8 +142,14 @@ class GetTile:
     media_type: str
 
     @property
+    def is_vector(self) -> bool:
+        return self.media_type == VECTOR_TILE
+
+    @property
     def view(self) -> View:
-        return self.tms.view(self.z, self.row, self.col)
+        """What the tile shows: one of vectors stands for a picture of 512 pixels to a side."""
+        view = self.tms.view(self.z, self.row, self.col)
+        return replace(view, width=2 * view.width, height=2 * view.height) if self.is_vector else view
 
 
 DOWNLOAD_BLOCK = 1024
@@ -665,6 +671,8 @@ WMTS_VERSION = "1.0.0"
 TIANDITU_FORMAT = "TILES"
 """What clients of Tianditu send as FORMAT; PNG is the answer, as it is there for line maps."""
 
+TILE_EXTENSIONS = MappingProxyType({**EXTENSIONS, "mvt": VECTOR_TILE, "pbf": VECTOR_TILE})
+
 XYZ_PATH = re.compile(r"/tiles/([^/]{1,200})/([^/]{1,64})/([^/]{1,64})/([^/]{1,64})/([^/.]{1,64})\.([a-z]{3,4})")
 REST_PATH = re.compile(r"/wmts/1\.0\.0/([^/]{1,200})/([^/]{1,64})/([^/]{1,64})/([^/]{1,64})/([^/]{1,64})/([^/.]{1,64})\.([a-z]{3,4})")
 
@@ -693,7 +701,7 @@ def parse_wmts_kvp(pairs: Pairs, limits: Limits = Limits()) -> GetCapabilities |
         z=parameters.required("TILEMATRIX", "give the identifier of a tile matrix"),
         row=parameters.required("TILEROW", "give the row, counted from 0 at the top"),
         col=parameters.required("TILECOL", "give the column, counted from 0 at the left"),
-        media_type=PNG if text.upper() == TIANDITU_FORMAT else map_format(text),
+        media_type=PNG if text.upper() == TIANDITU_FORMAT else VECTOR_TILE if text.lower() == VECTOR_TILE else map_format(text),
     )
 
 
@@ -707,8 +715,8 @@ def _wmts_capabilities(parameters: Parameters) -> GetCapabilities:
 def parse_tile_path(path: str, pairs: Pairs = (), limits: Limits = Limits()) -> GetTile | None:
     """The tile that an XYZ or WMTS REST address asks for; None where `path` is no address of a tile.
 
-        /tiles/{layer}/{tile matrix set}/{z}/{x}/{y}.{png|jpg|webp}            style in ?style=
-        /wmts/1.0.0/{layer}/{style}/{tile matrix set}/{z}/{row}/{col}.{png|jpg|webp}
+        /tiles/{layer}/{tile matrix set}/{z}/{x}/{y}.{png|jpg|webp|mvt|pbf}    style in ?style=
+        /wmts/1.0.0/{layer}/{style}/{tile matrix set}/{z}/{row}/{col}.{png|jpg|webp|mvt|pbf}
 
     y counts from the top. `path` is decoded and holds no key; `pairs` are those of its query.
 
@@ -725,9 +733,9 @@ def parse_tile_path(path: str, pairs: Pairs = (), limits: Limits = Limits()) -> 
             _xyz_style([(name, value) for name, value in pairs if name.upper() != "STYLE"], limits)
     else:
         return None
-    if extension not in EXTENSIONS:
-        raise fault("InvalidFormat", "FORMAT", "not-offered", value=extension, choices="png, jpg, webp")
-    return _tile(layer=layer, style=style, tms=tms, z=z, row=row, col=col, media_type=EXTENSIONS[extension])
+    if extension not in TILE_EXTENSIONS:
+        raise fault("InvalidFormat", "FORMAT", "not-offered", value=extension, choices="png, jpg, webp, mvt")
+    return _tile(layer=layer, style=style, tms=tms, z=z, row=row, col=col, media_type=TILE_EXTENSIONS[extension])
 
 
 def _xyz_style(pairs: Pairs, limits: Limits) -> str:
@@ -748,6 +756,8 @@ def _tile(*, layer: str, style: str, tms: str, z: str, row: str, col: str, media
         locator = "TileRow" if at[0] >= rows else "TileCol"
         raise fault("TileOutOfRange", locator, "no-such-tile", row=at[0], col=at[1], z=level, tms=matrix_set.id, rows=rows, cols=cols)
     name = style_name(style, "Style")
+    if name is not None and media_type == VECTOR_TILE:
+        raise fault("StyleNotDefined", "Style", "not-offered", value=name, choices="default")
     if name in ENCODINGS and media_type != PNG:
         raise fault("InvalidFormat", "FORMAT", "numbers-as-png", value=name)
     return GetTile(layer=layer_name(layer, "Layer"), style=name, tms=matrix_set, z=level, row=at[0], col=at[1], media_type=media_type)

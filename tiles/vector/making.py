@@ -1,6 +1,7 @@
 """Features of an edition -> the bytes of one tile. Whose features they are, and whether they were cut, is for whoever reads them to say."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -47,10 +48,17 @@ class TileMaker:
     """
 
     def __init__(self, store: FeatureStore, root: Path, config: Path, ids: Ids):
-        self.store, self._root, self._ids = store, Path(root), ids
-        self.book = StyleBook.load(config / "styles")
-        self._overrides = Overrides.load(config / "vector_tiles.csv")
+        self.store, self._root, self._config, self._ids = store, Path(root), Path(config), ids
         self._contents: dict[tuple, dict[str, TableContents]] = {}
+
+    @cached_property
+    def book(self) -> StyleBook:
+        """The styles of pictures."""
+        return StyleBook.load(self._config / "styles")
+
+    @cached_property
+    def _overrides(self) -> Overrides:
+        return Overrides.load(self._config / "vector_tiles.csv")
 
     def contents(self, edition: Edition, told: Mapping[str, tuple[str, ...]]) -> dict[str, TableContents]:
         """What tiles of the edition hold where these attributes of its tables may be told; in drawing order."""

@@ -79,53 +79,62 @@ class Place:
 OUTSIDE = Place(None, None)
 
 
-def place_of(permit: Permit, grid: TileGrid) -> Place:
-    """Inside, on the edge, or outside."""
-    buffered = Buffered(grid.buffer / grid.extent)
-    whole = _class(permit.area, grid, buffered)
-    if whole == "outside":
-        return OUTSIDE
-    pieces = [(piece.area, variant_of(permit.edition, piece)) for piece in permit.pieces]
-    if whole == "inside" and len({variant for _, variant in pieces}) == 1:
-        return Place(pieces[0][1], pieces[0][1:])                    # pieces side by side too: nothing tells them apart at their seam
-    there = [(area, variant, where) for area, variant in pieces if (where := _class(area, grid, buffered)) != "outside"]
-    if not there:
-        return OUTSIDE
-    if whole == "inside":
-        for _, variant, where in there:
-            if where == "inside" and all(replaces(variant, other) for _, other, _ in there):
-                return Place(variant, (variant,))
-    return Place(None, (permit.area and permit.area.digest, *((area and area.digest, variant) for area, variant, _ in there)))
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A permit as tiles need it: made once, asked for every tile."""
+
+    permit: Permit
+    pieces: tuple[tuple[ServedArea | None, Shown], ...]
+    is_uniform: bool            # whether all pieces show the same
+
+    @classmethod
+    def of(cls, permit: Permit) -> "Plan":
+        pieces = tuple((piece.area, variant_of(permit.edition, piece)) for piece in permit.pieces)
+        return cls(permit, pieces, len({shown for _, shown in pieces}) == 1)
+
+    def place(self, grid: TileGrid) -> Place:
+        """Inside, on the edge, or outside."""
+        buffered, area = Buffered(grid.buffer / grid.extent), self.permit.area
+        whole = _class(area, grid, buffered)
+        if whole == "outside" or not self.pieces:
+            return OUTSIDE
+        if whole == "inside" and self.is_uniform:
+            return Place(self.pieces[0][1], self.pieces[0][1:])     # pieces side by side too: nothing tells them apart at their seam
+        there = [(area, shown, where) for area, shown in self.pieces if (where := _class(area, grid, buffered)) != "outside"]
+        if not there:
+            return OUTSIDE
+        if whole == "inside":
+            for _, shown, where in there:
+                if where == "inside" and all(replaces(shown, other) for _, other, _ in there):
+                    return Place(shown, (shown,))
+        return Place(None, (area and area.digest, *((ground and ground.digest, shown) for ground, shown, _ in there)))
+
+    def cut(self, shelf: TileShelf, grid: TileGrid) -> bytes:
+        """The tile made of what may be told: every shape ends on the border of the grant, and there is no buffer beyond that."""
+        edition, box = self.permit.edition, grid.box_in(self.permit.edition.crs)
+        if box is None:
+            return b""
+        by_name = {table.name: table for table in edition.classes}
+
+        def read(table):
+            return told(self.permit, shelf.maker.store, by_name[table.table.name], box=box, fields=table.fields, size=MOST_AT_ONCE)
+
+        with shelf.slot():
+            return shelf.maker.tile(edition, shelf.maker.contents(edition, told_in_tiles(self.permit)), grid, read)
+
+    def tile(self, shelf: TileShelf, grid: TileGrid) -> bytes:
+        """The tile that the permit lets be seen, not deflated; empty where that is nothing.
+
+        Raises
+        ------
+        FeaturesUnavailable, RenderFailed
+            The data can't be read now, or too much is being made.
+        """
+        place = self.place(grid)
+        if place.key is None:
+            return b""
+        return self.cut(shelf, grid) if place.inside is None else shelf.inflated(shelf.tile(self.permit.edition, place.inside, grid))
 
 
 def _class(area: ServedArea | None, grid: TileGrid, buffered: Buffered) -> str:
     return "inside" if area is None else area.classify(grid.tms, grid.z, grid.row, grid.col, buffered)
-
-
-def cut_tile(shelf: TileShelf, permit: Permit, grid: TileGrid) -> bytes:
-    """The tile made of what may be told: every shape ends on the border of the grant, and there is no buffer beyond that."""
-    edition, box = permit.edition, grid.box_in(permit.edition.crs)
-    if box is None:
-        return b""
-    by_name = {table.name: table for table in edition.classes}
-
-    def read(table):
-        return told(permit, shelf.maker.store, by_name[table.table.name], box=box, fields=table.fields, size=MOST_AT_ONCE)
-
-    with shelf.slot():
-        return shelf.maker.tile(edition, shelf.maker.contents(edition, told_in_tiles(permit)), grid, read)
-
-
-def vector_tile(shelf: TileShelf, permit: Permit, grid: TileGrid) -> bytes:
-    """The tile that the permit lets be seen, not deflated; empty where that is nothing.
-
-    Raises
-    ------
-    FeaturesUnavailable, RenderFailed
-        The data can't be read now, or too much is being made.
-    """
-    place = place_of(permit, grid)
-    if place.key is None:
-        return b""
-    return cut_tile(shelf, permit, grid) if place.inside is None else shelf.inflated(shelf.tile(permit.edition, place.inside, grid))
-
