@@ -126,7 +126,7 @@ def polygons_of(shape: BaseGeometry) -> BaseGeometry:
     if shape.geom_type in ("Polygon", "MultiPolygon"):
         return shape
     parts = [part for part in shapely.get_parts(shapely.get_parts([shape])) if part.geom_type == "Polygon" and not part.is_empty]
-    return shapely.multipolygons(parts) if len(parts) != 1 else parts[0]
+    return shapely.MultiPolygon(parts) if len(parts) != 1 else parts[0]
 
 
 def _area(shape: BaseGeometry) -> ServedArea:
