@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
+from geoserver_app.overlays.words import OVERLAY_SENTENCES
 from tiles.requests import FAULTS
 from tiles.requests.wcs_faults import WCS_FAULTS
 
@@ -544,6 +545,7 @@ SENTENCES = MappingProxyType({
         "图层 `{layer}` 不是高程模型，没有高程：请选用高程图层",
         "layer `{layer}` is no elevation model and has no heights: ask for one of elevation",
     ),
+    **OVERLAY_SENTENCES,
 })
 """Chinese, English."""
 

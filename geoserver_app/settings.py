@@ -62,6 +62,9 @@ class Settings:
     audit_keep_days: int = 0
     package_days: int = 7
     package_workers: int = 1
+    overlay_megabytes: int = 512
+    overlay_seconds: int = 300
+    overlay_memory_megabytes: int = 1536
     session_idle_minutes: int = 30
     session_hours: int = 12
     contact_name: str = ""
@@ -155,7 +158,7 @@ def _out_of_range(values: dict) -> list[str]:
     faults = []
     if not 1 <= values.get("port", 8080) <= 65535:
         faults.append(f"port: must be 1 to 65535, got `{values['port']}`")
-    for name in ("workers", "threads", "max_pixels", "max_layers", "session_idle_minutes", "session_hours"):
+    for name in ("workers", "threads", "max_pixels", "max_layers", "overlay_megabytes", "overlay_seconds", "overlay_memory_megabytes", "session_idle_minutes", "session_hours"):
         if values.get(name, 1) < 1:
             faults.append(f"{name}: must be at least 1, got `{values[name]}`")
     if values.get("ceiling", "secret") not in CLASSIFICATIONS:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 
 import click
 
@@ -14,11 +15,13 @@ from geoserver_app.settings import Settings
 @click.option("--beside", type=int, hidden=True, help="End with this process.")
 @click.pass_obj
 def work(settings: Settings, once, beside):
-    """Make packages until told to stop.
+    """Make packages, and take in what agencies upload, until told to stop.
 
     `geoshare serve` runs one of these itself (`package_workers`). On several hosts with one PostgreSQL and one shared folder `data`, run as many as
     there are processors to spare: no package is made by two. One that is killed leaves its package to the next, which goes on with it.
     """
+    from geoserver_app.overlays.book import UploadBook
+    from geoserver_app.overlays.uploads import UploadWorker
     from geoserver_app.packages.jobs import PackageBook
     from geoserver_app.packages.waiting import run_beside
     from geoserver_app.packages.worker import LATER, Worker
@@ -29,18 +32,21 @@ def work(settings: Settings, once, beside):
         return
     opened(settings)
     services = wire(settings)
-    worker = Worker(services, PackageBook(services.database, services.gate.clock))
+    stop = threading.Event()
+    worker = Worker(services, PackageBook(services.database, services.gate.clock), stop=stop)
+    overlays = UploadWorker(services, UploadBook(services.database, services.gate.clock), stop=stop)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.stop.set())
+        signal.signal(number, lambda *_: stop.set())
     if once:
         try:
-            while worker.work():
+            while not stop.is_set() and (overlays.work() or worker.work()):
                 pass
         except LATER as error:
             tell(f"packages wait: {error}", style="red")
             sys.exit(FAILED)
     else:
-        tell("making packages as they are ordered")
+        tell("making packages as they are ordered, and taking uploads in")
+        threading.Thread(target=overlays.run, name="overlays", daemon=True).start()
         worker.run()
 
 

@@ -8,6 +8,7 @@ from geoserver_app.audit.tables import metadata as audit_tables
 from geoserver_app.contributions import metadata as contribution_tables
 from geoserver_app.database import connect
 from geoserver_app.metering.tables import metadata as quota_tables
+from geoserver_app.overlays.tables import metadata as overlay_tables
 from geoserver_app.packages.jobs import metadata as package_tables
 from geoserver_app.people.accounts import metadata as people_tables
 from geoserver_app.people.guessing import metadata as guesses_tables
@@ -15,7 +16,7 @@ from layers.catalogue import metadata as catalogue_tables
 
 TABLES = [
     catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables, request_tables,
-    package_tables,
+    package_tables, overlay_tables,
 ]
 
 engine = connect(context.config.attributes["url"])
