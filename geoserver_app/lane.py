@@ -129,6 +129,11 @@ class TileServer:
         """
         standing, now = self.gate.standing(), self.gate.clock()
         rule = self._rule(standing, caller, tile, now)
+        if tile.is_vector and rule.permit is not None and not has_vectors(rule.edition):
+            if not render:
+                return None
+            self._record(rule, caller, tile, now)
+            raise fault("InvalidFormat", "FORMAT", "not-offered", value=tile.media_type, choices="image/png, image/jpeg, image/webp")
         if rule.permit is not None and rule.permit.bookings:
             return self._counted(standing, caller, tile, now, rule, if_none_match, render, sends_body, deflates)
         if rule.decision.effect is Effect.DENY:
@@ -280,8 +285,6 @@ class TileServer:
     def _vectors(self, rule: TileRule, tile: GetTile, render: bool, deflates: bool) -> _Body | None:
         """Inside, the bytes of the shared cache; at the border a tile that is made of what may be told, and kept in memory alone."""
         edition = rule.edition
-        if edition.product.is_raster or edition.source is Source.REMOTE:
-            raise fault("InvalidFormat", "FORMAT", "not-offered", value=tile.media_type, choices="image/png, image/jpeg, image/webp")
         grid = TileGrid(tile.tms, tile.z, tile.row, tile.col)
         place = rule.plan.place(grid)
         if place.key is None or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
@@ -320,6 +323,11 @@ class TileServer:
         """The whole, unclipped tile of the shared cache."""
         draw = self.engine.tile if render else self.engine.stored_tile
         return draw(rule.edition, style, tile.tms.id, tile.z, tile.row, tile.col, rule.permit, variant)
+
+
+def has_vectors(edition: Edition) -> bool:
+    """Whether there are features to tell: not of imagery, nor of what another service draws."""
+    return not edition.product.is_raster and edition.source is not Source.REMOTE
 
 
 def _places(parts: tuple[PermitPart, ...], tile: GetTile) -> Places:
@@ -437,7 +445,7 @@ STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
 
 MAP_PATHS = ("/tiles/", "/wmts/1.0.0/")
 KEYED_PATHS = ("/ows", "/wms", "/wmts", "/wcs", "/height", "/profile", "/api/v1/layers", "/sheets", "/lineage")
-KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/")
+KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/", "/styles/")
 """Where keys are taken: what pages of other origins may ask for at all."""
 
 

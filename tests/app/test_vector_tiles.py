@@ -270,3 +270,79 @@ def test_wmts_gives_the_same_tile(county):
         f"&TILEMATRIXSET=WebMercatorQuad&TILEMATRIX=14&TILEROW={row}&TILECOL={col}", "all",
     )
     assert rest.data == kvp.data == ask(county, "all", 14, row, col).data
+
+
+# What leads to them
+
+def tile_json(house, agency: str, path: str = "/tiles/lines/vector.json") -> dict:
+    answer = house.get(path, agency)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def test_tile_json_leads_to_the_tiles_and_names_what_is_told(county):
+    document = tile_json(county, "all")
+    assert document["tilejson"] == "3.0.0" and document["tiles"] == ["http://maps.test/tiles/lines/WebMercatorQuad/{z}/{x}/{y}.mvt"]
+    layers = {one["id"]: one for one in document["vector_layers"]}
+    assert set(layers) == {"LRDL", "HYDA", "AGNP"}
+    assert layers["LRDL"]["fields"] == {"GB": "Number", "NAME": "String", "SECRET": "String", "_kind": "String"}
+    assert layers["LRDL"]["minzoom"] < layers["AGNP"]["maxzoom"] == document["maxzoom"] == 16
+
+
+def test_tile_json_and_style_name_nothing_that_is_hidden(county):
+    for path in ("/tiles/lines/vector.json", "/styles/lines.json"):
+        text = county.get(path, "names").text
+        assert "NAME" in text
+        for word in ("GB", "SECRET", "DEPTH", "SHAPE_LENGTH", "CLASS", "CPTP", "canary"):
+            assert word not in text, (path, word)
+        text = county.get(path, "hidden").text
+        assert "NAME" not in text and "national" not in text
+    assert {one["id"]: one["fields"] for one in tile_json(county, "hidden")["vector_layers"]}["LRDL"] == {}
+
+
+def test_the_bounds_of_a_tile_json_are_those_of_the_grant(county):
+    assert tile_json(county, "west")["bounds"][2] < tile_json(county, "all")["bounds"][2] - 0.004
+
+
+def test_zooms_of_a_tile_json_are_those_of_the_grant(county):
+    document = tile_json(county, "coarse")
+    answers = {z: ask(county, "coarse", z, *tile_at(z)).status_code for z in range(8, 18)}
+    assert document["maxzoom"] == max(z for z, status in answers.items() if status == 200)
+
+
+@pytest.mark.parametrize("tms", [one for one in TILE_MATRIX_SETS if one != "WebMercatorQuad"])
+def test_tile_json_of_other_sets(county, tms):
+    document = tile_json(county, "all", f"/tiles/lines/{tms}/vector.json")
+    assert document["tileMatrixSet"] == tms and document["minzoom"] <= document["maxzoom"]
+
+
+def test_the_style_draws_by_attributes_that_are_in_the_tiles(county):
+    document = county.get("/styles/lines.json", "all").json
+    assert document["sources"]["lines"]["url"] == "http://maps.test/tiles/lines/vector.json"
+    drawn = {layer["source-layer"] for layer in document["layers"] if "source-layer" in layer}
+    assert drawn == {"LRDL", "HYDA", "AGNP"}
+    bare = county.get("/styles/lines.json?style=unlabelled", "all").json
+    assert any("text-field" in layer.get("layout", {}) for layer in document["layers"])
+    assert not any("text-field" in layer.get("layout", {}) for layer in bare["layers"])
+    assert county.get("/styles/lines.json?style=fancy", "all").status_code == 400
+
+
+def test_addresses_carry_a_key_that_came_in_one_and_no_other(county):
+    key = county.keys["all"]
+    by_query = county.client().get(f"/styles/lines.json?key={key}").json
+    assert key in by_query["sources"]["lines"]["url"] and key not in by_query["glyphs"] + by_query["sprite"]
+    assert key not in county.get("/styles/lines.json", "all").text
+
+
+def test_letters_and_symbols_are_there_for_everybody(county):
+    answer = county.get("/glyphs/Noto Sans SC Regular/19968-20223.pbf")
+    assert answer.status_code == 200 and len(answer.data) > 100_000 and "Set-Cookie" not in answer.headers
+    assert county.get("/glyphs/Other,Noto Serif SC Regular/0-255.pbf").status_code == 200
+    for path in ("/glyphs/Other/0-255.pbf", "/glyphs/Noto Sans SC Regular/1-256.pbf", "/glyphs/Noto Sans SC Regular/65536-65791.pbf", "/sprites/x.json"):
+        assert county.get(path).status_code == 404
+    index = county.get("/sprites/line-map.json").json
+    assert index["shield-red"]["width"] == 30 and index["overlay-car"]["sdf"]
+    assert county.get("/sprites/line-map@2x.png").data.startswith(b"\x89PNG")
+    used = {layer["layout"]["icon-image"] for layer in county.get("/styles/lines.json", "all").json["layers"] if "icon-image" in layer.get("layout", {})}
+    used |= {layer["paint"]["fill-pattern"] for layer in county.get("/styles/lines.json", "all").json["layers"] if "fill-pattern" in layer.get("paint", {})}
+    assert used <= set(index)

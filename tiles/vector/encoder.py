@@ -52,23 +52,23 @@ class TileLayer:
 def encode_tile(layers: Iterable[TileLayer], extent: int = EXTENT) -> bytes:
     """The tile; layers without features are left out, and of none at all it is empty."""
     found = (encode_layer(layer, extent) for layer in layers if layer.drawing.count)
-    return b"".join(_field(3, layer) for layer in found)
+    return b"".join(field(3, layer) for layer in found)
 
 
 def encode_layer(layer: TileLayer, extent: int = EXTENT) -> bytes:
     """The message of one layer."""
     keys, values, tags = _tags(layer.columns, layer.drawing.count)
     return b"".join([
-        bytes([15 << 3, VERSION]), _field(1, layer.name.encode()), _features(layer, tags),
-        *(_field(3, key.encode()) for key in keys), *(_field(4, value) for value in values), bytes([5 << 3]), _varint(extent),
+        bytes([15 << 3, VERSION]), field(1, layer.name.encode()), _features(layer, tags),
+        *(field(3, key.encode()) for key in keys), *(field(4, value) for value in values), bytes([5 << 3]), varint(extent),
     ])
 
 
 def count_features(tile: bytes) -> int:
     """How many features a tile holds."""
     count = 0
-    for field, layer in _messages(tile):
-        if field == 3:
+    for number, layer in _messages(tile):
+        if number == 3:
             count += sum(1 for inner, _ in _messages(layer) if inner == 2)
     return count
 
@@ -103,11 +103,11 @@ def _value(value: Value) -> bytes:
         case bool():
             return bytes([7 << 3, value])
         case str():
-            return _field(1, value.encode("utf-8", "replace"))
+            return field(1, value.encode("utf-8", "replace"))
         case int() if 0 <= value < 1 << 63:
-            return bytes([5 << 3]) + _varint(value)
+            return bytes([5 << 3]) + varint(value)
         case int() if -(1 << 63) <= value < 0:
-            return bytes([6 << 3]) + _varint((-value << 1) - 1)
+            return bytes([6 << 3]) + varint((-value << 1) - 1)
     return bytes([3 << 3 | 1]) + struct.pack("<d", value)
 
 
@@ -209,7 +209,8 @@ def _varints(row: np.ndarray, widths: np.ndarray) -> bytes:
     return out.tobytes()
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number as protocol buffers write it."""
     found = bytearray()
     while value > 127:
         found.append(value & 127 | 128)
@@ -218,8 +219,9 @@ def _varint(value: int) -> bytes:
     return bytes(found)
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return b"".join((_varint(number << 3 | 2), _varint(len(content)), content))
+def field(number: int, content: bytes) -> bytes:
+    """A field that holds bytes."""
+    return b"".join((varint(number << 3 | 2), varint(len(content)), content))
 
 
 def _messages(message: bytes) -> Iterable[tuple[int, memoryview]]:
