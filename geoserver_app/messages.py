@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
+from geoserver_app.giving.words import GIVING_SENTENCES
+from geoserver_app.live.words import LIVE_SENTENCES
 from geoserver_app.overlays.words import OVERLAY_SENTENCES
 from tiles.requests import FAULTS
 from tiles.requests.wcs_faults import WCS_FAULTS
@@ -546,6 +548,8 @@ SENTENCES = MappingProxyType({
         "layer `{layer}` is no elevation model and has no heights: ask for one of elevation",
     ),
     **OVERLAY_SENTENCES,
+    **GIVING_SENTENCES,
+    **LIVE_SENTENCES,
 })
 """Chinese, English."""
 

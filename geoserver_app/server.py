@@ -9,6 +9,8 @@ from dataclasses import fields
 from granian import Granian
 from granian.constants import Interfaces
 
+from geoserver_app.live.budget import ThreadBudget
+from geoserver_app.live.sweeping import start_sweeping
 from geoserver_app.packages.waiting import start_beside
 from geoserver_app.settings import PortInUse, Settings
 
@@ -19,7 +21,10 @@ def build():
     from geoserver_app.settings import load_settings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    return create_app(load_settings()).wsgi_app
+    settings = load_settings()
+    app = create_app(settings)
+    start_sweeping(app.extensions["geoshare"])
+    return ThreadBudget(app.wsgi_app, settings.threads)
 
 
 def serve(settings: Settings) -> None:
@@ -36,7 +41,7 @@ def serve(settings: Settings) -> None:
     end_workers = start_beside(settings)
     server = Granian(
         "geoserver_app.server:build", factory=True, interface=Interfaces.WSGI, address=settings.bind, port=settings.port,
-        workers=settings.workers, blocking_threads=settings.threads, backlog=2048, respawn_failed_workers=True, log_access=False,
+        workers=settings.workers, blocking_threads=settings.threads + settings.live_viewers, backlog=2048, respawn_failed_workers=True, log_access=False,
     )
     try:
         server.serve()

@@ -44,6 +44,7 @@ class Settings:
     public_base_url: str = ""
     workers: int = 2
     threads: int = 4
+    live_viewers: int = 100                              # streams of live layers a worker, each a thread of its own
     data: Path = ROOT / "var"
     database_url: str = ""
     store: Path = Path()
@@ -176,6 +177,8 @@ def _out_of_range(values: dict) -> list[str]:
         faults.append(f"audit_keep_days: must be 0 (for ever) or more, got `{values['audit_keep_days']}`")
     if values.get("package_days", 7) < 1:
         faults.append(f"package_days: must be at least 1, got `{values['package_days']}`")
+    if not 0 <= values.get("live_viewers", 100) <= 2000:
+        faults.append(f"live_viewers: must be 0 to 2000, got `{values['live_viewers']}`")
     if not 0 <= values.get("package_workers", 1) <= 16:
         faults.append(f"package_workers: must be 0 to 16, got `{values['package_workers']}`")
     url = values.get("public_base_url", "")

@@ -12,6 +12,8 @@ from geoserver_app.api import (
     ingest_jobs,
     keys,
     layers,
+    live,
+    overlays,
     packages,
     papers,
     people,
@@ -23,7 +25,7 @@ from geoserver_app.api.operation import OPERATIONS
 
 RESOURCES = (
     session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers, layers,
-    ingest_jobs, packages,
+    ingest_jobs, packages, overlays, live,
 )
 
 __all__ = ["OPERATIONS", "RESOURCES"]

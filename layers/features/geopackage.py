@@ -15,7 +15,7 @@ import shapely
 
 from layers.errors import FeaturesUnavailable
 from layers.features.store import FeatureBatch, FeatureQuery, FieldType, as_json
-from layers.model import Bounds, Edition, FeatureClass
+from layers.model import Bounds, Edition, FeatureClass, Source
 
 FILES_KEPT = 16
 """Open files of one thread."""
@@ -115,17 +115,15 @@ class GeoPackageStore:
         """Keys of the features whose box touches that of the query, ascending; None where all are to be looked at anyhow."""
         if query.box is None or table.index is None or _holds(query.box, query.table.bounds):
             return None
+        if edition.source is Source.LIVE:           # what changed since is known to each connection alone
+            return _search(file, table, query.box)
         version = file.connection.execute("PRAGMA data_version").fetchone()[0]
         name = (edition.folder, edition.vectors, edition.generation, file.signature, version, query.table.name, tuple(query.box))
         with self._lock:
             if name in self._searches:
                 self._searches.move_to_end(name)
                 return self._searches[name]
-        found = file.connection.execute(
-            f"SELECT id FROM {table.index} WHERE minx <= ? AND maxx >= ? AND miny <= ? AND maxy >= ?",
-            (query.box.right, query.box.left, query.box.top, query.box.bottom),
-        ).fetchall()
-        keys = np.sort(np.fromiter((row[0] for row in found), np.int64, len(found)))
+        keys = _search(file, table, query.box)
         with self._lock:
             self._searches[name] = keys
             while len(self._searches) > SEARCHES_KEPT:
@@ -163,6 +161,13 @@ class GeoPackageStore:
         if wanted.name not in file.tables:
             file.tables[wanted.name] = _described(file.connection, wanted.name)
         return file.tables[wanted.name]
+
+
+def _search(file: _File, table: _Table, box: Bounds) -> np.ndarray:
+    found = file.connection.execute(
+        f"SELECT id FROM {table.index} WHERE minx <= ? AND maxx >= ? AND miny <= ? AND maxy >= ?", (box.right, box.left, box.top, box.bottom),
+    ).fetchall()
+    return np.sort(np.fromiter((row[0] for row in found), np.int64, len(found)))
 
 
 def _unreadable() -> FeaturesUnavailable:

@@ -51,6 +51,7 @@ OPERATIONS = {
     "sheets of the standard": "/sheets?q=I50G095077",
     "a sheet of the standard": "/sheets/I50G095077",
     "sheets of a layer": "/layers/{layer}/sheets",
+    "live events": "/live/{layer}/events",
     "lineage": "/lineage?layer={layer}&bbox=118.7,32,118.9,32.1",
 }
 DESCRIBING = ("GetCapabilities", "capabilities", "catalogue", "of the standard")

@@ -1,0 +1,53 @@
+"""Sentences about live tables and what is asked of them, Chinese and English. Data alone: `geoserver_app.messages` holds them with all others."""
+
+from types import MappingProxyType
+
+LIVE_SENTENCES = MappingProxyType({
+    # making one
+    "live-name": (
+        "动态图层名须以本单位代码开头（`{prefix}`），再用小写字母、数字、`-` 或 `_`", "the name of a live layer begins with that of its agency, `{prefix}`, and goes on in lower-case letters, digits, `-` or `_`",
+    ),
+    "live-there": ("图层 `{layer}` 已存在：请另取名称，或先删除它", "layer `{layer}` is there already: take another name, or delete that one first"),
+    "live-field-name": (
+        "`{name}` 不能作为属性名：请用字母或汉字开头，只含字母、数字、汉字和 `_`，且不是系统保留的名称", "`{name}` can't be the name of a field: letters, digits and `_`, a letter first, and none of the names that the table has itself",
+    ),
+    "live-field-twice": ("属性 `{name}` 出现两次", "field `{name}` is there twice"),
+    "live-bounds": ("范围须为 左、下、右、上，且在 {crs} 可表示的范围内", "bounds are left, bottom, right, top, and lie within what {crs} can express"),
+    "live-symbols": ("样式规则不可用：{reason}", "the rules of drawing can't be used: {reason}"),
+    # writing
+    "live-object-id": ("`id` 须为 1 至 {most} 个字符的文字", "`id` must be text of 1 to {most} characters"),
+    "live-moment": ("`moment` 须为带时区的时刻，如 2026-05-01T08:00:00+08:00", "`moment` must be a moment with its offset, such as 2026-05-01T08:00:00+08:00"),
+    "live-moment-ahead": ("`moment` 比现在晚 {seconds} 秒以上：请校准设备时钟", "`moment` lies more than {seconds} s ahead: set the clock of the device"),
+    "live-place": ("须给出 `lon` 和 `lat`（度），或 `x` 和 `y`（以 `crs` 为准），都是数", "give `lon` and `lat` in degrees, or `x` and `y` in `crs`, all numbers"),
+    "live-place-missing": ("尚无此对象的位置：请给出 `lon` 和 `lat`", "there is no such object yet, so it needs a place: give `lon` and `lat`"),
+    "live-place-outside": ("位置不在此图层的范围内", "the place lies outside the bounds of the layer"),
+    "live-field-unknown": ("图层没有属性 `{name}`：有 {choices}", "the layer has no field `{name}`, only {choices}"),
+    "live-value": ("`{name}` 的值须为 {kind}，文字不超过 {most} 个字符", "the value of `{name}` must be of type {kind}, text of at most {most} characters"),
+    "live-row": ("须为对象：`id`、位置、`moment`、`properties`", "must be an object with `id`, a place, `moment` and `properties`"),
+    "live-too-many": ("一批最多 {most} 行", "a batch holds {most} rows at most"),
+    # watching
+    "live-not-live": ("图层 `{layer}` 不是动态图层，没有更新可推送", "layer `{layer}` is no live layer: there are no updates of it to follow"),
+    "live-not-vectors": ("图层 `{layer}` 没有要素", "layer `{layer}` holds no features"),
+    "live-full": ("实时连接已满：请稍后再试", "all places for viewers are taken: try again shortly"),
+    "live-box": ("`bbox` 须为 `西,南,东,北`（度）", "`bbox` must be `west,south,east,north` in degrees"),
+    "live-every": ("`every` 须为 {least} 至 {most} 秒", "`every` must be {least} to {most} seconds"),
+    # places
+    "place-missing": ("请给出一个位置：`lon` 和 `lat`，或 `x`、`y` 和 `crs`", "give a place: `lon` and `lat`, or `x`, `y` and `crs`"),
+    "place-table": ("图层 `{layer}` 没有表 `{table}`", "layer `{layer}` has no table `{table}`"),
+    "place-within": ("`within` 须为 1 至 {most} 米", "`within` must be 1 to {most} metres"),
+    "place-count": ("`count` 须为 1 至 {most}", "`count` must be 1 to {most}"),
+    "place-filter": ("`filter` 不是可用的 CQL2 文本：请用属性与值的比较", "`filter` is no CQL2 text that can be used: compare fields with values"),
+    # routes
+    "route-none": ("`{layer}` 中没有可供您查询的路线 `{route}`", "`{layer}` holds no route `{route}` that you may ask of"),
+    "route-tables": ("图层 `{layer}` 不是路线图层：须有表 ROUTE（线，字段 ROUTE）和 STAKE（点，字段 ROUTE、STAKE）", "layer `{layer}` holds no routes: it needs tables ROUTE (lines, field ROUTE) and STAKE (points, fields ROUTE and STAKE)"),
+    "stake-spelling": ("`{value}` 不是桩号：请写作 K123+456 或 K123+456.7", "`{value}` is no stake: write K123+456 or K123+456.7"),
+    "stake-none": ("路线 `{route}` 上没有桩号 {stake}：它在断链处被跳过，或在您可见的范围之外", "route `{route}` has no stake {stake}: a broken chain skips it, or it lies outside what you may see"),
+    "stake-twice": ("路线 `{route}` 上有 {count} 处 {stake}（长链）：请写明第几处，如 {stake}#1", "route `{route}` has {count} places {stake} (a long chain): say which, such as {stake}#1"),
+    "stakes-order": ("`from` 须在 `to` 之前", "`from` must come before `to`"),
+    "route-far": ("{metres} 米内没有路线", "no route lies within {metres} m"),
+    # gauges
+    "gauge-none": ("`{layer}` 中没有可供您查询的测站 `{gauge}`", "`{layer}` holds no gauge `{gauge}` that you may ask of"),
+    "gauge-no-datum": ("测站 `{gauge}` 没有说明基面（DTMNM）：没有基面就不能与高程比较，也不绘制淹没范围", "gauge `{gauge}` states no datum (DTMNM): without one its level is compared with no heights, and no water is drawn"),
+    "gauge-no-level": ("测站 `{gauge}` 没有水位", "gauge `{gauge}` has no level"),
+    "gauge-tables": ("图层 `{layer}` 没有水位：须有字段 STCD、DTMNM、Z", "layer `{layer}` holds no levels: it needs fields STCD, DTMNM and Z"),
+})
