@@ -51,7 +51,7 @@ class Ground:
         self.hair = HAIR / (finest_unit(Bounds(0.0, 0.0, 0.0, 0.0), crs) if is_geographic(crs) else 1.0)
         self._unit = 1e-5 if is_geographic(crs) else 1.0
         if area is not None:
-            self.geometry = shapely.from_wkb(shapely.to_wkb(area.geometry_in(crs)))       # our own: GEOS indexes it under our lock
+            self.geometry = _sound(area.geometry_in(crs))
             shapely.prepare(self.geometry)
         self._blocks: OrderedDict[tuple, BaseGeometry] = OrderedDict()
         self._lock = threading.Lock()
@@ -179,6 +179,13 @@ class Ground:
             while len(self._blocks) > BLOCKS_KEPT:
                 self._blocks.popitem(last=False)
         return block
+
+
+def _sound(geometry: BaseGeometry) -> BaseGeometry:
+    """A copy of our own, since GEOS indexes it under our lock; valid, since on its way from degrees a border may cross itself by an atom."""
+    if geometry.is_valid:
+        return shapely.from_wkb(shapely.to_wkb(geometry))
+    return shapely.make_valid(geometry, method="structure", keep_collapsed=False)
 
 
 def exploded(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
