@@ -14,6 +14,7 @@ from geoserver_app.asking import metadata as request_tables
 from geoserver_app.audit.tables import metadata as audit_tables
 from geoserver_app.contributions import metadata as contribution_tables
 from geoserver_app.database import DatabaseUnavailable, alembic_config, connect, migrate
+from geoserver_app.giving.tables import metadata as giving_tables
 from geoserver_app.metering.tables import metadata as quota_tables
 from geoserver_app.overlays.tables import metadata as overlay_tables
 from geoserver_app.packages.jobs import metadata as package_tables
@@ -25,7 +26,7 @@ from layers.catalogue import metadata as catalogue_tables
 
 PARTS = (
     catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables, request_tables, package_tables,
-    overlay_tables,
+    overlay_tables, giving_tables,
 )
 
 
