@@ -16,6 +16,8 @@ OVERLAY_SENTENCES = MappingProxyType({
         "本系统最高只存 `{ceiling}` 级数据：请改密级，或在相应系统中登记", "this instance holds nothing above `{ceiling}`: give another classification, or take it to one that may hold it",
     ),
     # files
+    "overlay-many-open": ("已有 {most} 次登记尚未完成：请等待，或取消其中一些", "{most} registrations are not over yet: wait, or call some off"),
+    "overlay-view": ("预览范围或坐标系不可用", "the view, or its reference system, can't be drawn"),
     "overlay-no-file": ("还没有上传文件：请先上传", "no file was uploaded yet: send it first"),
     "overlay-too-large": ("文件超过上限 {most} MB：请分批上传，或删去不用的属性", "the file has more than the {most} MB that are taken: send it in parts, or leave out attributes"),
     "overlay-cut-short": ("上传中断，只收到 {got} 字节（应为 {wanted}）：请重新上传", "the upload broke off after {got} of {wanted} bytes: send it again"),
@@ -28,7 +30,7 @@ OVERLAY_SENTENCES = MappingProxyType({
         "压缩包内没有可用的数据：请放入一个 Shapefile（.shp .shx .dbf .prj）或一个 .gdb 文件夹",
         "the archive holds nothing that is taken: put one Shapefile (.shp .shx .dbf .prj) or one .gdb folder into it",
     ),
-    "overlay-rejected": ("`{name}`：{fault}。{mend}", "`{name}`: {fault}: {mend}"),
+    "overlay-rejected": ("文件 `{name}`：{fault}。{mend}", "`{name}`: {fault}: {mend}"),
     "overlay-too-slow": ("文件在 {seconds} 秒内没有读完：请简化图形或分批上传", "the file was not read within {seconds} s: simplify its shapes, or send it in parts"),
     "overlay-too-big-in-memory": ("读取文件所需内存超过上限 {megabytes} MB：请分批上传", "reading the file takes more than the {megabytes} MB of memory that it may: send it in parts"),
     "overlay-unreadable": ("文件无法读取：它可能已损坏，请检查后重新上传", "the file can't be read: it may be damaged; check it and send it again"),
