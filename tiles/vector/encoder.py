@@ -38,6 +38,14 @@ class Drawing:
     def count(self) -> int:
         return len(self.paths_of)
 
+    def part(self, first: int, last: int) -> "Drawing":
+        """The features from `first` up to `last`."""
+        if (first, last) == (0, self.count):
+            return self
+        paths = slice(int(self.paths_of[:first].sum()), int(self.paths_of[:last].sum()))
+        points = slice(int(self.path_sizes[:paths.start].sum()), int(self.path_sizes[:paths.stop].sum()))
+        return Drawing(geometry=self.geometry, points=self.points[points], path_sizes=self.path_sizes[paths], paths_of=self.paths_of[first:last])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileLayer:
@@ -50,18 +58,20 @@ class TileLayer:
 
 
 def encode_tile(layers: Iterable[TileLayer], extent: int = EXTENT) -> bytes:
-    """The tile; layers without features are left out, and of none at all it is empty."""
-    found = (encode_layer(layer, extent) for layer in layers if layer.drawing.count)
-    return b"".join(field(3, layer) for layer in found)
-
-
-def encode_layer(layer: TileLayer, extent: int = EXTENT) -> bytes:
-    """The message of one layer."""
-    keys, values, tags = _tags(layer.columns, layer.drawing.count)
-    return b"".join([
-        bytes([15 << 3, VERSION]), field(1, layer.name.encode()), _features(layer, tags),
-        *(field(3, key.encode()) for key in keys), *(field(4, value) for value in values), bytes([5 << 3]), varint(extent),
-    ])
+    """The tile: areas before lines before points; layers without features are left out, and of none at all it is empty."""
+    layers = sorted((layer for layer in layers if layer.drawing.count), key=lambda layer: -layer.drawing.geometry)
+    if not layers:
+        return b""
+    tags = [_tags(layer.columns, layer.drawing.count) for layer in layers]
+    features, ends = _features(layers, [numbers for _, _, numbers in tags])
+    found, start = [], 0
+    for layer, (keys, values, _), end in zip(layers, tags, ends, strict=True):
+        found.append(field(3, b"".join([
+            bytes([15 << 3, VERSION]), field(1, layer.name.encode()), features[start:end], *(field(3, key.encode()) for key in keys),
+            *(field(4, value) for value in values), bytes([5 << 3]), varint(extent),
+        ])))
+        start = end
+    return b"".join(found)
 
 
 def count_features(tile: bytes) -> int:
@@ -113,22 +123,27 @@ def _value(value: Value) -> bytes:
 
 # Features
 
-def _features(layer: TileLayer, tags: tuple[np.ndarray, np.ndarray]) -> bytes:
-    """All features: (2) { id (1), tags (2), type (3), geometry (4) } as one row of varints."""
-    count, (tag_counts, tag_numbers) = layer.drawing.count, tags
-    commands, command_counts = _commands(layer.drawing)
+def _features(layers: Sequence[TileLayer], tags: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[bytes, list[int]]:
+    """All features of all layers - (2) { id (1), tags (2), type (3), geometry (4) } - as one row of varints, and where in the bytes each layer ends."""
+    drawings = [layer.drawing for layer in layers]
+    tag_counts, tag_numbers = (np.concatenate(part) for part in zip(*tags, strict=True))
+    by_geometry = [_commands(_joined([one for one in drawings if one.geometry == geometry])) for geometry in (POLYGON, LINE, POINT)]
+    commands, command_counts = (np.concatenate(part) for part in zip(*by_geometry, strict=True))
+    counts = [one.count for one in drawings]
     tag_heads = np.where(tag_counts > 0, 2, 0)                   # a feature without attributes has no such field
     sizes = 2 + 2 + tag_heads + tag_counts + 2 + 2 + command_counts
     ends = np.cumsum(sizes)
     starts = ends - sizes
     row = np.zeros(int(ends[-1]), dtype=np.uint64)
-    row[starts], row[starts + 2], row[starts + 3] = 2 << 3 | 2, 1 << 3, layer.ids
+    row[starts], row[starts + 2] = 2 << 3 | 2, 1 << 3
+    row[starts + 3] = np.concatenate([layer.ids for layer in layers])
     tags_at = starts + 4
     tagged = tag_counts > 0
     row[tags_at[tagged]] = 2 << 3 | 2
     row[_run(tags_at + tag_heads, tag_counts)] = tag_numbers
     kind_at = tags_at + tag_heads + tag_counts
-    row[kind_at], row[kind_at + 1], row[kind_at + 2] = 3 << 3, layer.drawing.geometry, 4 << 3 | 2
+    row[kind_at], row[kind_at + 2] = 3 << 3, 4 << 3 | 2
+    row[kind_at + 1] = np.repeat([one.geometry for one in drawings], counts)
     row[_run(kind_at + 4, command_counts)] = commands
 
     widths = _widths(row)
@@ -136,15 +151,30 @@ def _features(layer: TileLayer, tags: tuple[np.ndarray, np.ndarray]) -> bytes:
     tag_bytes = until[tags_at + tag_heads + tag_counts] - until[tags_at + tag_heads]
     command_bytes = until[ends] - until[kind_at + 4]
     row[tags_at[tagged] + 1], row[kind_at + 3] = tag_bytes[tagged], command_bytes
-    widths[tags_at[tagged] + 1], widths[kind_at + 3] = _widths(tag_bytes[tagged].astype(np.uint64)), _widths(command_bytes.astype(np.uint64))
-    until = np.concatenate([[0], np.cumsum(widths)])
-    row[starts + 1] = until[ends] - until[starts + 2]
+    widths[tags_at[tagged] + 1], widths[kind_at + 3] = _widths(row[tags_at[tagged] + 1]), _widths(row[kind_at + 3])
+    bodies = np.add.reduceat(widths, starts) - widths[starts] - widths[starts + 1]
+    row[starts + 1] = bodies
     widths[starts + 1] = _widths(row[starts + 1])
-    return _varints(row, widths) if count else b""
+    last = np.cumsum(counts) - 1
+    return _varints(row, widths), np.cumsum(widths)[ends[last] - 1].tolist()
 
 
-def _commands(drawing: Drawing) -> tuple[np.ndarray, np.ndarray]:
+def _joined(drawings: Sequence[Drawing]) -> Drawing | None:
+    if len(drawings) < 2:
+        return drawings[0] if drawings else None
+    return Drawing(
+        geometry=drawings[0].geometry, points=np.concatenate([one.points for one in drawings]),
+        path_sizes=np.concatenate([one.path_sizes for one in drawings]), paths_of=np.concatenate([one.paths_of for one in drawings]),
+    )
+
+
+NOTHING = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+
+
+def _commands(drawing: Drawing | None) -> tuple[np.ndarray, np.ndarray]:
     """The commands of all features in a row, coordinates as zigzag differences from the cursor, and how many numbers each feature has of them."""
+    if drawing is None:
+        return NOTHING
     sizes, paths_of = drawing.path_sizes, drawing.paths_of
     first_path = np.cumsum(paths_of) - paths_of
     first_point = np.cumsum(sizes) - sizes

@@ -6,7 +6,7 @@ feature depends on nothing but itself and the tile.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +41,8 @@ class TileGrid:
     col: int
     extent: int = EXTENT
     buffer: int = BUFFER
+    _boxes: dict[str, Bounds | None] = field(default_factory=dict, compare=False, repr=False)
+    _fits: dict[str, tuple[np.ndarray, np.ndarray] | None] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -63,6 +65,11 @@ class TileGrid:
         """The box of the tile with its buffer in another CRS; None where that can't express any of it."""
         if crs == self.tms.crs:
             return self.around
+        if crs not in self._boxes:
+            self._boxes[crs] = self._box_in(crs)
+        return self._boxes[crs]
+
+    def _box_in(self, crs: str) -> Bounds | None:
         try:
             world = transform_bounds(self._expressible, self.tms.crs, "CRS:84")
             within = world.intersection(reach(crs))
@@ -144,7 +151,9 @@ class TileGrid:
         """`_exact` of points within `box`, by a polynomial of two variables where that is exact enough: a twentieth of the work."""
         if crs == self.tms.crs or len(points) < WORTH_FITTING:
             return self._exact(points, crs)
-        fitted = self._fitted(crs, box)
+        if crs not in self._fits:
+            self._fits[crs] = self._fitted(crs, box)
+        fitted = self._fits[crs]
         if fitted is None:
             return self._exact(points, crs)
         x, y = _scaled(points, box)

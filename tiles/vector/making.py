@@ -1,9 +1,9 @@
 """Features of an edition -> the bytes of one tile. Whose features they are, and whether they were cut, is for whoever reads them to say."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -83,21 +83,30 @@ class TileMaker:
     def tile(self, edition: Edition, contents: Mapping[str, TableContents], grid: TileGrid, read: Callable[[TableContents], Iterable[Batch]]) -> bytes:
         """The tile of what `read` finds of each table; empty where that shows nothing."""
         scale = scale_of(grid.tms, grid.z)
-        layers = (self._layer(edition, table, grid, scale, read) for table in contents.values() if scale < table.coarsest)
-        return encode_tile([layer for layer in layers if layer is not None], grid.extent)
+        found = [
+            _Found(table, *some) for table in contents.values() if scale < table.coarsest
+            for some in [_together(self._shown(table, scale, batch) for batch in read(table))] if len(some[0])
+        ]
+        layers = []
+        for geometry in ("area", "line", "point"):
+            layers += self._layers(edition, grid, GEOMETRIES[geometry], [one for one in found if one.table.table.geometry == geometry])
+        return encode_tile(layers, grid.extent)
 
-    def _layer(
-        self, edition: Edition, table: TableContents, grid: TileGrid, scale: float, read: Callable[[TableContents], Iterable[Batch]],
-    ) -> TileLayer | None:
-        keys, shapes, columns = _together(self._shown(table, scale, batch) for batch in read(table))
-        if not len(keys):
-            return None
-        kept, drawing = grid.placed(shapes, GEOMETRIES[table.table.geometry], edition.crs)
-        if not len(kept):
-            return None
-        if len(kept) < len(keys):
-            keys, columns = keys[kept], {name: [values[at] for at in kept.tolist()] for name, values in columns.items()}
-        return TileLayer(name=table.table.name, drawing=drawing, ids=self._ids(edition.layer, table.table.name, keys), columns=columns)
+    def _layers(self, edition: Edition, grid: TileGrid, geometry: int, found: Sequence["_Found"]) -> Iterator[TileLayer]:
+        """Tables of one geometry are put onto the grid together: what it takes is less a matter of how much there is than of how often it is done."""
+        if not found:
+            return
+        kept, drawing = grid.placed(np.concatenate([one.shapes for one in found]), geometry, edition.crs)
+        ends = np.cumsum([len(one.keys) for one in found])
+        lasts = np.searchsorted(kept, ends).tolist()
+        for one, start, first, last in zip(found, [0, *ends[:-1].tolist()], [0, *lasts[:-1]], lasts, strict=True):
+            if first < last:
+                places = kept[first:last] - start
+                columns = one.columns if len(places) == len(one.keys) else {
+                    name: [values[at] for at in places.tolist()] for name, values in one.columns.items()
+                }
+                name = one.table.table.name
+                yield TileLayer(name=name, drawing=drawing.part(first, last), ids=self._ids(edition.layer, name, one.keys[places]), columns=columns)
 
     @staticmethod
     def _shown(table: TableContents, scale: float, batch: Batch) -> tuple[np.ndarray, np.ndarray, dict[str, list[Value]]]:
@@ -112,6 +121,15 @@ class TileMaker:
         fit = np.fromiter((kind in shown for kind in kinds), dtype=bool, count=len(kinds))
         places = np.flatnonzero(fit).tolist()
         return batch.keys[fit], batch.shapes[fit], {name: [values[at] for at in places] for name, values in columns.items()}
+
+
+class _Found(NamedTuple):
+    """What was read of a table and is in the tile's scale."""
+
+    table: TableContents
+    keys: np.ndarray
+    shapes: np.ndarray
+    columns: dict[str, list[Value]]
 
 
 def _together(batches: Iterable[tuple[np.ndarray, np.ndarray, dict[str, list[Value]]]]) -> tuple[np.ndarray, np.ndarray, dict[str, list[Value]]]:
