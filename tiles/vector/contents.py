@@ -7,17 +7,18 @@ hidden neither the kind nor the level at which a feature appears lets anything b
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from layers.features import NEVER_TOLD
 from layers.model import Edition, FeatureClass
-from layers.rows import Value
+from layers.rows import Joined, Node, RowFilter, Value
 from tiles.dlg_styles import ALL, NOTHING, Fields, Kind, Parameters, StyleBook, StyleFile, TableStyles
 from tiles.grids import TileMatrixSet
 from tiles.symbols import TableRules, read
 from tiles.vector.filters import KIND, truth
+from tiles.vector.patterns import Pattern
 
 OTHER = "other"
 """Of no kind that the style of its class names."""
@@ -53,6 +54,11 @@ class TableContents:
     def shown(self, scale: float) -> frozenset[str]:
         """Kinds that are in tiles of this scale (`scale_of`)."""
         return frozenset(kind for kind, to_scale in self.to_scale.items() if scale < to_scale)
+
+    def condition(self, scale: float) -> RowFilter | None:
+        """What every feature meets that is in tiles of this scale, for the store to ask; None where that is nothing, or can't be said so."""
+        shown = self.shown(scale)
+        return None if not self.has_kinds or len(shown) == len(self.kinds) else self.telling.condition(shown)
 
     def kinds_of(self, columns: Mapping[str, Sequence[Value]], count: int) -> list[str]:
         """The kind of each of so many features."""
@@ -138,10 +144,25 @@ class _Test:
             return False
         return any(self._fits(values[name]) for name in self.fields)
 
+    def nodes(self) -> list[Node | None]:
+        """Conditions of a row filter, one of which is met by what fits; with None where that can't be said. What must be empty is left aside."""
+        return [None if pattern is None else pattern.met(name) for name, pattern in self._patterns()]
+
+    def opposites(self) -> list[Node | None]:
+        """Conditions all of which are met by what does not fit."""
+        return [None if pattern is None else pattern.unmet(name) for name, pattern in self._patterns()]
+
+    def _patterns(self) -> list[tuple[str, Pattern | None]]:
+        return [(name, None if self.pattern is None else Pattern.read(self.pattern.pattern)) for name in self.fields]
+
     def _fits(self, value: Value) -> bool:
         if self.step is not None:
             return isinstance(value, int | float) and value % self.step == 0
         return self.pattern.fullmatch(_as_text(value)) is not None
+
+
+def _all(nodes: tuple[Node | None, ...]) -> Node | None:
+    return None if None in nodes else Joined(True, nodes)
 
 
 def _as_text(value: Value) -> str:
@@ -200,6 +221,21 @@ class _Telling:
                 kind = known[values] = self._kind(dict(zip(needed, values, strict=True)))
             found.append(kind)
         return found
+
+    def condition(self, shown: Collection[str]) -> RowFilter | None:
+        """What features of these kinds meet; others may meet it too. None where that can't be said."""
+        by_kind = {kind.name: ways for kind, ways in zip(self.kinds, self.tests, strict=True)}
+        hidden = [ways for name, ways in by_kind.items() if name not in shown]
+        met = [ways for name, ways in by_kind.items() if name in shown]
+        if True in met or True in hidden:
+            return None
+        nodes = [node for ways in met for way in ways for node in way.nodes()]
+        if OTHER in shown:                                        # ... or nothing that would make it one of the hidden kinds
+            nodes.append(_all(tuple(node for ways in hidden for way in ways for node in way.opposites())))
+        if None in nodes:
+            return None
+        fields = frozenset(name for ways in (*met, *hidden) for way in ways for name in way.fields)
+        return RowFilter(f"{self.table}: {' '.join(sorted(shown))}", Joined(False, tuple(nodes)), fields) if nodes else None
 
     def _kind(self, values: Mapping[str, Value]) -> str:
         for kind, ways in zip(self.kinds, self.tests, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 
 from layers.features import FeatureStore, interval
 from layers.model import Edition
-from layers.rows import Value
+from layers.rows import RowFilter, Value
 from tiles.dlg_styles import Parameters, StyleBook
 from tiles.vector.contents import Overrides, TableContents, contents_of, scale_of
 from tiles.vector.encoder import TileLayer, encode_tile
@@ -31,6 +31,9 @@ class Batch(Protocol):
     keys: np.ndarray
     shapes: np.ndarray
     columns: Mapping[str, Sequence[Value]]
+
+
+Read = Callable[[TableContents, RowFilter | None], Iterable[Batch]]
 
 
 class TileMaker:
@@ -80,12 +83,12 @@ class TileMaker:
                 found[table.name] = Parameters.for_interval(interval(path, table.name, height) if path.exists() else None)
         return found
 
-    def tile(self, edition: Edition, contents: Mapping[str, TableContents], grid: TileGrid, read: Callable[[TableContents], Iterable[Batch]]) -> bytes:
-        """The tile of what `read` finds of each table; empty where that shows nothing."""
+    def tile(self, edition: Edition, contents: Mapping[str, TableContents], grid: TileGrid, read: Read) -> bytes:
+        """The tile of what `read` finds of each table that meets a condition; empty where that shows nothing."""
         scale = scale_of(grid.tms, grid.z)
         found = [
             _Found(table, *some) for table in contents.values() if scale < table.coarsest
-            for some in [_together(self._shown(table, scale, batch) for batch in read(table))] if len(some[0])
+            for some in [_together(self._shown(table, scale, batch) for batch in read(table, table.condition(scale)))] if len(some[0])
         ]
         layers = []
         for geometry in ("area", "line", "point"):

@@ -116,8 +116,8 @@ class Plan:
             return b""
         by_name = {table.name: table for table in edition.classes}
 
-        def read(table):
-            return told(self.permit, shelf.maker.store, by_name[table.table.name], box=box, fields=table.fields, size=MOST_AT_ONCE)
+        def read(table, condition):
+            return told(self.permit, shelf.maker.store, by_name[table.table.name], box=box, where=condition, fields=table.fields, size=MOST_AT_ONCE)
 
         with shelf.slot():
             return shelf.maker.tile(edition, shelf.maker.contents(edition, told_in_tiles(self.permit)), grid, read)

@@ -15,7 +15,7 @@ from isal import igzip
 
 from layers.features import FeatureQuery
 from layers.model import Edition, Source
-from layers.rows import parse_rows
+from layers.rows import all_of, parse_rows
 from tiles.errors import RenderFailed
 from tiles.variants import JOINT, ROWS_MARK
 from tiles.vector.grid import TileGrid
@@ -89,10 +89,12 @@ class TileShelf:
         box = grid.box_in(edition.crs)
         if box is None:
             return b""
-        where = None if shown.rows is None else parse_rows(shown.rows)
+        rows = None if shown.rows is None else parse_rows(shown.rows)
 
-        def read(table):
-            return self.maker.store.batches(edition, FeatureQuery(table=by_name[table.table.name], box=box, where=where, fields=table.fields), MOST_AT_ONCE)
+        def read(table, condition):
+            both = [one for one in (rows, condition) if one is not None]
+            query = FeatureQuery(table=by_name[table.table.name], box=box, where=all_of(both) if both else None, fields=table.fields)
+            return self.maker.store.batches(edition, query, MOST_AT_ONCE)
 
         by_name = {table.name: table for table in edition.classes}
         return self.maker.tile(edition, self.maker.contents(edition, dict(shown.told)), grid, read)
