@@ -20,7 +20,23 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     from geoserver_app.console import portal_pages
     from geoserver_app.errors import register_errors
     from geoserver_app.lane import Lane
-    from geoserver_app.views import catalogue, downloads, elevation, health, home, live, overlays, ows, packages, session, sheets, tiles, vector_tiles, wcs
+    from geoserver_app.views import (
+        catalogue,
+        downloads,
+        elevation,
+        features,
+        health,
+        home,
+        live,
+        overlays,
+        ows,
+        packages,
+        session,
+        sheets,
+        tiles,
+        vector_tiles,
+        wcs,
+    )
     from geoserver_app.wiring import wire
 
     app = flask.Flask(__name__)
@@ -28,7 +44,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     app.json.ensure_ascii = False
     app.url_map.strict_slashes, app.url_map.merge_slashes = True, False      # `//host/ows` must not become a redirect, key and all
     app.extensions["geoshare"] = services or wire(settings)
-    for view in (home, health, catalogue, ows, tiles, vector_tiles, downloads, packages, live, overlays, elevation, wcs, sheets, session, openapi):
+    for view in (home, health, catalogue, ows, tiles, vector_tiles, downloads, packages, live, overlays, elevation, wcs, features, sheets, session, openapi):
         app.register_blueprint(view.bp)
     app.register_blueprint(door.blueprint())
     app.register_blueprint(console.bp)

@@ -5,7 +5,7 @@
     TooManyGuesses           429 with Retry-After              OverQuota           429 with Retry-After, names limit and moment as well
     ApiFault                 its own status, with every field that is at fault
     CrsNotServed             400 InvalidCRS                    OutsideAreaOfUse    400
-    NotTrusted, CatalogueUnavailable, RegisterUnavailable, DecisionLogUnavailable, MeteringUnavailable, RenderFailed   503 with Retry-After
+    NotTrusted, CatalogueUnavailable, RegisterUnavailable, DecisionLogUnavailable, MeteringUnavailable, FeaturesUnavailable, RenderFailed   503 with Retry-After
     404 and 405 as they are                                    anything else       500 with a number that leads to the log
 
 WMS is told by ServiceException of the version asked (or in the picture, or by a blank one), WMTS by ows:ExceptionReport, WCS by the one or the
@@ -44,7 +44,7 @@ from geoserver_app.ows_documents import document
 from geoserver_app.people.accounts import AccountsUnavailable
 from geoserver_app.people.guessing import TooManyGuesses
 from geoserver_app.wiring import services
-from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, OutsideAreaOfUse, VerticalDatumRefused
+from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, FeaturesUnavailable, OutsideAreaOfUse, VerticalDatumRefused
 from tiles.encode import encode
 from tiles.errors import RenderFailed, RequestInvalid, RequestTooLarge
 from tiles.requests import ExceptionForm, Exceptions, Limits, exception_form, pairs_of
@@ -113,7 +113,7 @@ def told(error: Exception, language: str, contact: str) -> Told:
             return Told(status=400, slug=error.fault or "datum-refused", detail=detail, code="InvalidParameterValue", locator="datum")
         case DatumShiftRefused():
             return Told(status=400, slug="datum-refused", detail=sentence("datum-refused", {}, language), code="InvalidCRS", locator="CRS")
-        case RenderFailed():
+        case RenderFailed() | FeaturesUnavailable():
             return _told_later("render-failed", language)
         case _ if isinstance(error, UNAVAILABLE):
             return _told_later("not-trusted", language)

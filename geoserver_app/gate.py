@@ -127,6 +127,11 @@ class Asked:
         if self.operation in PICTURES and self.format == VECTOR_TILE:
             object.__setattr__(self, "operation", Operation.GET_FEATURE)
 
+    @property
+    def is_anywhere(self) -> bool:
+        """Whether no place is named: features wherever they are granted."""
+        return self.is_in_full and self.view is None and self.point is None and not self.points
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
@@ -354,6 +359,8 @@ class Gate:
     def left(self, standing: Standing, caller: Caller, asked: Asked, ruling: Ruling, turn: Turn) -> Ruling:
         """The ruling, or a denial where the agreements that are not exhausted grant nothing of the place that is asked: not a picture of nothing."""
         if not turn.exhausted or ruling.is_denied or not asked.is_counted or not charging.is_spent(ruling.decision):
+            return ruling
+        if asked.is_anywhere:
             return ruling
         there = self._there(standing, caller, ruling, charging.extent_of(asked.view, asked.point, asked.points))
         return there if there.is_denied else ruling
@@ -694,7 +701,7 @@ def _least(asked: Sequence[Asked], permits: Sequence[Permit]) -> list[Bill]:
         least = SOME_FEATURES if one.operation in TOLD or one.points else SOME_PICTURE
         for booking in permit.bookings:
             account = booking.account
-            if account.agreement_id not in bills and charging.touches(booking.area, one.view, one.point, one.points):
+            if account.agreement_id not in bills and (one.is_anywhere or charging.touches(booking.area, one.view, one.point, one.points)):
                 bills[account.agreement_id] = Bill(account, ONE_REQUEST, at_least=least, token=True)
     return list(bills.values())
 

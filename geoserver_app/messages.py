@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
+from geoserver_app.features.words import FEATURE_SENTENCES
 from geoserver_app.giving.words import GIVING_SENTENCES
 from geoserver_app.live.words import LIVE_SENTENCES
 from geoserver_app.overlays.words import OVERLAY_SENTENCES
@@ -107,6 +108,13 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "moment": "`NEWER_THAN` 的值 `{value}` 不可用：请给时刻，如 2024-03-01T00:00:00Z",
     "held": "`{value}` 没有说明已有哪幅图：请写图幅号、冒号和校验和的前 8 位或更多十六进制数字",
     "too-many-held": "列出的图幅超过 {most} 幅：请按 `bbox` 分次询问",
+    "collection-name": "`{value}` 不是要素集名：由图层名、点号和表名组成，如 `dlg.HYDL` 或 `dlg@2011.HYDL`",
+    "no-parameter": "此处没有参数 `{value}`：请去掉",
+    "not-sorted": "不接受 `{value}`：要素只按存储次序给出，请沿 `next` 链接翻页",
+    "datetime": "`datetime` 为 `{value}`：请给出时刻（如 2011-05-01T00:00:00Z），或以 `/` 隔开的两个时刻，开放的一端写 `..`",
+    "filter": "无法按 `filter` 作答：{what}：{mend}。可用 =、<>、<、<=、>、>=、BETWEEN、IN、LIKE、IS NULL、AND、OR、NOT 及 S_INTERSECTS 等空间算子",
+    "page-token": "`after` 不是本要素集中要素的标识：请原样使用 `next` 链接",
+    "no-such-property": "本要素集没有属性 `{value}`：请查看 queryables",
     "tile-address": "`{value}` 不是瓦片：请写成 矩阵集/z/x/y，如 WebMercatorQuad/14/13596/6645",
     "too-much-to-download": "{width} x {height} 像素超过一次下载的上限：最多 {most} 像素，请分块下载或加大 RESOLUTION",
 })
@@ -547,6 +555,7 @@ SENTENCES = MappingProxyType({
         "图层 `{layer}` 不是高程模型，没有高程：请选用高程图层",
         "layer `{layer}` is no elevation model and has no heights: ask for one of elevation",
     ),
+    **FEATURE_SENTENCES,
     **OVERLAY_SENTENCES,
     **GIVING_SENTENCES,
     **LIVE_SENTENCES,

@@ -369,8 +369,27 @@ def transform_geometry(geometry: BaseGeometry, source: str, target: str) -> Base
     return shapely.transform(geometry, lambda points: np.column_stack([moved(points), points[:, 2]]), include_z=True)
 
 
+def transform_shapes(shapes: np.ndarray, source: str, target: str) -> np.ndarray:
+    """`transform_geometry` of (n,) geometries at once: a call of PROJ costs as much for a thousand vertices as for a few. Raises OutsideAreaOfUse."""
+    if source == target or not len(shapes):
+        return shapes
+    way = transformer(source, target)
+
+    def moved(points: np.ndarray) -> np.ndarray:
+        x, y = _expressible(way.transform(points[:, 0], points[:, 1]), source, target)
+        return np.column_stack([x, y, *points.T[2:]])
+
+    has_z = shapely.has_z(shapes)
+    if not has_z.any():
+        return shapely.transform(shapes, moved)
+    found = np.empty(len(shapes), dtype=object)
+    found[has_z] = shapely.transform(shapes[has_z], moved, include_z=True)
+    found[~has_z] = shapely.transform(shapes[~has_z], moved)
+    return found
+
+
 def densify(geometry: BaseGeometry, crs: str) -> BaseGeometry:
-    """`geometry` with no edge longer than 0.01 degree or 1000 m: its sagitta in Gauss-Krueger is then about 1 cm at 33 N."""
+    """`geometry`, one or an array of them, with no edge longer than 0.01 degree or 1000 m: its sagitta in Gauss-Krueger is then about 1 cm at 33 N."""
     return shapely.segmentize(geometry, LONGEST_EDGE_DEGREES if is_geographic(crs) else LONGEST_EDGE_METRES / _metres_per_unit(crs))
 
 

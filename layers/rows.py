@@ -92,7 +92,11 @@ class RowFilter:
 
     def matches(self, feature_class: str, properties: Mapping[str, Value]) -> bool:
         """Whether a feature of the class is shown; `properties` holds every field of the class, absent values as None."""
-        return _answer(self.node, _Asked(feature_class, properties), properties) is True
+        return self.answer(feature_class, properties) is True
+
+    def answer(self, feature_class: str, properties: Mapping[str, Value]) -> Answer:
+        """The answer itself: None is unknown, and the opposite of unknown is unknown too."""
+        return _answer(self.node, _Asked(feature_class, properties), properties)
 
     def where(self, feature_class: str, fields: Collection[str]) -> str | None:
         """The same as a condition of SQLite over the class's table, its literals quoted; None where it is true of no feature, whatever its values."""
@@ -124,13 +128,22 @@ def parse_written(text: str) -> RowFilter:
 
 @lru_cache(maxsize=1024)
 def _parsed(text: str, longest: int, deepest: int) -> RowFilter:
+    return filter_of(tree_of(text, longest, deepest), text)
+
+
+def tree_of(text: str, longest: int = LONGEST, deepest: int = DEEPEST) -> object:
+    """CQL2 text as the standard spells it in JSON, with whatever it says. Raises RowsInvalid where it is not CQL2."""
     _check_shape(text, longest, deepest)
     try:
-        tree = cql2.parse_text(CONTROL.sub(" ", text)).to_json()
+        return cql2.parse_text(CONTROL.sub(" ", text)).to_json()
     except cql2.ParseError as error:
         place = re.search(r"--> 1:(\d+)", str(error))
         where = f" at character {place[1]}" if place else ""
         raise RowsInvalid(text, f"it is not CQL2 text{where}", "write conditions such as `GB = 230101 AND NAME IS NOT NULL`") from error
+
+
+def filter_of(tree: object, text: str = "") -> RowFilter:
+    """The filter that CQL2 as JSON says, `text` being how it was written. Raises RowsInvalid where it says more than is taken here."""
     node = _Reading(text).node(tree)
     return RowFilter(text, node, frozenset(_fields(node)))
 

@@ -52,9 +52,16 @@ OPERATIONS = {
     "a sheet of the standard": "/sheets/I50G095077",
     "sheets of a layer": "/layers/{layer}/sheets",
     "live events": "/live/{layer}/events",
+    "features landing page": "/features",
+    "features collections": "/features/collections",
+    "features collection": "/features/collections/{layer}.HYDL",
+    "features queryables": "/features/collections/{layer}.HYDL/queryables",
+    "features schema": "/features/collections/{layer}.HYDL/schema",
+    "features items": "/features/collections/{layer}.HYDL/items?bbox=118,32,119,33&limit=10",
+    "features item": "/features/collections/{layer}.HYDL/items/00000000000000000000000000000000",
     "lineage": "/lineage?layer={layer}&bbox=118.7,32,118.9,32.1",
 }
-DESCRIBING = ("GetCapabilities", "capabilities", "catalogue", "of the standard")
+DESCRIBING = ("GetCapabilities", "capabilities", "catalogue", "of the standard", "landing page", "features collections")
 
 
 @pytest.fixture(scope="module")

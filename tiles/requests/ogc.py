@@ -230,6 +230,13 @@ FAULTS = MappingProxyType({
     "moment": "`NEWER_THAN` is `{value}`: give a moment such as 2024-03-01T00:00:00Z",
     "held": "`{value}` does not say what you have: give sheet number, colon, and 8 or more hexadecimal digits of the checksum",
     "too-many-held": "more than {most} sheets are named: ask for a part at a time, by `bbox`",
+    "collection-name": "`{value}` is not a collection: layer, a dot, and a table, such as `dlg.HYDL` or `dlg@2011.HYDL`",
+    "no-parameter": "`{value}` is not a parameter here: leave it out",
+    "not-sorted": "`{value}` is not taken: features come in one order, that of their storage, and are paged by following `next`",
+    "datetime": "`datetime` is `{value}`: give an instant such as 2011-05-01T00:00:00Z, or two with `/` between them, `..` for an open end",
+    "filter": "`filter` can't be answered: {what}: {mend}",
+    "page-token": "`after` is not the name of a feature of this collection: follow the `next` link as it is",
+    "no-such-property": "`{value}` is not an attribute of this collection: see its queryables",
     "tile-address": "`{value}` is no tile: give matrix set/z/x/y, such as WebMercatorQuad/14/13596/6645",
     "too-much-to-download":
         "{width} x {height} pixels are more than one download holds: ask for at most {most}, a part at a time or at a coarser RESOLUTION",

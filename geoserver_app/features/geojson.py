@@ -1,0 +1,73 @@
+"""What is told of features, spelt as GeoJSON: all shapes of a page at once, since one by one they cost more than reading them does."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+import shapely
+
+from layers.crs import densify, is_geographic, is_north_first, transform_shapes
+from tiles.vector.granted import Told
+
+DIGITS_OF_DEGREES, DIGITS_OF_METRES, DIGITS_OF_HEIGHT = 8, 3, 3
+"""About a millimetre."""
+
+
+def in_crs(shapes: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Shapes in another CRS, x before y, rounded to a millimetre; long edges are divided first, so that they bend as the ground does.
+
+    Raises
+    ------
+    OutsideAreaOfUse
+        `target` can't express a vertex.
+    """
+    if source != target:
+        shapes = transform_shapes(densify(shapes, source), source, target)
+    return rounded(shapes, target)
+
+
+def rounded(shapes: np.ndarray, crs: str) -> np.ndarray:
+    digits = DIGITS_OF_DEGREES if is_geographic(crs) else DIGITS_OF_METRES
+    has_z = shapely.has_z(shapes)
+    if not has_z.any():
+        return shapely.transform(shapes, lambda points: points.round(digits))
+    found = shapes.copy()
+    found[~has_z] = shapely.transform(shapes[~has_z], lambda points: points.round(digits))
+    found[has_z] = shapely.transform(
+        shapes[has_z], lambda points: np.column_stack([points[:, :2].round(digits), np.nan_to_num(points[:, 2]).round(DIGITS_OF_HEIGHT)]), include_z=True,
+    )
+    return found
+
+
+def spelt(shapes: np.ndarray, crs: str) -> list[bytes]:
+    """Each shape as GeoJSON, rings turned as RFC 7946 wants them, axes in the order of the CRS."""
+    areas = shapely.get_dimensions(shapes) == 2
+    if areas.any():
+        shapes = shapes.copy()
+        shapes[areas] = shapely.orient_polygons(shapes[areas])
+    if is_north_first(crs):
+        has_z = shapely.has_z(shapes)
+        shapes = shapes.copy()
+        shapes[~has_z] = shapely.transform(shapes[~has_z], lambda points: points[:, ::-1])
+        shapes[has_z] = shapely.transform(shapes[has_z], lambda points: points[:, [1, 0, 2]], include_z=True)
+    return [text.encode() for text in shapely.to_geojson(shapes).tolist()]
+
+
+def features(some: Told, ids: Sequence[str], source: str, target: str) -> list[dict]:
+    """Features ready for `orjson`, their geometries already spelt."""
+    shapes = spelt(in_crs(some.shapes, source, target), target)
+    names = list(some.columns)
+    rows = zip(*some.columns.values(), strict=True) if names else [()] * len(some)
+    return [
+        {"type": "Feature", "id": name, "geometry": orjson.Fragment(shape), "properties": dict(zip(names, row, strict=True))}
+        for name, shape, row in zip(ids, shapes, rows, strict=True)
+    ]
+
+
+def places(shapes: np.ndarray, crs: str) -> tuple[tuple[float, float], ...]:
+    """One place on each shape, CRS84: the ground on which it counts."""
+    dimensions = shapely.get_dimensions(shapes)
+    found = shapely.point_on_surface(shapes)
+    lines = dimensions == 1
+    found[lines] = shapely.line_interpolate_point(shapely.get_geometry(shapes[lines], 0), 0.5, normalized=True)
+    return tuple(map(tuple, shapely.get_coordinates(transform_shapes(found, crs, "CRS:84")).tolist()))

@@ -1,0 +1,30 @@
+"""What the pages of features say, in Chinese and in English."""
+
+FEATURE_SENTENCES = {
+    "features-title": ("要素服务", "Features"),
+    "features-intro": (
+        "按共享协议提供的线划图与叠加要素（OGC API - Features）：几何裁切到授权范围，属性按授权给出。",
+        "Line maps and overlays as agreements share them (OGC API - Features): cut to the ground that is granted, with the attributes that are.",
+    ),
+    "features-api": ("接口说明", "Description of the interface"),
+    "features-conformance": ("符合性", "Conformance"),
+    "features-collections": ("要素集", "Collections"),
+    "features-collection": ("要素集", "Collection"),
+    "features-items": ("要素", "Features"),
+    "features-queryables": ("可查询属性", "Queryables"),
+    "features-schema": ("结构", "Schema"),
+    "features-name": ("名称", "Name"),
+    "features-heading": ("标题", "Title"),
+    "features-box": ("范围", "Box"),
+    "features-shape": ("几何", "Geometry"),
+    "features-next": ("下一页", "Next page"),
+    "features-does-landing": ("入口", "Where to begin"),
+    "features-does-conformance": ("遵循标准的哪些部分", "Which parts of the standard are kept"),
+    "features-does-collections": ("可见的要素集", "The collections that may be seen"),
+    "features-does-collection": ("一个要素集", "One collection"),
+    "features-does-queryables": ("可用于过滤的属性", "What conditions may ask of"),
+    "features-does-schema": ("要素的结构", "What features are made of"),
+    "features-does-items": ("要素，按页给出", "Features, page by page"),
+    "features-does-item": ("一个要素", "One feature"),
+    "no-features-here": ("没有要素", "No features"),
+}
