@@ -100,8 +100,7 @@ class RowFilter:
 
     def where(self, feature_class: str, fields: Collection[str]) -> str | None:
         """The same as a condition of SQLite over the class's table, its literals quoted; None where it is true of no feature, whatever its values."""
-        asked = _Asked(feature_class, fields)
-        return _condition(self.node, asked) if True in _possible(self.node, asked) else None
+        return _where(self.node, feature_class, tuple(fields))
 
 
 def parse_rows(text: str) -> RowFilter:
@@ -391,6 +390,12 @@ def _expression(pieces: tuple[str | None, ...]) -> re.Pattern:
 # SQLite
 
 UNKNOWN = "NULL"
+
+
+@lru_cache(maxsize=1024)
+def _where(node: Node, feature_class: str, fields: tuple[str, ...]) -> str | None:
+    asked = _Asked(feature_class, fields)
+    return _condition(node, asked) if True in _possible(node, asked) else None
 
 
 def _condition(node: Node, asked: _Asked) -> str:

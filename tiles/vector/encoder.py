@@ -7,7 +7,7 @@ Source: Vector Tile Specification 2.1; Protocol Buffers encoding.
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,9 +92,7 @@ def _tags(columns: Mapping[str, Sequence[Value]], count: int) -> tuple[list[str]
     """
     keys, places, matrix = [], {}, []
     for name, column in columns.items():
-        numbers = np.fromiter(
-            (-1 if value is None else places.setdefault((type(value), value), len(places)) for value in column), dtype=np.int64, count=count,
-        )
+        numbers = np.fromiter(_numbered(column, places), dtype=np.int64, count=count)
         if (numbers >= 0).any():
             matrix.append(numbers)
             keys.append(name)
@@ -106,6 +104,14 @@ def _tags(columns: Mapping[str, Sequence[Value]], count: int) -> tuple[list[str]
     pairs[..., 0] = np.arange(len(keys))
     pairs[..., 1] = np.where(there, table, 0)
     return keys, [_value(value) for _, value in places], (2 * there.sum(axis=1), pairs[there].ravel())
+
+
+def _numbered(column: Sequence[Value], places: dict[tuple[type, Value], int]) -> Iterator[int]:
+    """The number of each value among all of the layer, -1 where there is none; new ones are added to `places`."""
+    if len(set(map(type, column)) - {str, type(None)}) < 2:      # of one type numbers that are equal are the same
+        numbers = {value: -1 if value is None else places.setdefault((type(value), value), len(places)) for value in dict.fromkeys(column)}
+        return map(numbers.__getitem__, column)
+    return (-1 if value is None else places.setdefault((type(value), value), len(places)) for value in column)
 
 
 def _value(value: Value) -> bytes:

@@ -213,8 +213,8 @@ def _nothing(geometry: int) -> tuple[np.ndarray, Drawing]:
 
 def _parts(shapes: np.ndarray, geometry: int) -> tuple[np.ndarray, np.ndarray]:
     """Single points, lines or polygons, in two dimensions, and whose they are."""
-    parts, owners = shapely.get_parts(shapes, return_index=True)
-    if (shapely.get_type_id(parts) > 3).any():
+    parts, owners = shapes, np.arange(len(shapes))
+    while (shapely.get_type_id(parts) > 3).any():                 # simple ones are spared the copy
         parts, inner = shapely.get_parts(parts, return_index=True)
         owners = owners[inner]
     fit = (shapely.get_dimensions(parts) == DIMENSIONS[geometry]) & ~shapely.is_empty(parts)
@@ -245,75 +245,94 @@ def _cut_to(shapes: np.ndarray, box: Bounds) -> np.ndarray:
 
 
 def _lines(parts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, Drawing]:
-    places, path = shapely.get_coordinates(parts, return_index=True)
-    points = np.rint(places).astype(np.int64)
-    keep = np.ones(len(points), dtype=bool)
-    keep[1:] = (path[1:] != path[:-1]) | (points[1:] != points[:-1]).any(axis=1)
-    points, path = points[keep], path[keep]
-    if len(points) > 2:
-        inner = np.zeros(len(points), dtype=bool)
-        inner[1:-1] = (path[1:-1] == path[:-2]) & (path[1:-1] == path[2:])
-        step = np.diff(points, axis=0)
-        cross = step[:-1, 0] * step[1:, 1] - step[:-1, 1] * step[1:, 0]
-        onward = step[:-1, 0] * step[1:, 0] + step[:-1, 1] * step[1:, 1] > 0
-        inner[1:-1] &= (cross == 0) & onward
-        points, path = points[~inner], path[~inner]
+    x, y, path = _rounded(parts)
+    keep = np.ones(len(x), dtype=bool)
+    keep[1:] = (path[1:] != path[:-1]) | (x[1:] != x[:-1]) | (y[1:] != y[:-1])
+    x, y, path = x[keep], y[keep], path[keep]
+    if len(x) > 2:
+        dx, dy, same = np.diff(x), np.diff(y), path[1:] == path[:-1]
+        onward = dx[:-1] * dx[1:] + dy[:-1] * dy[1:] > 0
+        keep = np.ones(len(x), dtype=bool)
+        keep[1:-1] = ~(same[:-1] & same[1:] & onward & (dx[:-1] * dy[1:] == dy[:-1] * dx[1:]))
+        x, y, path = x[keep], y[keep], path[keep]
     sizes = np.bincount(path, minlength=len(parts))
     long = sizes > 1
-    points, sizes, owners = points[long[path]], sizes[long], owners[long]
-    kept, counts = np.unique(owners, return_counts=True)
-    return kept, Drawing(geometry=LINE, points=points, path_sizes=sizes, paths_of=counts)
+    kept = long[path]
+    counted, counts = np.unique(owners[long], return_counts=True)
+    return counted, Drawing(geometry=LINE, points=np.column_stack([x[kept], y[kept]]), path_sizes=sizes[long], paths_of=counts)
 
 
 def _areas(parts: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, Drawing]:
     rings, polygon = shapely.get_rings(parts, return_index=True)
-    places, ring = shapely.get_coordinates(rings, return_index=True)
-    points, ring = _open_rings(np.rint(places).astype(np.int64), ring)
-    points, ring, areas = _tidied(points, ring, len(rings))
+    x, y, ring = _rounded(rings)
+    keep = np.zeros(len(x), dtype=bool)
+    keep[:-1] = ring[1:] == ring[:-1]                               # the last point of each is the first
+    x, y, ring, areas = _tidied(x[keep], y[keep], ring[keep], len(rings))
     is_shell = np.ones(len(rings), dtype=bool)
     is_shell[1:] = polygon[1:] != polygon[:-1]
     shell_of = np.flatnonzero(is_shell)[np.cumsum(is_shell) - 1]
     kept_rings = (areas != 0) & (areas[shell_of] != 0)
     turned = (areas > 0) != is_shell                                # shells have a positive area where y grows downward, holes a negative one
-    within = kept_rings[ring]
-    points, ring = points[within], ring[within]
     sizes = np.bincount(ring, minlength=len(rings))
+    if not kept_rings.all():
+        within = kept_rings[ring]
+        x, y, ring = x[within], y[within], ring[within]
+        sizes = np.where(kept_rings, sizes, 0)
     ends = np.cumsum(sizes)
-    places = np.arange(len(points))
-    points = points[np.where(turned[ring], (2 * ends - sizes - 1)[ring] - places, places)]
+    places = np.arange(len(x))
+    places = np.where(turned[ring], (2 * ends - sizes - 1)[ring] - places, places)
     kept, counts = np.unique(owners[polygon[kept_rings]], return_counts=True)
-    return kept, Drawing(geometry=POLYGON, points=points, path_sizes=sizes[kept_rings], paths_of=counts)
+    return kept, Drawing(
+        geometry=POLYGON, points=np.column_stack([x[places], y[places]]), path_sizes=sizes[kept_rings], paths_of=counts,
+    )
 
 
-def _open_rings(points: np.ndarray, ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Without the last point of each, which is the first."""
-    keep = np.zeros(len(points), dtype=bool)
-    keep[:-1] = ring[1:] == ring[:-1]
-    return points[keep], ring[keep]
+def _rounded(parts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x and y on the grid, and the part that each point belongs to. Products of differences fit into 32 bits."""
+    places, owner = shapely.get_coordinates(parts, return_index=True)
+    whole = np.rint(places).astype(np.int32)
+    return np.ascontiguousarray(whole[:, 0]), np.ascontiguousarray(whole[:, 1]), owner
 
 
-def _tidied(points: np.ndarray, ring: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tidied(x: np.ndarray, y: np.ndarray, ring: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rings without repeats, points on straight lines and spikes, and twice the area of each; one without area may have no points left."""
     for _ in range(MOST_TIDYINGS):
-        before, after = _neighbours(ring, count)
-        keep = (points != points[before]).any(axis=1)
+        starts, ends = _ends(ring, count)
+        before_x, before_y = _before(x, starts, ends), _before(y, starts, ends)
+        keep = (x != before_x) | (y != before_y)
+        if not keep.all():
+            x, y, ring = x[keep], y[keep], ring[keep]
+            starts, ends = _ends(ring, count)
+            before_x, before_y = _before(x, starts, ends), _before(y, starts, ends)
+        dx, dy = x - before_x, y - before_y
+        keep = dx * _after(dy, starts, ends) != dy * _after(dx, starts, ends)
         if keep.all():
-            there, here = points[after] - points, points - points[before]
-            keep = here[:, 0] * there[:, 1] != here[:, 1] * there[:, 0]
-            if keep.all():
-                break
-        points, ring = points[keep], ring[keep]
-    _, after = _neighbours(ring, count)
-    twice = points[:, 0] * points[after, 1] - points[after, 0] * points[:, 1]
+            break
+        x, y, ring = x[keep], y[keep], ring[keep]
+    starts, ends = _ends(ring, count)
+    twice = x * _after(y, starts, ends) - _after(x, starts, ends) * y
     # whole numbers below 2^53: exact as doubles
-    return points, ring, np.bincount(ring, weights=twice, minlength=count)
+    return x, y, ring, np.bincount(ring, weights=twice, minlength=count)
 
 
-def _neighbours(ring: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the point before and the point after each is, around its ring."""
+def _ends(ring: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the first and the last point of each ring is that has any."""
     sizes = np.bincount(ring, minlength=count)
     ends = np.cumsum(sizes)
-    before, after = np.arange(-1, len(ring) - 1), np.arange(1, len(ring) + 1)
     full = sizes > 0
-    before[(ends - sizes)[full]], after[ends[full] - 1] = ends[full] - 1, (ends - sizes)[full]
-    return before, after
+    return (ends - sizes)[full], ends[full] - 1
+
+
+def _before(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Of each point that of the point before it, around its ring."""
+    found = np.empty_like(values)
+    found[1:] = values[:-1]
+    found[starts] = values[ends]
+    return found
+
+
+def _after(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    found = np.empty_like(values)
+    found[:-1] = values[1:]
+    found[ends] = values[starts]
+    return found
