@@ -23,6 +23,9 @@ FILES_KEPT = 16
 SEARCHES_KEPT = 32
 """Boxes of which the keys are remembered, for whoever turns pages."""
 
+IN_ONE_GO = 20_000
+"""Features that are read at once by whoever turns no pages: then the R-tree is asked within the same question."""
+
 ENVELOPES = (0, 32, 48, 48, 64)
 """Bytes of the box that the header of a geometry may hold, by its kind (12-128r18, 2.1.3)."""
 
@@ -99,6 +102,14 @@ class GeoPackageStore:
             rows = file.connection.execute(f"{select} AND {table.key} = ?", (query.key,)).fetchall() if after else []
             yield from _batch(rows, query, table)
             return
+        after = -(2**63) if query.after is None else query.after
+        if size >= IN_ONE_GO and query.box is not None and table.index is not None and not _holds(query.box, query.table.bounds):
+            near = f"{table.key} IN (SELECT id FROM {table.index} WHERE minx <= ? AND maxx >= ? AND miny <= ? AND maxy >= ?)"
+            box = query.box.right, query.box.left, query.box.top, query.box.bottom
+            cursor = file.connection.execute(f"{select} AND {near} AND {table.key} > ? ORDER BY {table.key}", (*box, after))
+            while rows := cursor.fetchmany(size):
+                yield from _batch(rows, query, table)
+            return
         keys = self._keys(edition, file, table, query)
         if keys is not None:
             start = 0 if query.after is None else int(np.searchsorted(keys, query.after, "right"))
@@ -106,7 +117,6 @@ class GeoPackageStore:
                 some = ",".join(map(str, keys[first : first + size].tolist()))
                 yield from _batch(file.connection.execute(f"{select} AND {table.key} IN ({some}) ORDER BY {table.key}").fetchall(), query, table)
             return
-        after = -(2**63) if query.after is None else query.after
         while rows := file.connection.execute(f"{select} AND {table.key} > ? ORDER BY {table.key} LIMIT ?", (after, size)).fetchall():
             after = rows[-1][0]
             yield from _batch(rows, query, table)
