@@ -117,6 +117,7 @@ class Instance:
 
     def add_agency(
         self, agency_id: str, area: shapely.Geometry | None = None, layers: Sequence[str] = ("dom",), operations: frozenset[str] = frozenset(),
+        **terms,
     ) -> str:
         """An agency with a key, which is returned, and with an agreement over `area` (CRS84) where there is one."""
         from agreements.areas import area_on_the_ground
@@ -126,7 +127,7 @@ class Instance:
         if area is not None:
             grant = Grant(
                 clause="1", layers=frozenset(layers), operations=operations or frozenset({Operation.GET_MAP, Operation.GET_TILE}),
-                area=area_on_the_ground(area, "bench"),
+                area=area_on_the_ground(area, "bench"), **terms,
             )
             agreement = Agreement(
                 agreement_id=f"AG-BENCH-{agency_id}", version=1, title="bench", grantor="bureau", grantee=agency_id, term=Term(), grants=(grant,),
