@@ -71,6 +71,8 @@ def _joined(tokens: Sequence[re.Match], word: str, read) -> tuple[Node, Sequence
 
 
 def _single(tokens: Sequence[re.Match]) -> tuple[Node, Sequence[re.Match]]:
+    if not tokens:
+        raise ValueError("a filter ends where a comparison should stand")
     first, rest = tokens[0], tokens[1:]
     if first["word"] == "not":
         node, rest = _single(rest)
@@ -79,6 +81,8 @@ def _single(tokens: Sequence[re.Match]) -> tuple[Node, Sequence[re.Match]]:
         return Constant(first["word"] == "true"), rest
     if first["bracket"] == "(":
         node, rest = _alternatives(rest)
+        if not rest or rest[0]["bracket"] != ")":
+            raise ValueError("a bracket of a filter is not closed")
         return node, rest[1:]
     if first["name"] is None:
         raise ValueError(f"`{first[0]}` stands where a comparison should")
