@@ -44,8 +44,8 @@ def world() -> dict[str, geopandas.GeoDataFrame]:
     }
 
 
-def deliver(house, name: str, tables: dict, **options) -> None:
-    path = house.folder / "delivered" / f"{name}.gpkg"
+def deliver(house, name: str, tables: dict, file: str = "", **options) -> None:
+    path = house.folder / "delivered" / f"{file or name}.gpkg"
     path.parent.mkdir(exist_ok=True)
     for table, frame in tables.items():
         frame.to_file(path, layer=table, driver="GPKG")
@@ -84,18 +84,18 @@ def ask(house, agency: str, z: int, row: int, col: int, tms: str = "WebMercatorQ
     return house.get(f"/tiles/{layer}/{tms}/{z}/{col}/{row}.{extension}", agency, **headers)
 
 
-def features(house, agency: str, z: int = 14, at: tuple[int, int] | None = None, tms=TMS, **options) -> dict:
-    answer = ask(house, agency, z, *(at or tile_at(z, tms=tms)), tms=tms.id, **options)
+def features(house, agency: str, z: int = 14, at: tuple[int, int] | None = None, tms=TMS, name: str = "lines") -> dict:
+    answer = ask(house, agency, z, *(at or tile_at(z, tms=tms)), tms=tms.id, layer=name)
     assert answer.status_code in (200, 204), answer.text
     return read_tile(answer.data)
 
 
-def everywhere(house, agency: str, z: int, tms=TMS) -> dict:
+def everywhere(house, agency: str, z: int, tms=TMS, name: str = "lines") -> dict:
     """Layers over all tiles of the county; what lies across tiles comes more than once."""
     found = {}
     for at in tiles_of(z, tms):
-        for name, some in features(house, agency, z, at, tms).items():
-            found.setdefault(name, []).extend(some)
+        for table, some in features(house, agency, z, at, tms, name).items():
+            found.setdefault(table, []).extend(some)
     return found
 
 
@@ -104,12 +104,12 @@ def tiles_of(z: int, tms=TMS) -> list[tuple[int, int]]:
     return [(row, col) for row in range(first_row, last_row + 1) for col in range(first_col, last_col + 1)]
 
 
-def on_the_ground(house, agency: str, layer: str, z: int, tms=TMS) -> list[np.ndarray]:
-    """Every vertex of a layer over all tiles of the county, in metres east and south of its corner."""
+def on_the_ground(house, agency: str, layer: str, z: int, tms=TMS, name: str = "lines") -> list[np.ndarray]:
+    """Every vertex of a table over all tiles of the county, in metres east and south of its corner."""
     found = []
     for row, col in tiles_of(z, tms):
         bounds = tms.bounds(z, row, col)
-        for one in features(house, agency, z, (row, col), tms).get(layer, []):
+        for one in features(house, agency, z, (row, col), tms, name).get(layer, []):
             points = np.concatenate(one.paths) * bounds.width / EXTENT
             placed = shapely.points(bounds.left + points[:, 0], bounds.top - points[:, 1])
             ground = shapely.get_coordinates(transform_geometry(shapely.multipoints(placed), tms.crs, CRS))
