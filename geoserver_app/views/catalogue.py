@@ -6,13 +6,14 @@ from agreements.model import Operation
 from geoserver_app.capabilities import EXTENSIONS, LayerEntry, describe, kvp, tile_format
 from geoserver_app.gate import Visible
 from geoserver_app.identity import Caller
+from geoserver_app.lane import has_vectors
 from geoserver_app.messages import CHINESE, ENGLISH, style_title
 from geoserver_app.routes import governed
 from geoserver_app.views.access import caller_of, language
 from geoserver_app.wiring import services
 from layers.crs import is_north_first
 from layers.features import NEVER_TOLD
-from layers.model import ENCODINGS, Bounds
+from layers.model import ENCODINGS, VECTOR_TILE, Bounds
 from tiles.grids import TILE_MATRIX_SETS
 
 bp = flask.Blueprint("catalogue", __name__)
@@ -52,7 +53,7 @@ def _described(one: Visible, entry: LayerEntry, caller: Caller) -> dict:
         "tile_matrix_sets": [{"id": t.tms.id, "crs": t.tms.crs, "min_zoom": t.min_zoom, "max_zoom": t.max_zoom} for t in entry.tile_sets],
         "resolution_m": _finest(one), "attributes": attributes,
         "classes": {c.name: {CHINESE: c.title_zh, ENGLISH: c.title_en} for c in edition.classes if c.name in attributes},
-        "addresses": _addresses(entry, caller),
+        "addresses": _addresses(entry, caller) | _of_vectors(one, entry, caller),
     }
 
 
@@ -84,6 +85,16 @@ def _of_elevation(entry: LayerEntry, caller: Caller) -> dict:
         found["profile"] = kvp(caller.address("/profile", layer=entry.name))
         found["terrain"] = {style: caller.address(f"/tiles/{entry.name}.json", style=style) for style in ENCODINGS}
     return found
+
+
+def _of_vectors(one: Visible, entry: LayerEntry, caller: Caller) -> dict:
+    """Where vector tiles begin, and the style that draws them as the pictures are drawn."""
+    is_told = Operation.GET_FEATURE in entry.operations and (one.formats is None or VECTOR_TILE in one.formats)
+    if not is_told or not has_vectors(one.edition):
+        return {}
+    return {
+        "vector_tiles": caller.address(f"/tiles/{entry.name}/vector.json"), "vector_style": caller.address(f"/styles/{entry.name}.json"),
+    }
 
 
 def _addresses(entry: LayerEntry, caller: Caller) -> dict:

@@ -346,3 +346,10 @@ def test_letters_and_symbols_are_there_for_everybody(county):
     used = {layer["layout"]["icon-image"] for layer in county.get("/styles/lines.json", "all").json["layers"] if "icon-image" in layer.get("layout", {})}
     used |= {layer["paint"]["fill-pattern"] for layer in county.get("/styles/lines.json", "all").json["layers"] if "fill-pattern" in layer.get("paint", {})}
     assert used <= set(index)
+
+
+def test_the_catalogue_says_where_they_begin_to_whom_they_are_granted(county):
+    layers = {agency: {one["name"]: one["addresses"] for one in county.get("/api/v1/layers", agency).json["layers"]} for agency in ("all", "pictures")}
+    assert layers["all"]["lines"]["vector_tiles"] == "http://maps.test/tiles/lines/vector.json"
+    assert layers["all"]["lines"]["vector_style"] == "http://maps.test/styles/lines.json"
+    assert "vector_tiles" not in layers["all"]["dom"] and "vector_tiles" not in layers["pictures"]["lines"]
