@@ -190,7 +190,9 @@ def _tests(file: StyleFile, fields: Fields, parameters: Parameters) -> Tests:
 def _test(way, fields: Fields, parameters: Parameters) -> _Test:
     names = tuple(dict.fromkeys(name for wanted in way.fields if (name := fields.find(wanted))))
     step = way.step.replace("${index_step}", f"{parameters.index_step:g}")
-    return _Test(names, None if step else re.compile(way.pattern), float(step) if step else None, fields.find("GB") if way.is_fallback else None)
+    # a multiple of the interval counts only for features without a code: the interval is a fact of the edition, not of what is granted of it
+    code = fields.find("GB") if way.is_fallback or step else None
+    return _Test(names, None if step else re.compile(way.pattern), float(step) if step else None, code)
 
 
 @dataclass(slots=True)
