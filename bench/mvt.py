@@ -5,6 +5,8 @@
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 import time
 from argparse import Namespace
@@ -40,6 +42,20 @@ QUICK, FULL = Scale(24, 2, 1.0, 4), Scale(80, 5, 4.0, 8)
 
 
 # -- PostGIS
+
+def require_postgis() -> None:
+    """It has no program of its own to look for, so it is not among those of `harness.require`."""
+    def has_it() -> bool:
+        return any(Path("/usr/share/postgresql").glob("*/extension/postgis.control"))
+
+    if not has_it() and os.geteuid() == 0 and shutil.which("apt-get"):
+        say("installing postgresql-15-postgis-3")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+        subprocess.run(["apt-get", "update", "-q"], **quiet)
+        subprocess.run(["apt-get", "install", "-y", "-q", "--no-install-recommends", "postgresql-15", "postgresql-15-postgis-3"], **quiet)
+    if not has_it():
+        raise CannotMeasure("PostGIS is not installed: as root, apt-get install postgresql-15-postgis-3")
+
 
 def fill(dsn: str, geopackage: Path, tables) -> None:
     """The same tables, indexed, clustered and analyzed."""
@@ -270,6 +286,7 @@ def measure(chosen: Namespace) -> dict[str, float]:
     from databases import postgresql
 
     say(machine())
+    require_postgis()
     scale = QUICK if chosen.quick else FULL
     with Yard() as yard, postgresql() as url:
         dsn = f"host={url.partition('host=')[2]} user=geoshare dbname=postgres"
