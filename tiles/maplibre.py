@@ -19,7 +19,7 @@ from layers.model import Edition
 from tiles.dlg import width_factor
 from tiles.dlg_styles import FONTSETS, LABELS, Parameters, StyleBook
 from tiles.symbols import ICON_PREFIX, ICON_SIZE, METRES_AT_ZOOM_0, maplibre_layers, zoom_of
-from tiles.vector.filters import KIND, as_expression
+from tiles.vector.filters import KIND, as_expression, can_be_read
 
 LAST_ZOOM = 20
 SHIELD_TEXT = ("center", [0, 0.1])
@@ -76,7 +76,10 @@ def _rules(style: etree._Element, source: str, table: str) -> Iterator[tuple[tup
             base["maxzoom"] = zoom_of(float(from_scale))
         if base.get("maxzoom", math.inf) <= base.get("minzoom", 0):
             continue
-        if (text := rule.findtext("Filter")) and (expression := as_expression(text)) is not True:
+        text = rule.findtext("Filter") or "true"
+        if not can_be_read(text):
+            continue                                              # a test holds the styles that are shipped to those that can
+        if (expression := as_expression(text)) is not True:
             base["filter"] = expression
         for number, part in enumerate(rule):
             if isinstance(part.tag, str) and part.tag.endswith("Symbolizer"):

@@ -18,10 +18,10 @@ from layers.rows import RowFilter
 from tiles.dlg import width_factor
 from tiles.dlg_styles import StyleBook
 from tiles.grids import TILE_MATRIX_SETS
-from tiles.maplibre import LAST_ZOOM, layers_of
+from tiles.maplibre import LAST_ZOOM, MAKERS, layers_of
 from tiles.symbols import METRES_AT_ZOOM_0
 from tiles.vector.contents import OTHER, Overrides, as_told, contents_of, scale_of
-from tiles.vector.filters import KIND, as_expression, parse, truth
+from tiles.vector.filters import KIND, as_expression, can_be_read, parse, truth
 from tiles.vector.patterns import Pattern
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,8 @@ def test_every_condition_is_met_by_all_that_a_tile_of_the_scale_shows(county):
             shown, condition = table.shown(scale_of(TMS, z)), table.condition(scale_of(TMS, z))
             if condition is None:
                 continue
-            met = [condition.matches(table.table.name, dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+            rows = zip(*columns.values(), strict=True)
+            met = [condition.matches(table.table.name, dict(zip(columns, row, strict=True))) for row in rows]
             assert [kind in shown for kind in kinds] == met, (table.table.name, z)
 
 
@@ -129,6 +130,20 @@ def test_patterns_are_the_same_as_conditions(pattern, value, trimmed):
 def test_most_patterns_of_codes_can_be_asked_of_the_store():
     codes = [pattern for pattern in PATTERNS if re.fullmatch(r"[0-9\[\]|.*-]+", pattern)]
     assert codes and all(Pattern.read(pattern) is not None for pattern in codes)
+
+
+def test_every_style_file_can_be_read_for_vector_tiles(county):
+    """With all fields that any of them asks for: filters, widths and symbolizers."""
+    asked = {field for file in BOOK.files.values() for kind in file.kinds for way in kind.ways for field in way.fields}
+    every = sorted(asked | {"NAME", "GB", "ELEV", "RN"})
+    for code in BOOK.files:
+        known = next(one for one in BOOK.classes if one.code == code)
+        table = replace(county.edition.classes[0], name=code, kind=code, geometry=known.geometry, fields=tuple(every))
+        edition = replace(county.edition, classes=(table,))
+        for rule in (rule for styles in BOOK.fit(edition, kinds_in=KIND) for style in styles.styles for rule in style.element.iterfind("Rule")):
+            assert can_be_read(rule.findtext("Filter") or "true"), (code, rule.findtext("Filter"))
+            assert {part.tag for part in rule if part.tag.endswith("Symbolizer")} <= set(MAKERS), code
+        assert layers_of(edition, "dlg", BOOK) or code == "CPTP"
 
 
 # The style of MapLibre

@@ -89,13 +89,22 @@ def _single(tokens: Sequence[re.Match]) -> tuple[Node, Sequence[re.Match]]:
     return Comparison(first["name"], first["sign"], float(first["number"]) if first["text"] is None else first["text"]), rest
 
 
+def can_be_read(text: str) -> bool:
+    """Whether a filter is one of those that are described above."""
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def truth(text: str, kind: str) -> bool | None:
-    """What a filter says of features of this kind; None where it depends on their other attributes.
+    """What a filter says of features of this kind; None where it depends on their other attributes, or can't be read.
 
     >>> truth("[_kind] = 'river' and [NAME] != ''", "canal"), truth("[_kind] = 'river' and [NAME] != ''", "river")
     (False, None)
     """
-    return _truth(parse(text), kind)
+    return _truth(parse(text), kind) if can_be_read(text) else None
 
 
 def _truth(node: Node, kind: str) -> bool | None:
