@@ -162,3 +162,31 @@ def test_a_long_edge_bends_as_the_other_system_bends_it():
     (path,) = drawn(grid, [shapely.LineString([left, right])], LINE)[0]
     truth = on_grid(grid, shapely.segmentize(shapely.LineString([left, right]), 100))
     assert shapely.hausdorff_distance(shapely.clip_by_rect(truth, LOW, LOW, HIGH, HIGH), shapely.LineString(path)) < 1.2
+
+
+def test_where_a_ring_begins_and_in_which_order_parts_come_changes_nothing():
+    grid = grid_at(14)
+    ring = [(0, 0), (300, -20), (400, 500), (100, 700), (-30, 300)]
+    island, hole = [(1000, 1000), (1200, 1000), (1100, 1300)], [(50, 50), (150, 60), (90, 150)]
+
+    def at(points):
+        return [around(grid, *p) for p in points]
+
+    answers = set()
+    for turn in range(len(ring)):
+        for parts in (1, -1):
+            polygons = [shapely.Polygon(at(ring[turn:] + ring[:turn]), [at(hole[turn % 3:] + hole[:turn % 3])]), shapely.Polygon(at(island))]
+            answers.add(str([path.tolist() for path in drawn(grid, [shapely.MultiPolygon(polygons[::parts])], POLYGON)[0]]))
+    assert len(answers) == 1
+    lines = [at([(0, 0), (100, 100)]), at([(500, 0), (600, 90)]), at([(0, 0), (90, 200)])]
+    orders = {str([p.tolist() for p in drawn(grid, [shapely.MultiLineString([lines[i] for i in order])], LINE)[0]]) for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0))}
+    assert len(orders) == 1
+
+
+def test_a_lake_that_goes_on_elsewhere_in_another_way_is_the_same_here():
+    """Its shore beyond the tile, and with it the point where its ring begins, are another."""
+    grid = grid_at(15)
+    here = [(4300, 1000), (2000, 800), (1500, 2000), (2500, 3000), (4300, 2800)]
+    one = shapely.Polygon([around(grid, *p) for p in (*here, (9000, 2800), (9000, 1000))])
+    other = shapely.Polygon([around(grid, *p) for p in ((7000, 2800), (6500, 2000), (8000, 1000), *here)])
+    assert [p.tolist() for p in drawn(grid, [one], POLYGON)[0]] == [p.tolist() for p in drawn(grid, [other], POLYGON)[0]]

@@ -146,11 +146,11 @@ def _features(layers: Sequence[TileLayer], tags: Sequence[tuple[np.ndarray, np.n
     tags_at = starts + 4
     tagged = tag_counts > 0
     row[tags_at[tagged]] = 2 << 3 | 2
-    row[_run(tags_at + tag_heads, tag_counts)] = tag_numbers
+    row[run_of(tags_at + tag_heads, tag_counts)] = tag_numbers
     kind_at = tags_at + tag_heads + tag_counts
     row[kind_at], row[kind_at + 2] = 3 << 3, 4 << 3 | 2
     row[kind_at + 1] = np.repeat([one.geometry for one in drawings], counts)
-    row[_run(kind_at + 4, command_counts)] = commands
+    row[run_of(kind_at + 4, command_counts)] = commands
 
     widths = _widths(row)
     until = np.concatenate([[0], np.cumsum(widths)])
@@ -193,7 +193,7 @@ def _commands(drawing: Drawing | None) -> tuple[np.ndarray, np.ndarray]:
         row = np.empty(int(lengths.sum()), dtype=np.uint64)
         at = np.cumsum(lengths) - lengths
         row[at] = sizes << 3 | MOVE_TO
-        row[_run(at + 1, 2 * sizes)] = coordinates.ravel()
+        row[run_of(at + 1, 2 * sizes)] = coordinates.ravel()
         return row, np.add.reduceat(lengths, first_path)
     is_closed = drawing.geometry == POLYGON
     lengths = 2 + 2 * sizes + is_closed
@@ -204,13 +204,13 @@ def _commands(drawing: Drawing | None) -> tuple[np.ndarray, np.ndarray]:
     row[at + 1], row[at + 2] = coordinates[first_point].T
     rest = np.ones(len(coordinates), dtype=bool)
     rest[first_point] = False
-    row[_run(at + 4, 2 * (sizes - 1))] = coordinates[rest].ravel()
+    row[run_of(at + 4, 2 * (sizes - 1))] = coordinates[rest].ravel()
     if is_closed:
         row[ends - 1] = 1 << 3 | CLOSE_PATH
     return row, np.add.reduceat(lengths, first_path)
 
 
-def _run(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def run_of(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The numbers start, start + 1, ... of every run, one run after another."""
     before = np.cumsum(counts) - counts
     return np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
