@@ -91,6 +91,9 @@ def _connectable(frame: PortalFrame, entry: LayerEntry) -> Connectable:
         addresses.insert(0, ("WMS LAYERS", entry.name))
     if is_coverage(entry):
         addresses.append(("WCS 1.0.0 / 2.0.1", f"{entry.name} / {coverage_id(LayerName.parse(entry.name))}"))
+    if Operation.GET_FEATURE in entry.operations and entry.product not in RASTERS:
+        addresses.append((frame.say("矢量瓦片 TileJSON", "Vector tiles, TileJSON"), _address(frame, f"/tiles/{entry.name}/vector.json")))
+        addresses.append((frame.say("矢量瓦片样式（MapLibre）", "Style of vector tiles (MapLibre)"), _address(frame, f"/styles/{entry.name}.json")))
     if Operation.DOWNLOAD in entry.operations:
         addresses.append((frame.say("下载", "Download"), kvp(_address(frame, f"/download/{entry.name}.zip"))))
     return Connectable(name=entry.name, title=entry.title, addresses=addresses, others=others)
