@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pylopdf_fonts_zh_cn as fonts
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from tiles.dlg_styles import FONTSETS
 from tiles.vector.encoder import field, varint
@@ -41,9 +41,9 @@ def glyph_range(font: str, start: int) -> bytes:
     for code in range(start, start + RANGE):
         letter = chr(code)
         if letter.isprintable() and not 0xD800 <= code <= 0xDFFF:
-            drawn = _bitmap(face, letter)
-            if drawn is None or missing is None or not _same(drawn, missing):
-                glyphs.append(field(3, _glyph(face, letter, code)))
+            bitmap = _bitmap(face, letter)
+            if bitmap is None or missing is None or not _same(bitmap, missing):
+                glyphs.append(field(3, _glyph(face, letter, code, bitmap)))
     name = field(1, font.encode()) + field(2, f"{start}-{start + RANGE - 1}".encode())
     return field(1, name + b"".join(glyphs))
 
@@ -54,18 +54,21 @@ def _face(path: Path) -> ImageFont.FreeTypeFont:
 
 
 def _bitmap(face: ImageFont.FreeTypeFont, letter: str) -> np.ndarray | None:
-    mask = face.getmask(letter, mode="L")
-    width, height = mask.size
-    return np.array(mask, dtype=np.uint8).reshape(height, width) if width and height else None
+    """(row, col) of uint8 in the box of what is drawn; None where that is nothing."""
+    left, top, right, bottom = face.getbbox(letter, anchor="ls")
+    if left >= right or top >= bottom:
+        return None
+    image = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(image).text((-left, -top), letter, fill=255, font=face, anchor="ls")
+    return np.asarray(image)
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and np.array_equal(one, other)
 
 
-def _glyph(face: ImageFont.FreeTypeFont, letter: str, code: int) -> bytes:
+def _glyph(face: ImageFont.FreeTypeFont, letter: str, code: int, bitmap: np.ndarray | None) -> bytes:
     advance = varint(7 << 3) + varint(round(face.getlength(letter) / FINER))
-    bitmap = _bitmap(face, letter)
     if bitmap is None:
         return varint(1 << 3) + varint(code) + b"".join(varint(number << 3) + varint(0) for number in (3, 4, 5, 6)) + advance
     left, top, _, _ = face.getbbox(letter, anchor="ls")
