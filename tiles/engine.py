@@ -111,7 +111,7 @@ class Engine:
         self._building = threading.Lock()
         self._patience = patience
         self._slots = threading.BoundedSemaphore(most_at_once or 2 * (os.cpu_count() or 1))
-        self._turns = _Turns()
+        self._turns = Turns()
 
     # Questions
 
@@ -459,7 +459,7 @@ class _Generations:
             return 0
 
 
-class _Turns:
+class Turns:
     """One thread at a time for each thing; MapProxy's lock files do the same among processes, by polling."""
 
     def __init__(self) -> None:

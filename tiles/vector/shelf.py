@@ -16,6 +16,7 @@ from isal import igzip
 from layers.features import FeatureQuery
 from layers.model import Edition, Source
 from layers.rows import all_of, parse_rows
+from tiles.engine import Turns
 from tiles.errors import RenderFailed
 from tiles.variants import JOINT, ROWS_MARK
 from tiles.vector.grid import TileGrid
@@ -59,6 +60,7 @@ class TileShelf:
         self, maker: TileMaker, cache: Path, storing: Callable[[Edition], AbstractContextManager[bool]], *, most_at_once: int = 0, patience: float = 30.0,
     ):
         self.maker, self._cache, self._storing, self._patience = maker, Path(cache).absolute(), storing, patience
+        self._turns = Turns()
         self._slots = threading.BoundedSemaphore(most_at_once or 2 * (os.cpu_count() or 1))
 
     def stored(self, edition: Edition, shown: Shown, grid: TileGrid) -> bytes | None:
@@ -75,14 +77,20 @@ class TileShelf:
     def tile(self, edition: Edition, shown: Shown, grid: TileGrid) -> bytes:
         """The deflated tile, from the cache or made and stored there."""
         found = self.stored(edition, shown, grid)
-        if found is None:
-            with self.slot():
-                found = self.deflated(self.made(edition, shown, grid))
-            if edition.source is Source.STORED:
-                with self._storing(edition) as is_current:
-                    if is_current:
-                        _write(self._path(edition, shown, grid), found)
-        return found
+        if found is not None:
+            return found
+        with self._turns.of((edition.generation, self._path(edition, shown, grid)), self._patience):
+            found = self.stored(edition, shown, grid)              # who waited for another finds it there
+            return self._new(edition, shown, grid) if found is None else found
+
+    def _new(self, edition: Edition, shown: Shown, grid: TileGrid) -> bytes:
+        with self.slot():
+            made = self.deflated(self.made(edition, shown, grid))
+        if edition.source is Source.STORED:
+            with self._storing(edition) as is_current:
+                if is_current:
+                    _write(self._path(edition, shown, grid), made)
+        return made
 
     def made(self, edition: Edition, shown: Shown, grid: TileGrid) -> bytes:
         """The tile, of all features of the edition that show something on it, whoever asks."""
