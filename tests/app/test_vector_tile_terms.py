@@ -8,6 +8,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from houses import build_house
 from ows_county import CRS, MIDDLE, WEST_HALF
 from read_tiles import read_tile
 from test_vector_tiles import TMS, VECTORS, ask, deliver, everywhere, on_the_ground, place, tile_at, world
@@ -165,3 +166,57 @@ def test_the_border_is_the_same_as_that_of_pictures(county):
     house.grant("both", "lines", area=WEST_HALF, operations=VECTORS | {Operation.GET_MAP, Operation.GET_TILE}, attributes=None)
     ends = max(points[:, 0].max() for points in on_the_ground(house, "both", "LRDL", 16))
     assert ends == pytest.approx(MIDDLE - place(0, 0)[0], abs=0.2)
+
+
+# Another house, in which whatever is not granted is another
+
+@pytest.fixture(scope="module")
+def other_house(county, tmp_path_factory):
+    """Same names, same secret; beyond the border, and in the attribute that is hidden, nothing is the same."""
+    folder = tmp_path_factory.mktemp("other-house")
+    (folder / "var").mkdir()
+    secret = county.services.settings.data / "instance-secret"
+    (folder / "var" / secret.name).write_bytes(secret.read_bytes())
+    (folder / "var" / secret.name).chmod(0o600)
+    house = build_house(folder)
+    tables = world()
+    east = shapely.box(MIDDLE + 5, 0, MIDDLE + 1e6, 1e8)
+    for name, frame in tables.items():
+        shapes = [shape.difference(east) if shape.intersects(east) and not shape.within(east) else shape for shape in frame.geometry]
+        frame["geometry"] = [shapely.affinity.translate(shape, 40, -30) if shape.within(east) else shape for shape in shapes]
+        if "SECRET" in frame:
+            frame["SECRET"] = [f"other-{number}" for number in range(len(frame))]
+        tables[name] = geopandas.GeoDataFrame(frame, geometry="geometry", crs=CRS)
+    deliver(house, "lines", tables)
+    return house
+
+
+@pytest.fixture(scope="module")
+def first_house(tmp_path_factory, county):
+    """The first again, without what its tests have added."""
+    folder = tmp_path_factory.mktemp("first-house")
+    (folder / "var").mkdir()
+    secret = county.services.settings.data / "instance-secret"
+    (folder / "var" / secret.name).write_bytes(secret.read_bytes())
+    (folder / "var" / secret.name).chmod(0o600)
+    house = build_house(folder)
+    deliver(house, "lines", world())
+    return house
+
+
+def test_no_answer_says_anything_of_what_is_not_granted(first_house, other_house):
+    rng, houses = np.random.default_rng(12), (first_house, other_house)
+    for house in houses:
+        house.agency("reader")
+        house.grant("reader", "lines", area=WEST_HALF, operations=VECTORS, attributes=frozenset({"NAME", "LRDL.GB"}))
+    paths = ["/tiles/lines/vector.json", "/tiles/lines/tdt_c/vector.json", "/styles/lines.json", "/styles/lines.json?style=unlabelled"]
+    for _ in range(250):
+        z, x = int(rng.integers(6, 20)), rng.uniform(0, 1000) if rng.random() < 0.4 else 500 + rng.normal(0, 40)
+        row, col = tile_at(z, x, rng.uniform(0, 1000))
+        paths.append(f"/tiles/lines/WebMercatorQuad/{z}/{col}/{row}.mvt")
+    full = 0
+    for path in paths:
+        one, other = (house.get(path, "reader", **{"Accept-Encoding": "gzip"}) for house in houses)
+        assert (one.status_code, one.data, dict(one.headers)) == (other.status_code, other.data, dict(other.headers)), path
+        full += one.status_code == 200
+    assert full > 80
