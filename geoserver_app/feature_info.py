@@ -14,27 +14,27 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.messages import sentence
 from geoserver_app.ows_documents import document
-from layers.crs import is_geographic, transform_geometry
+from layers.crs import densify, is_geographic, transform_geometry, transform_shapes
 from layers.errors import OutsideAreaOfUse
-from layers.features import Feature, features_near
+from layers.features import FeatureStore
 from layers.model import Edition, ProductType, View
 from layers.mosaic.reader import MosaicReader
-from tiles.permits import Permit, PermitPiece
+from tiles.permits import Permit
 from tiles.requests import GetFeatureInfo
-from tiles.vector.granted import EXTENT_DERIVED
+from tiles.vector.conditions import Spatial, told_where
 
 TOLERANCE_PIXELS = 4
 TOLERANCE_METRES = 2000.0               # at most: a picture of one pixel must not ask for a county
 DIGITS = 7                              # of a degree: a centimetre
 METRES_PER_DEGREE = 111_320.0
-FIRST_READ, MOST_READ = 64, 20_000
+READ_AT_ONCE = 64
+TOP_FIRST = {"point": 0, "line": 1, "area": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +51,14 @@ class Finding:
 # -- looking
 
 def find(
-    request: GetFeatureInfo, layer: str, permit: Permit, *, store: Path, reader_of: Callable[[Edition, float | None], MosaicReader],
+    request: GetFeatureInfo, layer: str, permit: Permit, *, store: FeatureStore, reader_of: Callable[[Edition, float | None], MosaicReader],
 ) -> list[Finding]:
     """What the permit lets be told of the point of `request`; nothing for a point outside its area.
 
     Parameters
     ----------
-    store : Path
-        Folder of the editions' folders.
+    store : FeatureStore
+        Where the features of editions are kept.
     reader_of : Callable
         The reader of an edition of rasters, or of its cells of so many metres (`Engine.reader`).
     """
@@ -69,7 +69,7 @@ def find(
     if edition.product.is_raster:
         found = _sampled(reader_of, layer, request, permit, place)
     else:
-        found = _features(store / edition.folder, edition, layer, request, permit, place)
+        found = _features(store, layer, request, permit, place)
     return [replace(one, credits=permit.credits) for one in found]
 
 
@@ -105,20 +105,23 @@ def _named(product: ProductType, values: Sequence[float]) -> dict[str, float | i
     return {name: int(value) if float(value).is_integer() else float(value) for name, value in zip(names, values, strict=True)}
 
 
-def _features(folder: Path, edition: Edition, layer: str, request: GetFeatureInfo, permit: Permit, place: shapely.Point) -> list[Finding]:
-    x, y = request.point
-    tolerance = _tolerance(request.view)
-    near = transform_geometry(shapely.Point(x, y).buffer(tolerance), request.view.crs, "CRS:84")
-    pieces = [piece for piece in permit.pieces if piece.area is None or piece.area.has_point(place.x, place.y)]
-    limit = FIRST_READ
-    while True:                                 # what lies beyond the border is read but must not crowd out what lies within
-        features = features_near(folder, edition, x, y, request.view.crs, tolerance, limit)
-        findings = [one for feature in features for one in _told(feature, layer, pieces, permit, near)]
-        telling = [one for one in findings if one.properties]
-        if len(telling) >= request.feature_count or len(features) < limit or limit >= MOST_READ:
-            break
-        limit *= 8
-    silent = [one for one in findings if not one.properties]        # nor must those of whose attributes none is granted
+def _features(store: FeatureStore, layer: str, request: GetFeatureInfo, permit: Permit, place: shapely.Point) -> list[Finding]:
+    """Points before lines before areas, then by name of the table and key; those of which some attribute is told before those of which none is.
+    Only pieces of the grant that hold the very place speak."""
+    view, edition = request.view, permit.edition
+    here = replace(permit, pieces=tuple(piece for piece in permit.pieces if piece.area is None or piece.area.has_point(place.x, place.y)))
+    near = Spatial("intersects", shapely.Point(*request.point).buffer(_tolerance(view)), view.crs)
+    telling, silent = [], []
+    for table in sorted(edition.classes, key=lambda table: (TOP_FIRST[table.geometry], table.name)):
+        for some in told_where(here, store, table, near, size=READ_AT_ONCE):
+            shapes = transform_shapes(densify(some.shapes, edition.crs), edition.crs, "CRS:84")
+            for position, shape in enumerate(shapes):
+                one = Finding(layer=layer, feature_class=table.name, geometry=shape, properties=some.properties(position))
+                (telling if one.properties else silent).append(one)
+            if len(telling) >= request.feature_count:
+                return telling[:request.feature_count]
+            if len(silent) >= request.feature_count and not some.columns:
+                break                                       # of this table nothing else will be told either
     return [*telling, *silent][:request.feature_count]
 
 
@@ -126,33 +129,6 @@ def _tolerance(view: View) -> float:
     """Units of the view's CRS around the place that was asked."""
     most = TOLERANCE_METRES / METRES_PER_DEGREE if is_geographic(view.crs) else TOLERANCE_METRES
     return min(TOLERANCE_PIXELS * max(view.resolution), most)
-
-
-def _told(feature: Feature, layer: str, pieces: Sequence[PermitPiece], permit: Permit, near: BaseGeometry) -> list[Finding]:
-    """The feature as each piece tells it whose rows it is among; pieces that show the same shape speak with one voice."""
-    shapes: dict[bytes, tuple[BaseGeometry, dict]] = {}
-    for piece in pieces:
-        if not piece.shows(feature.feature_class, feature.attributes):
-            continue
-        shape = _cut(_cut(feature.geometry, piece), permit)
-        if shape.is_empty or not shapely.intersects(shape, near):
-            continue
-        is_whole = shapely.equals(shape, feature.geometry)
-        told = {
-            name: value for name, value in feature.attributes.items()
-            if piece.tells(feature.feature_class, name) and (is_whole or not EXTENT_DERIVED.fullmatch(name))
-        }
-        _, known = shapes.setdefault(shapely.to_wkb(shapely.normalize(shape)), (shape, {}))
-        known.update(told)
-    in_order = list(feature.attributes)
-    return [
-        Finding(layer=layer, feature_class=feature.feature_class, geometry=shape, properties={n: told[n] for n in in_order if n in told})
-        for shape, told in shapes.values()
-    ]
-
-
-def _cut(geometry: BaseGeometry, by: PermitPiece | Permit) -> BaseGeometry:
-    return geometry if by.area is None else by.area.cut(geometry)
 
 
 # -- telling

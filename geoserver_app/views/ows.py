@@ -155,7 +155,7 @@ def _asked_of_info(request: GetFeatureInfo) -> dict[LayerName, Asked]:
 def _tell(permits: dict[LayerName, Permit], request: GetFeatureInfo, point: tuple[float, float] | None) -> Drawn:
     for permit in permits.values():
         style_of(permit, "STYLES")
-    engine, store = services().engine, services().settings.store
+    engine, store = services().engine, services().features
     found = {layer: find(request, str(layer), permits[layer], store=store, reader_of=engine.reader) for layer in request.query_layers}
     text, content_type = render([one for layer in request.query_layers for one in found[layer]], request, language())
     tallies = tuple(Tally(point=point, features=len(found[layer])) if point is not None and layer in found else None for layer in permits)

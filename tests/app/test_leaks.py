@@ -224,7 +224,7 @@ def test_an_error_told_in_the_picture_is_painted_for_nobody_we_do_not_know(count
 def test_a_view_or_place_outside_the_area_touches_neither_source_nor_cache(county, monkeypatch):
     for name in ("map", "tile", "stored_tile", "reader"):
         monkeypatch.setattr(county.services.engine, name, lambda *_, **__: pytest.fail("what lies outside was looked at"))
-    monkeypatch.setattr("geoserver_app.feature_info.features_near", lambda *_, **__: pytest.fail("what lies outside was read"))
+    monkeypatch.setattr(type(county.services.features), "batches", lambda *_, **__: pytest.fail("what lies outside was read"))
     east = Bounds(MIDDLE + 100, TOP - 600, MIDDLE + 400, TOP - 300)
     for layer in ("dom", "dlg"):
         assert not picture(ask(county, map_query(layer, bounds=east))).any()

@@ -13,7 +13,7 @@ Everything that tells features goes through `told`: OGC API, WFS, vector tiles, 
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import shapely
@@ -46,6 +46,7 @@ class Told:
     shapes: np.ndarray                  # (n,) of geometries in the edition's CRS, cut; one of one part is simple; Z kept, M not
     is_cut: np.ndarray                  # (n,) bool
     columns: dict[str, list[Value]]     # in the order of the table; None where it is not told here
+    untold: dict[str, np.ndarray] = field(default_factory=dict)     # (n,) True where the None says so; only of columns of which it may
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -57,7 +58,14 @@ class Told:
         return replace(
             self, keys=self.keys[wanted], parts=self.parts[wanted], shapes=self.shapes[wanted], is_cut=self.is_cut[wanted],
             columns={name: [value for value, is_in in zip(values, wanted, strict=True) if is_in] for name, values in self.columns.items()},
+            untold={name: places[wanted] for name, places in self.untold.items()},
         )
+
+    def properties(self, position: int) -> dict[str, Value]:
+        """What is told of one: the names of attributes that are not told here are left out."""
+        return {
+            name: values[position] for name, values in self.columns.items() if name not in self.untold or not self.untold[name][position]
+        }
 
 
 def told_fields(permit: Permit, table: FeatureClass) -> tuple[str, ...]:
@@ -214,17 +222,15 @@ class _Plan:
         is_cut = np.concatenate([one.is_cut for one in pieces])[order]
         shapes = _plain(np.concatenate([one.shapes for one in pieces])[order])
         is_split = np.bincount(positions, minlength=len(batch))[positions] > 1
+        is_told = {name: np.array([name in one.told for one in pieces])[which] & ~(is_cut & (name in self.derived)) for name in self.kept}
         return Told(
             keys=batch.keys[positions], parts=np.where(is_split, ranks + 1, 0), shapes=shapes, is_cut=is_cut,
-            columns={
-                name: self._column(name, batch.columns[name], positions, is_cut, np.array([name in one.told for one in pieces])[which])
-                for name in self.kept
-            },
+            columns={name: self._column(batch.columns[name], positions, is_told[name]) for name in self.kept},
+            untold={name: ~telling for name, telling in is_told.items() if not telling.all()},
         )
 
-    def _column(self, name: str, values: list[Value], positions: np.ndarray, is_cut: np.ndarray, is_told: np.ndarray) -> list[Value]:
-        if name in self.derived:
-            is_told = is_told & ~is_cut
+    @staticmethod
+    def _column(values: list[Value], positions: np.ndarray, is_told: np.ndarray) -> list[Value]:
         if is_told.all():
             return values if len(positions) == len(values) and (np.diff(positions) == 1).all() else [values[at] for at in positions.tolist()]
         return [values[at] if is_in else None for at, is_in in zip(positions.tolist(), is_told.tolist(), strict=True)]
