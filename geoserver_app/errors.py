@@ -43,6 +43,7 @@ from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.ows_documents import document
 from geoserver_app.people.accounts import AccountsUnavailable
 from geoserver_app.people.guessing import TooManyGuesses
+from geoserver_app.wfs.errors import wfs_exception
 from geoserver_app.wiring import services
 from layers.errors import CatalogueUnavailable, CrsNotServed, DatumShiftRefused, FeaturesUnavailable, OutsideAreaOfUse, VerticalDatumRefused
 from tiles.encode import encode
@@ -224,17 +225,21 @@ def _rendered(words: Told, language: str) -> flask.Response:
             return flask.Response(text, content_type="text/xml; charset=utf-8")
         case "WCS":
             return wcs_exception(words, flask.request.query_string.decode("utf-8", "replace"), language)
+        case "WFS":
+            return wfs_exception(words, language)
     return _problem(words)
 
 
 def protocol_of(path: str, query: str) -> str:
-    """WMS, WMTS, WCS or problem: by the path alone but for /ows, which takes all three."""
+    """WMS, WMTS, WCS, WFS or problem: by the path alone but for /ows, which takes all four."""
     if path == "/wcs":
         return "WCS"
+    if path == "/wfs":
+        return "WFS"
     if path == "/wmts" or path.startswith("/wmts/"):
         return "WMTS"
     if path in ("/ows", "/wms"):
-        return next((service for service in ("WMTS", "WCS") if f"service={service}".lower() in query.lower()), "WMS")
+        return next((service for service in ("WMTS", "WCS", "WFS") if f"service={service}".lower() in query.lower()), "WMS")
     return "problem"
 
 

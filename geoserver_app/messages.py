@@ -14,6 +14,7 @@ from geoserver_app.live.words import LIVE_SENTENCES
 from geoserver_app.overlays.words import OVERLAY_SENTENCES
 from tiles.requests import FAULTS
 from tiles.requests.wcs_faults import WCS_FAULTS
+from tiles.requests.wfs_faults import WFS_FAULTS
 
 CHINESE, ENGLISH = "zh", "en"
 LANGUAGES = (CHINESE, ENGLISH)
@@ -56,6 +57,8 @@ def sentence(code: str, detail: Mapping[str, str], language: str) -> str:
     """
     if code in FAULTS:
         return (FAULTS_IN_CHINESE if language == CHINESE else FAULTS)[code].format(**detail)
+    if code in WFS_FAULTS:
+        return (WFS_FAULTS_IN_CHINESE if language == CHINESE else WFS_FAULTS)[code].format(**detail)
     if code in WCS_FAULTS:
         return (WCS_FAULTS_IN_CHINESE if language == CHINESE else WCS_FAULTS)[code].format(**detail)
     return SENTENCES[code][LANGUAGES.index(language)].format(**detail)
@@ -119,6 +122,21 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "too-much-to-download": "{width} x {height} 像素超过一次下载的上限：最多 {most} 像素，请分块下载或加大 RESOLUTION",
 })
 """The sentences of `tiles.requests.ogc.FAULTS`, name by name."""
+
+WFS_FAULTS_IN_CHINESE = MappingProxyType({
+    "wfs-xml": "请求正文不是可读的 XML：{mend}",
+    "wfs-not-taken": "不接受 `{name}`：{mend}",
+    "wfs-one-type": "一次请求只能取一个要素类型：请对 `TYPENAMES` 中的每一个分别请求",
+    "wfs-type-name": "`{value}` 不是要素类型的名称：请按能力文档写成 gs:dlg.HYDL 这样的形式",
+    "wfs-no-type": "图层 `{layer}` 没有这个名称的表：请查看能力文档中的要素类型",
+    "wfs-query": "没有存储查询 `{value}`：请用 urn:ogc:def:query:OGC-WFS::GetFeatureById 并给出 ID",
+    "wfs-filter": "无法按过滤条件作答：{what}：{mend}",
+    "wfs-two-filters": "FILTER、BBOX 与 RESOURCEID 互相排斥：请只给一个",
+    "wfs-id": "可见的要素中没有 `{value}`",
+    "wfs-after": "`AFTER` 不是本类型要素的标识：请原样使用 `next` 链接",
+    "wfs-property": "要素类型 `{layer}` 没有属性 `{value}`：请查看 DescribeFeatureType",
+})
+"""The sentences of `tiles.requests.wfs_faults.WFS_FAULTS`, name by name."""
 
 WCS_FAULTS_IN_CHINESE = MappingProxyType({
     "wcs-no-time": "共享给你单位的 `{layer}` 没有早至 `{value}` 的版本：请去掉 `TIME`，或写明服务能力文档中的版本",

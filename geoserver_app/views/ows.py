@@ -19,6 +19,7 @@ from geoserver_app.sheets.editions_in_time import at_its_time, default_used
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, served, service_entry
 from geoserver_app.views.tiles import answer_tile, wmts_document
 from geoserver_app.views.wcs import answer_wcs
+from geoserver_app.views.wfs import answer_wfs
 from geoserver_app.wiring import services
 from layers.model import WATER_LEVEL, LayerName
 from tiles.compose import lay_over
@@ -47,7 +48,7 @@ WMS_CONTENT_TYPE = {"1.1.1": "application/vnd.ogc.wms_xml; charset=utf-8", "1.3.
 
 @bp.get("/ows")
 @bp.get("/wms")
-@governed("GetCapabilities", "GetMap", "GetFeatureInfo", "GetLegendGraphic", "GetTile", "DescribeCoverage", "GetCoverage")
+@governed("GetCapabilities", "GetMap", "GetFeatureInfo", "GetLegendGraphic", "GetTile", "DescribeCoverage", "GetCoverage", "DescribeLayer", "GetFeature")
 def ows():
     caller = caller_of("WMS")
     pairs = pairs_of(raw_query())
@@ -56,6 +57,8 @@ def ows():
             return _answer(caller, parse_wmts_kvp(pairs, limits()))
         case "WCS":
             return answer_wcs(caller, pairs)
+        case "WFS":
+            return answer_wfs(caller, pairs)
     return _answer(caller, parse_wms(pairs, limits()))
 
 

@@ -59,6 +59,13 @@ OPERATIONS = {
     "features schema": "/features/collections/{layer}.HYDL/schema",
     "features items": "/features/collections/{layer}.HYDL/items?bbox=118,32,119,33&limit=10",
     "features item": "/features/collections/{layer}.HYDL/items/00000000000000000000000000000000",
+    "WFS GetCapabilities": "/wfs?SERVICE=WFS&REQUEST=GetCapabilities",
+    "WFS capabilities through /ows": "/ows?SERVICE=WFS&REQUEST=GetCapabilities",
+    "WFS schemas of all, as capabilities": "/wfs?SERVICE=WFS&VERSION=2.0.0&REQUEST=DescribeFeatureType",
+    "WFS stored queries, beside the capabilities": "/wfs?SERVICE=WFS&VERSION=2.0.0&REQUEST=ListStoredQueries",
+    "WFS DescribeFeatureType": "/wfs?SERVICE=WFS&VERSION=2.0.0&REQUEST=DescribeFeatureType&TYPENAMES=gs:{layer}.HYDL",
+    "WFS GetFeature": "/wfs?SERVICE=WFS&VERSION=2.0.0&REQUEST=GetFeature&TYPENAMES=gs:{layer}.HYDL&COUNT=10",
+    "WFS hits": "/ows?SERVICE=WFS&VERSION=2.0.0&REQUEST=GetFeature&TYPENAMES=gs:{layer}.HYDL&RESULTTYPE=hits",
     "lineage": "/lineage?layer={layer}&bbox=118.7,32,118.9,32.1",
 }
 DESCRIBING = ("GetCapabilities", "capabilities", "catalogue", "of the standard", "landing page", "features collections")

@@ -4,10 +4,11 @@ import string
 
 import pytest
 
-from geoserver_app.messages import FAULTS_IN_CHINESE, SENTENCES, STYLE_TITLES, WCS_FAULTS_IN_CHINESE, language_of, sentence
+from geoserver_app.messages import FAULTS_IN_CHINESE, SENTENCES, STYLE_TITLES, WCS_FAULTS_IN_CHINESE, WFS_FAULTS_IN_CHINESE, language_of, sentence
 from layers.model import STYLES
 from tiles.requests import FAULTS
 from tiles.requests.wcs_faults import WCS_FAULTS
+from tiles.requests.wfs_faults import WFS_FAULTS
 
 
 def places(text: str) -> set[str]:
@@ -15,7 +16,7 @@ def places(text: str) -> set[str]:
 
 
 def test_every_fault_of_a_request_has_its_chinese_sentence_with_no_place_that_the_english_lacks():
-    for faults, in_chinese in ((FAULTS, FAULTS_IN_CHINESE), (WCS_FAULTS, WCS_FAULTS_IN_CHINESE)):
+    for faults, in_chinese in ((FAULTS, FAULTS_IN_CHINESE), (WCS_FAULTS, WCS_FAULTS_IN_CHINESE), (WFS_FAULTS, WFS_FAULTS_IN_CHINESE)):
         assert in_chinese.keys() == faults.keys()
         for name, english in faults.items():
             assert places(in_chinese[name]) <= places(english), name

@@ -372,9 +372,9 @@ DPI_LEAST, DPI_MOST, DPI_STANDARD = 72.0, 400.0, 90.714
 
 
 def service_of(pairs: Pairs) -> str:
-    """WMS, WMTS or WCS: what `SERVICE` says, WMS where it says nothing. Raises RequestInvalid for another one."""
+    """WMS, WMTS, WCS or WFS: what `SERVICE` says, WMS where it says nothing. Raises RequestInvalid for another one."""
     parameters = Parameters([(n, v) for n, v in pairs if n.upper() == "SERVICE"], WMS_PARAMETERS, Limits())
-    return parameters.one_of("SERVICE", {"WMS": "WMS", "WMTS": "WMTS", "WCS": "WCS"}, "WMS")
+    return parameters.one_of("SERVICE", {"WMS": "WMS", "WMTS": "WMTS", "WCS": "WCS", "WFS": "WFS"}, "WMS")
 
 
 def parse_wms(pairs: Pairs, limits: Limits = Limits()) -> WmsRequest:
