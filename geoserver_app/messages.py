@@ -239,8 +239,16 @@ SENTENCES = MappingProxyType({
     ),
     "package-style": ("样式只用于 PNG 和 JPEG：请去掉它，或换用其中一种格式", "a style is for PNG and JPEG: leave it out, or ask for one of these"),
     "package-line-map": (
-        "图层 `{layer}` 是矢量图，目前不能打包：请通过要素服务获取",
-        "layer `{layer}` is a line map, of which no packages are made: read it through the services",
+        "图层 `{layer}` 是矢量图层：请把格式定为 gpkg、geojson、flatgeobuf 或 shapefile；由其他服务级联的图层不能打包",
+        "layer `{layer}` holds features: order it as gpkg, geojson, flatgeobuf or shapefile; a layer that another service draws is not packed",
+    ),
+    "package-not-features": (
+        "图层 `{layer}` 是栅格图层：请把格式定为 cog、geotiff、png、jpeg 或 delivered", "layer `{layer}` holds pixels: order it as cog, geotiff, png, jpeg or delivered",
+    ),
+    "package-no-pixels": ("矢量文件没有分辨率：请去掉 `resolution`", "files of features have no resolution: leave it out"),
+    "package-features": (
+        "图层 `{layer}` 的要素在该范围内不能全部按 GetFeature 获取：请只订购可获取的部分",
+        "the features of layer `{layer}` may not all be had as GetFeature in that area: order the part where they may",
     ),
     "package-numbers": (
         "图层 `{layer}` 的高程只在部分范围内可作为数值（GetCoverage）获取：请只订购那一部分，或订购图片",
@@ -307,6 +315,13 @@ SENTENCES = MappingProxyType({
         "coordinates in the files are east (longitude) before north (latitude); the register of this system has them the other way round",
     ),
     "package-step-moved": ("重采样到 {crs}，每个像素只计算一次。", "Resampled to {crs}, each pixel once."),
+    "package-step-features": (
+        "几何裁切到授权范围并换算到 {crs}，属性与要素按授权给出；feature 字段为不透明标识。",
+        "Shapes cut to what is granted and moved to {crs}, with the attributes and rows that are; the field `feature` is an opaque name.",
+    ),
+    "package-step-utf8": ("表 {table} 含 GBK 以外的字符，以 UTF-8 写出。", "Table {table} holds characters outside GBK and is written in UTF-8."),
+    "package-step-long": ("表 {table} 中超过 254 字节的文字被截断。", "Texts of more than 254 bytes in table {table} are cut."),
+    "package-step-names": ("表 {table} 的字段名缩短为：{names}。", "Names of fields of table {table} are shortened: {names}."),
     "package-step-delivered": (
         "完全在授权范围内的图幅为交付原件，校验和已核对；其余图幅按授权范围裁切。",
         "Sheets wholly within what is granted are the files as delivered, their checksums compared; others are cut to it.",

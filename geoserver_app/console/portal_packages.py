@@ -20,6 +20,8 @@ from layers.crs import SERVED
 FORMS: Mapping[Form, tuple[str, str]] = {
     Form.COG: ("COG（云优化 GeoTIFF，带金字塔）", "COG: GeoTIFF with overviews"), Form.GEOTIFF: ("GeoTIFF", "GeoTIFF"),
     Form.PNG: ("PNG + 坐标文件", "PNG with world files"), Form.JPEG: ("JPEG + 坐标文件", "JPEG with world files"),
+    Form.GPKG: ("GeoPackage（矢量）", "GeoPackage (features)"), Form.GEOJSON: ("GeoJSON（矢量）", "GeoJSON (features)"),
+    Form.FLATGEOBUF: ("FlatGeobuf（矢量）", "FlatGeobuf (features)"), Form.SHAPEFILE: ("Shapefile（矢量，GBK 编码）", "Shapefile (features, in GBK)"),
     Form.DELIVERED: ("原样图幅（整幅在授权范围内的为交付原件，其余裁切）", "map sheets as delivered (cut where a sheet is not granted as a whole)"),
 }
 

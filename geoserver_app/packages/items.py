@@ -91,6 +91,11 @@ class Narrower(Exception):
 
 def asked_of(item: Item, ground: ServedArea) -> Asked:
     """The question that each block of it is decided by."""
+    if item.form.is_vector:
+        return Asked(
+            layer=LayerName(item.layer, item.edition), operation=Operation.DOWNLOAD, format=item.form.media_type, crs=item.view.crs, within=ground,
+            is_in_full=True,
+        )
     return Asked(
         layer=LayerName(item.layer, item.edition), operation=Operation.DOWNLOAD, view=item.view, style=item.style, format=item.form.media_type,
         within=ground,
@@ -102,6 +107,7 @@ def permit_of(gate: Gate, caller: Caller, item: Item, ground: ServedArea) -> Per
     asked = asked_of(item, ground)
     (permit,) = gate.permits(caller, [asked], without=frozenset(item.spent))
     check_numbers(gate, caller, asked, permit)
+    check_features(gate, caller, asked, permit)
     check_further(gate, caller, item, asked, permit)
     return permit
 
@@ -111,6 +117,23 @@ def check_numbers(gate: Gate, caller: Caller, asked: Asked, permit: Permit) -> N
     if asked.style == VALUES:
         (values,) = gate.permits(caller, [replace(asked, operation=Operation.GET_COVERAGE)])
         if not still_shows(values.without_marks(), shown_by(permit)):
+            raise Narrower(asked.layer)
+
+
+def check_features(gate: Gate, caller: Caller, asked: Asked, permit: Permit) -> None:
+    """Files of features hold the features themselves: all that a piece lets out must be granted as GetFeature too, with as many attributes and rows.
+    Raises Refused, Narrower."""
+    if permit.edition.product.is_raster:
+        return
+    (own,) = gate.permits(caller, [replace(asked, operation=Operation.GET_FEATURE, format=None)])
+    for piece in permit.pieces:
+        fit = [
+            one for one in own.pieces
+            if one.rows in (None, piece.rows) and (one.attributes is None or (piece.attributes is not None and piece.attributes <= one.attributes))
+        ]
+        ground = permit.area.geometry if piece.area is None else shapely.intersection(piece.area.geometry, permit.area.geometry)
+        told = shapely.union_all([own.area.geometry if one.area is None else one.area.geometry for one in fit])
+        if (ground - shapely.intersection(told, own.area.geometry)).area > SLIVER:
             raise Narrower(asked.layer)
 
 
@@ -128,6 +151,8 @@ PICTURE = 2048
 
 def blocks_of(item: Item) -> int:
     """How many steps it is made in, as far as that is known before the sheets are."""
+    if item.form.is_vector:
+        return 1
     if item.form.is_picture:
         return -(-item.view.width // PICTURE) * -(-item.view.height // PICTURE)
     return 1 if item.form is Form.DELIVERED else -(-item.view.height // STRIP_ROWS)
@@ -148,12 +173,24 @@ class Shown:
     degrade: float | None
     mark: str | None
     is_strict: bool
+    tells: str | None = None        # of features: which attributes and rows
 
 
 def terms_of(permit: Permit) -> str:
     """Names all that a permit shows: two of the same terms show the same."""
     told = [str(permit.edition.edition_id), *(f"{part.edge}/{part.area is None}" for part in permit.parts)]
+    told += [names] if (names := told_by(permit)) else []
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+def told_by(permit: Permit) -> str | None:
+    """Names what the pieces of a permit for features tell, and where; None of pixels."""
+    if permit.edition.product.is_raster:
+        return None
+    rows = sorted(
+        json.dumps([one.area and one.area.digest, None if one.attributes is None else sorted(one.attributes), one.rows]) for one in permit.pieces
+    )
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
 
 
 def shown_by(permit: Permit) -> tuple[Shown, ...]:
@@ -162,7 +199,7 @@ def shown_by(permit: Permit) -> tuple[Shown, ...]:
     return tuple(
         Shown(
             area=part.area.geometry, held=polygons_of(part.area.cut(extent)), degrade=part.variant.degrade,
-            mark=part.mark.digest if part.mark else None, is_strict=part.footprint is not None,
+            mark=part.mark.digest if part.mark else None, is_strict=part.footprint is not None, tells=told_by(permit),
         ) for part in permit.parts
     )
 
@@ -170,6 +207,8 @@ def shown_by(permit: Permit) -> tuple[Shown, ...]:
 def still_shows(permit: Permit, before: Sequence[Shown]) -> bool:
     """Whether all that was shown before may still be shown, no coarser, with the same marks, and whether the edition still has it."""
     for one in before:
+        if one.tells != told_by(permit):
+            return False                    # other attributes or rows: nobody can say of features in files which of them these are
         allowed = [
             part.area.geometry for part in permit.parts
             if (part.variant.degrade or 0.0) <= (one.degrade or 0.0) and (part.mark is None or part.mark.digest == one.mark)
@@ -193,7 +232,7 @@ class Grounds:
         rows += [
             {
                 "area": shapely.to_wkb(one.area, hex=True), "held": shapely.to_wkb(one.held, hex=True), "degrade": one.degrade, "mark": one.mark,
-                "is_strict": one.is_strict,
+                "is_strict": one.is_strict, "tells": one.tells,
             } for one in shown
         ]
         write_whole(self._path(number, terms), json.dumps(rows).encode())

@@ -17,6 +17,7 @@ from geoserver_app.clock import SHANGHAI
 from geoserver_app.downloads import EXTENSIONS, MOMENT, auxiliary_file, world_file
 from geoserver_app.packages.cut import Cutter, pictures_of
 from geoserver_app.packages.delivered import beside_it, copy, file_name, is_whole, unused, view_on
+from geoserver_app.packages.features import FeatureCutter
 from geoserver_app.packages.items import Item, blocks_of, files_folder, write_whole
 from geoserver_app.packages.jobs import Package, PackageFile
 from geoserver_app.packages.manifest import JSON_NAME, PAGE_NAME, item_told, manifest_of, page_of, written
@@ -34,7 +35,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 LEAST_FREE = 1 << 30
 """Bytes that packages leave of the disk: what is decided is recorded there too, and without a record nothing is served to anybody."""
 
-MEDIA_TYPES = {"tif": TIFF, "tiff": TIFF, "png": "image/png", "jpg": "image/jpeg", "json": "application/json", "html": "text/html; charset=utf-8"}
+MEDIA_TYPES = {"tif": TIFF, "tiff": TIFF, "png": "image/png", "jpg": "image/jpeg", "json": "application/json", "html": "text/html; charset=utf-8",
+               "gpkg": "application/geopackage+sqlite3", "geojson": "application/geo+json", "fgb": "application/flatgeobuf"}
 OTHER = "application/octet-stream"
 
 
@@ -86,14 +88,25 @@ class _Maker:
         permit = self._check(number)
         layer, _ = self.worker.services.gate.standing().catalogue.find(LayerName(item.layer, item.edition))
         sheets = self._sheets(permit)
-        if item.form is Form.DELIVERED:
+        notes, tables = (), None
+        if item.form.is_vector:
+            pixels, notes, tables = self._features(item, number)
+        elif item.form is Form.DELIVERED:
             pixels = self._deliver(permit, sheets, number)
         elif item.form.is_picture:
             pixels = self._draw(self._cutter(permit, number, counted=True), item, self.bases[number])
         else:
             pixels = self._cut(self._cutter(permit, number, counted=True), item.view, f"{self.bases[number]}.tif", is_cog=item.form is Form.COG)
         item = self.items[number] = replace(item, pixels=pixels, granted_by=self.worker.granted_by(self.package, item, number))
-        return item_told(item, layer, permit, sheets)
+        return item_told(item, layer, permit, sheets, notes, tables)
+
+    def _features(self, item: Item, number: int) -> tuple[int, list, list]:
+        """1 for what is in it, notes, and the tables."""
+        services = self.worker.services
+        cutter = FeatureCutter(services.features, services.feature_ids, lambda: self._check(number), item.view.crs)
+        self.names += cutter.write(self.folder, self.bases[number], item.form)
+        self.done += 1
+        return 1 if cutter.tables else 0, cutter.notes, cutter.tables
 
     def _check(self, number: int) -> Permit:
         leave_room(self.folder)

@@ -40,7 +40,7 @@ def manifest_of(package: Package, items: Sequence[Mapping], agreements: Iterable
     return told | {"digest": hashlib.sha256(_canonical(told)).hexdigest()}
 
 
-def item_told(item: Item, layer: Layer, permit: Permit, sheets: Sequence[Sheet]) -> dict:
+def item_told(item: Item, layer: Layer, permit: Permit, sheets: Sequence[Sheet], notes: Iterable[tuple[str, dict[str, str]]] = (), tables: list | None = None) -> dict:
     """One layer: what it is, where it lies, what it was made from, and what was done to it."""
     view, edition = item.view, permit.edition
     return {
@@ -49,16 +49,20 @@ def item_told(item: Item, layer: Layer, permit: Permit, sheets: Sequence[Sheet])
         "form": item.form.value, "style": item.style if item.form.is_picture else None,
         "crs": view.crs, "axes": _both("package-axes-north" if is_north_first(view.crs) else "package-axes-east"),
         "bounds": list(view.bounds), "size": [view.width, view.height], "resolution": list(view.resolution), "pixels": item.pixels,
+        **({} if tables is None else {"tables": tables}),
         "vertical_datum": edition.vertical_datum, "record": item.record, "granted_by": list(item.granted_by), "credits": list(item.credits),
         "lineage": {
             "sheets": [{"number": one.number, "currency": one.currency and one.currency.isoformat()} for one in sheets],
-            "steps": [_both(code, **detail) for code, detail in _steps(item, permit)],
+            "steps": [_both(code, **detail) for code, detail in [*_steps(item, permit), *notes]],
         },
     }
 
 
 def _steps(item: Item, permit: Permit) -> Iterable[tuple[str, dict[str, str]]]:
     edition = permit.edition
+    if item.form.is_vector:
+        yield "package-step-features", {"crs": item.view.crs}
+        return
     if item.form is Form.DELIVERED:
         yield "package-step-delivered", {}
     else:

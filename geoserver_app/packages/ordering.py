@@ -25,6 +25,7 @@ from geoserver_app.packages.items import (
     Item,
     Narrower,
     blocks_of,
+    check_features,
     check_further,
     check_numbers,
     digest_of,
@@ -79,10 +80,11 @@ def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Setting
     made = package_folder(settings, new_folder())
     items: list[Item] = []
     try:
-        for number, (asked, ground) in enumerate(planned):
+        for number, (asked, ground, view) in enumerate(planned):
             reserved = gate.reserve(caller, asked, ground)
-            items.append(_item(reserved, asked, order.form, _further(catalogue, reserved.permit, asked.view) if order.form is Form.DELIVERED else ()))
+            items.append(_item(reserved, asked, view, order.form, _further(catalogue, reserved.permit, view) if order.form is Form.DELIVERED else ()))
             check_numbers(gate, caller, asked, reserved.permit)
+            check_features(gate, caller, asked, reserved.permit)
             check_further(gate, caller, items[-1], asked, reserved.permit)
             Grounds(made).keep(number, items[-1].terms, ground, shown_by(reserved.permit))
         return book.add(
@@ -94,7 +96,7 @@ def place(gate: Gate, catalogue: Catalogue, book: PackageBook, settings: Setting
             release(gate.meter, one.reservation, gate.clock())
         shutil.rmtree(made, ignore_errors=True)
         if isinstance(error, Narrower):
-            raise ApiFault("package-numbers" if items[-1].style == VALUES else "package-narrower", 403, {"layer": items[-1].layer}) from error
+            raise ApiFault("package-features" if order.form.is_vector else "package-numbers" if items[-1].style == VALUES else "package-narrower", 403, {"layer": items[-1].layer}) from error
         raise
 
 
@@ -113,34 +115,51 @@ def _first_question(order: Order, name: LayerName) -> Asked:
     """Without a grid: which edition it is, and whether any of it is granted."""
     ground = ServedArea(order.area.geometry, order.area.digest)
     style = order.style if order.form.is_picture else None
-    return Asked(layer=name, operation=Operation.DOWNLOAD, style=style, format=order.form.media_type, crs=order.crs, within=ground)
+    return Asked(layer=name, operation=Operation.DOWNLOAD, style=style, format=order.form.media_type, crs=order.crs, within=ground, is_in_full=order.form.is_vector)
 
 
-def _planned(gate: Gate, catalogue: Catalogue, caller: Caller, order: Order, place: int, permit: Permit) -> tuple[Asked, BaseGeometry]:
-    """The question with its grid, and the ground (CRS84) that is asked of the layer."""
+def _planned(gate: Gate, catalogue: Catalogue, caller: Caller, order: Order, place: int, permit: Permit) -> tuple[Asked, BaseGeometry, View]:
+    """The question with its grid, the ground (CRS84) that is asked of the layer, and where its files lie: of features one cell, their box."""
     edition = permit.edition
-    if not edition.product.is_raster:
+    if edition.product.is_raster and order.form.is_vector:
+        raise InputFaulty(FieldFault(pointer="/format", code="package-not-features", detail={"layer": edition.layer}))
+    if not edition.product.is_raster and (not order.form.is_vector or edition.vectors is None):
         raise InputFaulty(FieldFault(pointer=f"/layers/{place}", code="package-line-map", detail={"layer": edition.layer}))
     ground = _ground(catalogue, order, edition)
     granted = polygons_of(shapely.intersection(ground if permit.area is None else permit.area.cut(ground), edition.extent))
     crs = order.crs or (edition.crs if edition.crs in crs_room.SERVED else "EPSG:4490")
     asked = _first_question(order, LayerName(edition.layer, edition.name))
-    asked = replace(asked, within=None, crs=crs, style=_style(gate, caller, asked, edition, order.form, place))
+    asked = replace(asked, within=None, crs=crs, style=None if order.form.is_vector else _style(gate, caller, asked, edition, order.form, place))
     if asked.style == VALUES:
         gate.permits(caller, [replace(asked, operation=Operation.GET_COVERAGE)])
     if granted.is_empty:
         reserved = gate.reserve(caller, asked, order.area.geometry)     # where the ground is not granted this is what says so
         release(gate.meter, plain_reservation(reserved.reservation), gate.clock())
         raise ApiFault("package-no-data", 422, {"layer": edition.layer})
+    if order.form.is_vector:
+        gate.permits(caller, [replace(asked, operation=Operation.GET_FEATURE, format=None)])
+        return replace(asked, within=ServedArea(ground, digest_of(ground))), ground, _box_of(granted, crs)
     view = view_of(edition, granted, crs, order.resolution)
     if view.width > MOST_ACROSS or view.width * view.height > MOST_PIXELS:
         detail = {"width": str(view.width), "height": str(view.height), "most": str(MOST_PIXELS), "across": str(MOST_ACROSS)}
         raise InputFaulty(FieldFault(pointer="/resolution", code="package-large", detail=detail))
-    return replace(asked, view=view, crs=None, within=ServedArea(ground, digest_of(ground))), ground
+    return replace(asked, view=view, crs=None, within=ServedArea(ground, digest_of(ground))), ground, view
+
+
+def _box_of(granted: BaseGeometry, crs: str) -> View:
+    """Raises OutsideAreaOfUse."""
+    bounds = Bounds(*crs_room.transform_geometry(crs_room.densify(granted, "CRS:84"), "CRS:84", crs).bounds)
+    return View(crs=crs, bounds=bounds, width=1, height=1)
+
+
+RIM = 1e-4
+"""Degrees around the box of vectors."""
 
 
 def _ground(catalogue: Catalogue, order: Order, edition: Edition) -> BaseGeometry:
     """What is asked of one layer (CRS84): where there are data; of map sheets as they were delivered, all that their files hold."""
+    if order.form.is_vector:                # the extent is a box of the vectors, whose edges are curves here: what lies on one is meant too
+        return polygons_of(shapely.intersection(order.area.geometry, shapely.buffer(edition.extent, RIM, join_style="mitre")))
     if order.form is not Form.DELIVERED:
         return polygons_of(shapely.intersection(order.area.geometry, edition.extent))
     numbers = set(_numbers(order.area))
@@ -209,11 +228,11 @@ def _further(catalogue: Catalogue, permit: Permit, view: View) -> tuple[View, ..
     return tuple(finest.values())
 
 
-def _item(reserved: Reserved, asked: Asked, form: Form, further: tuple[View, ...]) -> Item:
+def _item(reserved: Reserved, asked: Asked, view: View, form: Form, further: tuple[View, ...]) -> Item:
     permit = reserved.permit
     return Item(
         layer=asked.layer.layer, edition=permit.edition.name, edition_id=permit.edition.edition_id, generation=permit.edition.generation,
-        view=asked.view, style=asked.style, form=form, ground=asked.within.digest, terms=terms_of(permit), record=reserved.record_id,
+        view=view, style=asked.style, form=form, ground=asked.within.digest, terms=terms_of(permit), record=reserved.record_id,
         granted_by=granted_by(reserved.pieces), credits=tuple(permit.credits),
         reservation=plain_reservation(reserved.reservation), spent=tuple(sorted(reserved.spent)),
         further=further,

@@ -31,15 +31,29 @@ class Form(StrEnum):
     PNG = "png"
     JPEG = "jpeg"
     DELIVERED = "delivered"
+    GPKG = "gpkg"
+    GEOJSON = "geojson"
+    FLATGEOBUF = "flatgeobuf"
+    SHAPEFILE = "shapefile"
 
     @property
     def media_type(self) -> str:
         """As grants name it. What was delivered counts as TIFF, whatever it is."""
-        return {Form.PNG: PNG, Form.JPEG: JPEG}.get(self, TIFF)
+        return {Form.PNG: PNG, Form.JPEG: JPEG, **VECTOR_TYPES}.get(self, TIFF)
 
     @property
     def is_picture(self) -> bool:
         return self in (Form.PNG, Form.JPEG)
+
+    @property
+    def is_vector(self) -> bool:
+        return self in VECTOR_TYPES
+
+
+VECTOR_TYPES = {
+    Form.GPKG: "application/geopackage+sqlite3", Form.GEOJSON: "application/geo+json", Form.FLATGEOBUF: "application/flatgeobuf",
+    Form.SHAPEFILE: "application/x-shapefile",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +133,8 @@ def _faults_of_form(form: str, crs: str | None, resolution: float | None, style:
         for name, value in (("crs", crs), ("resolution", resolution), ("style", style)):
             if value is not None:
                 yield FieldFault(pointer=f"/{name}", code="package-as-delivered", detail={"name": name})
+    elif form in list(VECTOR_TYPES) and resolution is not None:
+        yield FieldFault(pointer="/resolution", code="package-no-pixels")
     elif resolution is not None and crs is None:
         yield FieldFault(pointer="/resolution", code="package-resolution-crs")
     if style is not None and not Form(form).is_picture:

@@ -7,6 +7,7 @@ from agreements.terms import REASON_CODES
 from geoserver_app.errors import SILENT
 from tiles.requests import FAULTS
 from tiles.requests.wcs_faults import WCS_FAULTS
+from tiles.requests.wfs_faults import WFS_FAULTS
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "errors.md").read_text("utf-8")
 HEADINGS = set(re.findall(r"^### (\S+)$", PAGE, re.MULTILINE))
@@ -21,7 +22,7 @@ OF_THE_SERVICE = {
 
 
 def test_every_fault_of_a_request_has_its_heading():
-    assert FAULTS.keys() | WCS_FAULTS.keys() <= HEADINGS
+    assert FAULTS.keys() | WCS_FAULTS.keys() | WFS_FAULTS.keys() <= HEADINGS
 
 
 def test_every_reason_of_an_agreement_has_its_heading():
