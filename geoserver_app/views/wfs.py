@@ -68,7 +68,9 @@ def _answer(caller: Caller, asked) -> flask.Response:
             text = document("stored_queries_wfs.xml", is_described=asked.is_described, query=BY_ID, namespace=NAMESPACE)
             return flask.Response(text, content_type=XML)
         case GetFeature():
-            answer = served(caller, [_question(asked)], lambda permits: _features(caller, permits[0], asked))
+            default = _default_crs(caller, asked)
+            crs = asked.crs or _told_in(asked, default)
+            answer = served(caller, [_question(asked, crs)], lambda permits: _features(caller, permits[0], asked, crs, default[0]))
             if asked.is_by_id and not answer.get_data():
                 raise invalid("NotFound", "ID", "wfs-id", value=asked.asked.ids[0])
             return answer
@@ -104,22 +106,21 @@ def _table(permit: Permit, name) -> FeatureClass:
 
 # -- features
 
-def _question(asked: GetFeature) -> Asked:
+def _question(asked: GetFeature, crs: NamedCrs) -> Asked:
+    """The CRS is always named, also where the asker left it out: grants that do not let it out in that one do not count."""
     table = asked.name.table
     named = frozenset(name if not table or name.startswith(f"{table}.") else f"{table}.{name}" for name in asked.attributes)
     return Asked(
-        layer=asked.name.layer, operation=Operation.GET_FEATURE, format=asked.media_type, crs=asked.crs and asked.crs.crs, is_in_full=True, attributes=named,
+        layer=asked.name.layer, operation=Operation.GET_FEATURE, format=asked.media_type, crs=crs.crs, is_in_full=True, attributes=named,
     )
 
 
-def _features(caller: Caller, permit: Permit, asked: GetFeature) -> Drawn:
+def _features(caller: Caller, permit: Permit, asked: GetFeature, crs: NamedCrs, default: str) -> Drawn:
     table = _table(permit, asked.name)
     types = _types(permit, table)
     for name in sorted(asked.attributes):
         if name not in types and name.removeprefix(f"{table.name}.") not in types:
             raise invalid("InvalidParameterValue", "propertyName", "wfs-property", value=name, layer=xml_name(asked.name))
-    default = _default_crs(caller, permit)
-    crs = asked.crs or NamedCrs(default, urn(default))
     condition = condition_of(asked.asked, types, default)
     fields = None if asked.properties is None else tuple(name if name in types else name.removeprefix(f"{table.name}.") for name in asked.properties)
     if asked.is_hits:
@@ -138,11 +139,20 @@ def _features(caller: Caller, permit: Permit, asked: GetFeature) -> Drawn:
     return _collection(asked, found, names, crs, permit, table, matched=matched, links=links)
 
 
-def _default_crs(caller: Caller, permit: Permit) -> str:
+def _default_crs(caller: Caller, asked: GetFeature) -> tuple[str, ...]:
+    """Those in which the type is offered to the caller, the one by default first; of a type that is not, the same for everybody."""
+    layer = asked.name.layer
     for one in _open_types(caller, is_recorded=False):
-        if one.visible.edition.edition_id == permit.edition.edition_id:
-            return one.crs[0]
-    return "EPSG:4326"
+        known = one.visible
+        if known.layer.name == layer.layer and (known.is_latest if layer.edition is None else known.edition.name == layer.edition):
+            return one.crs
+    return ("EPSG:4326",)
+
+
+def _told_in(asked: GetFeature, offered: tuple[str, ...]) -> NamedCrs:
+    """GeoJSON is in longitude and latitude where that is granted."""
+    crs = next((one for one in ("CRS:84", "EPSG:4326") if one in offered), offered[0]) if asked.media_type == GEOJSON else offered[0]
+    return NamedCrs(crs, urn(crs))
 
 
 def _counted(permit: Permit, table: FeatureClass, condition) -> int:
@@ -213,7 +223,7 @@ def _collection(asked: GetFeature, found: list[Told], names: list[str], crs: Nam
     if asked.is_by_id and not names:
         return Drawn(body=b"", content_type=XML, tallies=tallies)
     if asked.media_type == GEOJSON:
-        return Drawn(body=_as_geojson(asked, found, names, permit, matched, links), content_type=GEOJSON, tallies=tallies)
+        return Drawn(body=_as_geojson(crs, found, names, permit, matched, links), content_type=GEOJSON, tallies=tallies)
     type_name = xml_name(asked.name)
     if "." not in type_name or not asked.name.table:
         type_name = f"{type_name}.{table.name}"
@@ -238,9 +248,9 @@ def _collection(asked: GetFeature, found: list[Told], names: list[str], crs: Nam
 SPACES = f'xmlns:gml="http://www.opengis.net/gml/3.2" xmlns:gs="{NAMESPACE}"'
 
 
-def _as_geojson(asked: GetFeature, found: list[Told], names: list[str], permit: Permit, matched: str, links: dict) -> bytes:
+def _as_geojson(crs: NamedCrs, found: list[Told], names: list[str], permit: Permit, matched: str, links: dict) -> bytes:
     """RFC 7946: longitude and latitude unless another CRS is asked, then x before y in that."""
-    target, content, start = asked.crs.crs if asked.crs else "CRS:84", [], 0
+    target, content, start = crs.crs, [], 0
     for some in found:
         shapes = spelt(in_crs(some.shapes, permit.edition.crs, target), "CRS:84")
         content += [

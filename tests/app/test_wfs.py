@@ -195,6 +195,26 @@ def test_what_can_not_be_answered_is_told_in_the_words_of_wfs(county, query):
     assert answer.status_code == 400 and etree.fromstring(answer.data).tag == "{http://www.opengis.net/ows/1.1}ExceptionReport"
 
 
+def test_a_crs_that_is_left_out_is_decided_like_one_that_is_named(county):
+    county.agency("metres")
+    county.grant("metres", "dlg", area=GRANTED, operations=frozenset({Operation.GET_FEATURE}), attributes=HIDDEN, crs=frozenset({"EPSG:4548"}))
+    county.look_again()
+    assert b"4548" in county.get(FEATURES, "metres").data.split(b"posList")[0]
+    assert county.get(f"{FEATURES}&SRSNAME=EPSG:4326", "metres").status_code == 403
+    assert told(county, agency="metres")["crs"]["properties"]["name"].endswith("4548")
+
+
+def test_rows_hold_in_pages_counts_and_names(county):
+    county.agency("rows")
+    county.grant("rows", "dlg", area=GRANTED, operations=frozenset({Operation.GET_FEATURE}), attributes=HIDDEN, rows="HYDL.SECRET = 's4' OR HYDL.SECRET = 's6'")
+    county.look_again()
+    found = told(county, agency="rows")
+    assert len(found["features"]) == found["numberMatched"] == 2
+    assert etree.fromstring(county.get(f"{FEATURES}&RESULTTYPE=hits", "rows").data).get("numberMatched") == "2"
+    other = next(one["id"] for one in told(county)["features"] if one["id"] not in {each["id"] for each in found["features"]})
+    assert told(county, f"&RESOURCEID={other}", "rows")["features"] == []
+
+
 # -- real clients
 
 gdal = pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="GDAL's tools are not installed: apt-get install gdal-bin")
@@ -237,3 +257,14 @@ def test_owslib_reads_what_there_is_and_fetches_it(county, base):
     assert service.get_schema("gs:dlg.HYDL")["properties"].keys() >= {"NAME", "GRADE", "WIDTH"} and "SECRET" not in service.get_schema("gs:dlg.HYDL")["properties"]
     answer = service.getfeature(typename=["gs:dlg.HYDL"], maxfeatures=3, outputFormat="application/json")
     assert len(json.load(answer)["features"]) == 3
+
+
+@gdal
+@pytest.mark.client
+def test_gdals_driver_of_ogc_api_features_loads_the_same(county, base, tmp_path):
+    run("ogr2ogr", "-f", "GPKG", "api.gpkg", f"OAPIF:{base}/features?key={county.keys['water']}", "dlg.HYDL", "-oo", "PAGE_SIZE=7", folder=tmp_path)
+    found = geopandas.read_file(tmp_path / "api.gpkg")
+    assert len(found) == 40 and "SECRET" not in found.columns
+    mine = shapely.union_all(found.to_crs("EPSG:4549").geometry.to_numpy())
+    assert shapely.hausdorff_distance(mine, shapely.union_all(shapely.intersection(lines(40).geometry.to_numpy(), WEST))) < 0.01
+

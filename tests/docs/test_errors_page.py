@@ -16,7 +16,7 @@ OF_THE_SERVICE = {
     "datum-not-known", "datum-not-stated", "datum-ellipsoidal", "datum-of-gauges", "datum-no-way", "datum-elsewhere", "not-elevation",
     "too-many-guesses", "not-signed-in", "sign-in-refused", "password-must-change", "role-missing", "own-session-only", "form-forged",
     "nothing-there", "input-faulty", "body-media-type", "in-conflict", "changed-meanwhile",
-    "package-no-data", "package-not-ready", "package-gone", "package-taken-back", "package-narrower", "package-numbers", "package-one-range", "package-range", "packages-waiting",
+    "package-no-data", "package-not-ready", "package-gone", "package-taken-back", "package-narrower", "package-numbers", "package-features", "package-one-range", "package-range", "packages-waiting",
     "request-invalid", "no-route", "no-method", "http", "not-trusted", "render-failed", "unexpected",
 }
 
@@ -30,4 +30,4 @@ def test_every_reason_of_an_agreement_has_its_heading():
 
 
 def test_no_heading_is_of_a_name_that_no_answer_bears():
-    assert HEADINGS == FAULTS.keys() | WCS_FAULTS.keys() | OF_THE_SERVICE | (set(REASON_CODES) - SILENT)
+    assert HEADINGS == FAULTS.keys() | WCS_FAULTS.keys() | WFS_FAULTS.keys() | OF_THE_SERVICE | (set(REASON_CODES) - SILENT)
