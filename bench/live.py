@@ -68,7 +68,7 @@ def measure(chosen: Namespace) -> dict[str, float]:
 
 
 def _viewing(instance: Instance, area) -> str:
-    from agreements.areas import area_of, area_on_the_ground
+    from agreements.areas import area_on_the_ground
     from agreements.model import Agency, Agreement, Grant, Operation, Term
     from geoserver_app.clock import now
 

@@ -445,7 +445,7 @@ STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
 
 MAP_PATHS = ("/tiles/", "/wmts/1.0.0/")
 KEYED_PATHS = ("/ows", "/wms", "/wmts", "/wcs", "/height", "/profile", "/api/v1/layers", "/sheets", "/lineage")
-KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/", "/styles/")
+KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/", "/styles/", "/live/")
 """Where keys are taken: what pages of other origins may ask for at all."""
 
 

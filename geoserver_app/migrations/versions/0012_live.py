@@ -1,4 +1,4 @@
-"""Live tables"""
+"""Live tables: nothing in the database. What a live table is lies in its own file, in the transaction of its rows (docs/adr/0034-live-layers.md)."""
 
 
 revision = '0012'
