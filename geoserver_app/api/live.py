@@ -138,7 +138,7 @@ def write_live(visit: Visit, layer: str, body: BatchSent) -> Answer:
     return Answer(content=counts, noted=counts)
 
 
-@operation("live.drop", "DELETE /live/{layer}", "删除动态图层及其全部内容", "Delete a live layer and all in it", roles=MEMBERS, by_key=True)
+@operation("live.drop", "DELETE /live/{layer}", "删除动态图层及其全部内容", "Delete a live layer and all in it", roles=MEMBERS, by_key=True, status=204)
 def drop_live(visit: Visit, layer: str) -> Answer:
     own(visit, layer)
     drop(visit.services.catalogue, visit.services.settings.store, layer)

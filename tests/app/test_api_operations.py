@@ -18,6 +18,7 @@ from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import now
+from geoserver_app.live.tables import drop
 from geoserver_app.packages.jobs import PackageBook, PackageState
 from layers.catalogue import Division
 
@@ -122,6 +123,23 @@ def a_package(office: Office) -> dict:
     return {"package": answer.json["package"]}
 
 
+LIVE = {"name": "water-boats", "title_zh": "船", "title_en": "Boats", "fields": []}
+
+
+def no_ships(office: Office) -> dict:
+    services = office.house.services
+    if "water-ships" in services.catalogue.snapshot().layers:
+        drop(services.catalogue, services.settings.store, "water-ships")
+    return {}
+
+
+def a_live_layer(office: Office) -> dict:
+    if "water-boats" not in office.house.services.catalogue.snapshot().layers:
+        answer = office.visitor("member").ask("POST /live", json=LIVE)
+        assert answer.status_code == 201, answer.text
+    return {"layer": "water-boats"}
+
+
 def a_sheet(office: Office) -> dict:
     catalogue = office.house.services.catalogue
     (sheet,) = catalogue.sheets(catalogue.snapshot().layers["dom"].editions[0].edition_id)
@@ -216,6 +234,10 @@ CASES = {
     "packages.order":         Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(layers=["dom"], area={"everywhere": True})),
     "packages.get":           Case("401 403 403 403 403 200 404", arrange=a_package),
     "packages.cancel":        Case("401 403 403 403 403 200 404", arrange=a_package),
+    "live.list":              Case("401 403 403 403 403 200 200"),
+    "live.make":              Case("401 403 403 403 403 201 422", arrange=no_ships, content=sends(**LIVE | {"name": "water-ships"})),
+    "live.write":             Case("401 403 403 403 403 200 404", arrange=a_live_layer, content=sends(objects=[{"id": "a", "lon": 118.8, "lat": 32}])),
+    "live.drop":              Case("401 403 403 403 403 204 404", arrange=a_live_layer),
     "requests.list":          Case("401 200 200 200 200 200 200"),
     "requests.ask":           Case("401 403 403 403 403 201 201", content=sends(layers="dem", reason="flood maps")),
     "requests.answer":        Case("401 200 403 403 200 403 403", arrange=a_request, content=sends(outcome="refused", answer="not yet")),
