@@ -444,8 +444,8 @@ def takes_gzip(accepted: str) -> bool:
 STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
 
 MAP_PATHS = ("/tiles/", "/wmts/1.0.0/")
-KEYED_PATHS = ("/ows", "/wms", "/wmts", "/wcs", "/height", "/profile", "/api/v1/layers", "/sheets", "/lineage")
-KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/", "/styles/", "/live/")
+KEYED_PATHS = ("/ows", "/wms", "/wmts", "/wcs", "/wfs", "/features", "/features/collections", "/height", "/profile", "/api/v1/layers", "/sheets", "/lineage")
+KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/", "/styles/", "/live/", "/features/collections/")
 """Where keys are taken: what pages of other origins may ask for at all."""
 
 

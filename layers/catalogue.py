@@ -222,16 +222,21 @@ class SqlCatalogue:
             return tuple(_sheet_of(row) for row in connection.execute(query).mappings())
 
     def publish(self, layer: Layer, edition: Edition, sheets: Iterable[Sheet]) -> Edition:
-        sheets = tuple(sheets)
         with self._writing() as connection:
-            _put(connection, layers_table, {"name": layer.name}, _layer_row(layer))
-            edition_id = _put_edition(connection, edition)
-            connection.execute(sa.delete(sheets_table).where(sheets_table.c.edition_id == edition_id))
-            for known in (True, False):         # an id of 0 is left to the database
-                rows = [_sheet_row(sheet, edition_id) for sheet in sheets if bool(sheet.sheet_id) is known]
-                if rows:
-                    connection.execute(sa.insert(sheets_table), rows)
-            _raise_epoch(connection)
+            return self.publish_within(connection, layer, edition, sheets)
+
+    @staticmethod
+    def publish_within(connection: sa.Connection, layer: Layer, edition: Edition, sheets: Iterable[Sheet]) -> Edition:
+        """`publish` as part of a transaction in which more is written: seen with all of it, or not at all. Raises EditionOutpaced."""
+        sheets = tuple(sheets)
+        _put(connection, layers_table, {"name": layer.name}, _layer_row(layer))
+        edition_id = _put_edition(connection, edition)
+        connection.execute(sa.delete(sheets_table).where(sheets_table.c.edition_id == edition_id))
+        for known in (True, False):         # an id of 0 is left to the database
+            rows = [_sheet_row(sheet, edition_id) for sheet in sheets if bool(sheet.sheet_id) is known]
+            if rows:
+                connection.execute(sa.insert(sheets_table), rows)
+        _raise_epoch(connection)
         return replace(edition, edition_id=edition_id)
 
     def withdraw(self, layer: str, edition: str | None = None) -> tuple[Edition, ...]:

@@ -198,7 +198,7 @@ def upload(visit: Visit, body: OverlaySent) -> Answer:
     }
     asker = {"key": visit.caller.key_id if visit.caller else "", "login": visit.person.login if visit.signed_in else ""}
     made = book.add(agency, asker, wanted)
-    return Answer(content=upload_told(visit, made), object_id=made.upload_id, noted={"layer": f"{name}@{edition}"})
+    return Answer(content=upload_told(visit, made), object_id=made.upload_id, noted={"overlay": f"{name}@{edition}"})
 
 
 @operation(
@@ -252,7 +252,7 @@ def get_overlay(visit: Visit, layer: str) -> OverlayTold:
 
 @operation(
     "overlays.withdraw", "DELETE /overlays/layers/{layer}/editions/{edition}", "撤下专题图层的一个版本并删除其数据", "Withdraw an edition, and delete its data",
-    roles=MEMBERS, by_key=True, refusals=(409,),
+    roles=MEMBERS, by_key=True, status=204, refusals=(409,),
 )
 def withdraw(visit: Visit, layer: str, edition: str) -> None:
     """It is out of every answer from here on, whoever it was shared with."""

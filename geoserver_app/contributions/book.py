@@ -222,10 +222,12 @@ class ContributionBook:
     def receive(
         self, agreement_id: str, dataset: str, *, by: str, due: date | None = None, since: date | None = None, happened: date | None = None,
         edition: str = "", features: int | None = None, sha256: str = "", file_name: str = "", actor: str = "",
+        connection: sa.Connection | None = None,
     ) -> Delivery:
         """Enter a delivery of data for a period: the oldest open one unless `due` names another; `since` where it answers for several.
 
-        For a contribution by event `happened` is the day of the event, which is noted where it was not yet.
+        For a contribution by event `happened` is the day of the event, which is noted where it was not yet. With a `connection` it is part of the
+        transaction of whoever has it.
 
         Raises
         ------
@@ -233,7 +235,7 @@ class ContributionBook:
             There is no such agreement, dataset or period.
         """
         delivered = {"edition": edition, "features": features, "sha256": sha256, "file_name": file_name}
-        return self._enter(agreement_id, dataset, due, since, happened, by, actor, {**delivered, "statement": ""})
+        return self._enter(agreement_id, dataset, due, since, happened, by, actor, {**delivered, "statement": ""}, connection)
 
     def state_no_change(
         self, agreement_id: str, dataset: str, *, statement: str, by: str, due: date | None = None, since: date | None = None, actor: str = "",
@@ -246,7 +248,7 @@ class ContributionBook:
 
     def happen(self, agreement_id: str, dataset: str, day: date, note: str = "", actor: str = "") -> Happening:
         """Note an event after which a contribution is due. Noting it again changes nothing. Raises AgreementNotDefined, ContributionInvalid."""
-        contribution = _contribution(self.versions(agreement_id), agreement_id, dataset)
+        contribution = contribution_owed(self.versions(agreement_id), agreement_id, dataset)
         if contribution.cadence:
             raise ContributionInvalid("contribution-has-cadence", dataset=dataset, cadence=contribution.cadence)
         happening = Happening(agreement_id=agreement_id, dataset=dataset, day=day, note=note)
@@ -254,8 +256,11 @@ class ContributionBook:
             self._note(connection, happening, actor)
         return happening
 
-    def check(self, delivery_id: str, result: Check, findings: str = "", by: str = "") -> Delivery:
-        """Tell how far the quality check of a delivery is. One that has passed or was returned stays so.
+    def check(
+        self, delivery_id: str, result: Check, findings: str = "", by: str = "", *, features: int | None = None, connection: sa.Connection | None = None,
+    ) -> Delivery:
+        """Tell how far the quality check of a delivery is, and of how many `features` it turned out to be. One that has passed or was returned stays so.
+        With a `connection` it is part of the transaction of whoever has it.
 
         Raises
         ------
@@ -267,10 +272,11 @@ class ContributionBook:
         if result is Check.WAITING:
             raise ContributionInvalid("contribution-check-back")
         columns = deliveries_table.c
-        with self._writing() as connection:
+        with self._writing(connection) as connection:
             found = _delivery(connection, delivery_id)
             still = (columns.delivery_id == int(delivery_id)) & columns.quality.in_([Check.WAITING.value, Check.PENDING.value])
             values = {"quality": result.value, "findings": findings.strip(), "checked": utc(self._clock()), "checked_by": by}
+            values |= {} if features is None else {"features": features}
             if not connection.execute(sa.update(deliveries_table).where(still).values(values)).rowcount:
                 raise ContributionInvalid("contribution-check-over", delivery=str(delivery_id), result=found.check.value)
             checked = _delivery(connection, delivery_id)
@@ -314,12 +320,13 @@ class ContributionBook:
 
     def _enter(
         self, agreement_id: str, dataset: str, due: date | None, since: date | None, happened: date | None, by: str, actor: str, values: dict,
+        connection: sa.Connection | None = None,
     ) -> Delivery:
         versions, moment = self.versions(agreement_id), self._clock()
-        contribution = _contribution(versions, agreement_id, dataset)
+        contribution = contribution_owed(versions, agreement_id, dataset)
         if values["statement"] and not contribution.no_change_statement:
             raise ContributionInvalid("contribution-no-statement", dataset=dataset)
-        with self._writing() as connection:
+        with self._writing(connection) as connection:
             if happened is not None:
                 if contribution.cadence:
                     raise ContributionInvalid("contribution-has-cadence", dataset=dataset, cadence=contribution.cadence)
@@ -373,7 +380,11 @@ class ContributionBook:
             raise _unavailable("read", error) from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def _writing(self, joined: sa.Connection | None = None) -> Iterator[sa.Connection]:
+        """A transaction of its own, or that which is `joined`."""
+        if joined is not None:
+            yield joined
+            return
         try:
             with writing(self._database) as connection:
                 yield connection
@@ -439,8 +450,8 @@ def _task(kind: str, entry: Entry, due: datetime | None, roles: frozenset[Role],
 
 # What is said of a period
 
-def _contribution(versions: Iterable[Agreement], agreement_id: str, dataset: str) -> Contribution:
-    """As the newest version says it that is or was in force."""
+def contribution_owed(versions: Iterable[Agreement], agreement_id: str, dataset: str) -> Contribution:
+    """A contribution as the newest version says it that is or was in force. Raises ContributionInvalid."""
     found = {one.dataset: one for version in versions for one in version.record.contributions}
     if dataset not in found:
         known = ", ".join(f"`{name}`" for name in found) or "-"

@@ -42,7 +42,7 @@ class Finding:
         return {
             "code": self.code, "severity": self.severity.value, "table": self.table, "detail": dict(self.detail), "count": self.count,
             "keys": list(self.keys), "zh": self.told(CHINESE), "en": self.told(ENGLISH),
-            "places": [list(map(lambda value: round(value, 7), one.bounds)) for one in self.shapes],
+            "places": [[round(value, 7) for value in one.bounds] for one in self.shapes],
         }
 
 

@@ -51,7 +51,7 @@ GIVING_SENTENCES = MappingProxyType({
     "given-partly-outside": ("表 `{table}` 有 {count} 个要素部分超出协议范围", "{count} features of table `{table}` reach beyond the ground of the agreement"),
     "given-overlap": ("表 `{table}` 有 {count} 处面重叠超过容差 {tolerance} 米，共 {area} 平方米", "areas of table `{table}` overlap by more than {tolerance} m in {count} places, {area} m2 together"),
     "given-gap": ("表 `{table}` 的面之间有 {count} 处缝隙，共 {area} 平方米（容差 {tolerance} 米）", "there are {count} slivers of nothing among the areas of table `{table}`, {area} m2 together (tolerance {tolerance} m)"),
-    "given-hole": ("表 `{table}` 的面之间有 {count} 处较大空洞，共 {area} 平方米：请确认", "there are {count} wide holes among the areas of table `{table}`, {area} m2 together: see that they are meant (tolerance {tolerance} m)"),
+    "given-hole": ("表 `{table}` 的面之间有 {count} 处较大空洞，共 {area} 平方米：请确认", "there are {count} wide holes among the areas of table `{table}`, {area} m2 together: see that they are meant"),
     "given-dangle": ("表 `{table}` 有 {count} 个线端点距另一条线不足 {tolerance} 米而未相接", "{count} ends of lines in table `{table}` come within {tolerance} m of another line and do not meet it"),
     "given-taken-in": ("读入时：{step}", "on the way in: {step}"),
     "given-old": (

@@ -157,7 +157,7 @@ class UploadWorker:
     def _note(self, upload: Upload, state: UploadState) -> None:
         self.services.log.write({
             "event": "overlay.registered", "agency": upload.agency, "key": upload.asker.get("key") or None, "object": upload.upload_id,
-            "layer": f"{upload.wanted['name']}@{upload.wanted['edition']}", "outcome": state.value,
+            "overlay": f"{upload.wanted['name']}@{upload.wanted['edition']}", "outcome": state.value,
         })
 
 

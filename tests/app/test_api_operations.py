@@ -19,6 +19,7 @@ from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import now
 from geoserver_app.live.tables import drop
+from geoserver_app.overlays.book import UploadBook, UploadState
 from geoserver_app.packages.jobs import PackageBook, PackageState
 from layers.catalogue import Division
 
@@ -140,6 +141,48 @@ def a_live_layer(office: Office) -> dict:
     return {"layer": "water-boats"}
 
 
+def uploads_of(office: Office) -> UploadBook:
+    """With room for one more: whoever tested before left some open."""
+    book = UploadBook(office.house.services.database, office.house.services.gate.clock)
+    for one in book.list():
+        book.move(one.upload_id, UploadState.CANCELLED, among=[state for state in UploadState if state.is_open])
+    return book
+
+
+def room_for_an_upload(office: Office) -> dict:
+    uploads_of(office)
+    return {}
+
+
+def an_upload(office: Office) -> dict:
+    uploads_of(office)
+    answer = office.visitor("member").ask("POST /overlays/uploads", json=UPLOAD)
+    assert answer.status_code == 201, answer.text
+    return {"upload": answer.json["upload"]}
+
+
+def a_held_upload(office: Office) -> dict:
+    """Of data that seem to be shifted."""
+    places = an_upload(office)
+    book = UploadBook(office.house.services.database, office.house.services.gate.clock)
+    assert book.move(places["upload"], UploadState.HELD, among=[UploadState.WAITING])
+    return places
+
+
+def an_overlay(office: Office) -> dict:
+    if "water-sites" not in office.house.services.catalogue.snapshot().layers:
+        path = office.house.folder / "sites.geojson"
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": [
+            {"type": "Feature", "properties": {"DEPTH": depth}, "geometry": {"type": "Point", "coordinates": [118.8 + depth / 1000, 32.0]}} for depth in range(1, 9)
+        ]}))
+        office.house.layer("water-sites", path, product="OVERLAY", edition="1", owner="water")
+    return {"layer": "water-sites", "edition": "1"}
+
+
+UPLOAD = {"file": "new.geojson", "name": "new", "edition": "1"}
+PLAIN = {"symbols": None, "bounds": None, "crs": "EPSG:4490", "width": 64, "height": 48}
+
+
 def a_sheet(office: Office) -> dict:
     catalogue = office.house.services.catalogue
     (sheet,) = catalogue.sheets(catalogue.snapshot().layers["dom"].editions[0].edition_id)
@@ -234,6 +277,18 @@ CASES = {
     "packages.order":         Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(layers=["dom"], area={"everywhere": True})),
     "packages.get":           Case("401 403 403 403 403 200 404", arrange=a_package),
     "packages.cancel":        Case("401 403 403 403 403 200 404", arrange=a_package),
+    "overlays.uploads":       Case("401 403 403 403 403 200 200"),
+    "overlays.upload":        Case("401 403 403 403 403 201 201", arrange=room_for_an_upload, content=sends(**UPLOAD)),
+    "overlays.uploads.get":   Case("401 403 403 403 403 200 404", arrange=an_upload),
+    "overlays.uploads.cancel": Case("401 403 403 403 403 200 404", arrange=an_upload),
+    "overlays.uploads.decide": Case("401 403 403 403 403 200 404", arrange=a_held_upload, content=sends(publish=False, reason="shifted indeed")),
+    "overlays.list":          Case("401 403 403 403 403 200 200"),
+    "overlays.get":           Case("401 403 403 403 403 200 404", arrange=an_overlay),
+    "overlays.withdraw":      Case("401 403 403 403 403 204 404", arrange=an_overlay),
+    "overlays.symbols":       Case("401 403 403 403 403 409 404", arrange=an_overlay, content=sends(symbols=None, generation=0)),
+    "overlays.picture":       Case("401 403 403 403 403 200 404", arrange=an_overlay, content=sends(**PLAIN)),
+    "overlays.legend":        Case("401 403 403 403 403 200 404", arrange=an_overlay, content=sends(**PLAIN)),
+    "overlays.classes":       Case("401 403 403 403 403 200 404", arrange=an_overlay, content=sends(table="sites", field="DEPTH")),
     "live.list":              Case("401 403 403 403 403 200 200"),
     "live.make":              Case("401 403 403 403 403 201 422", arrange=no_ships, content=sends(**LIVE | {"name": "water-ships"})),
     "live.write":             Case("401 403 403 403 403 200 404", arrange=a_live_layer, content=sends(objects=[{"id": "a", "lon": 118.8, "lat": 32}])),
