@@ -37,7 +37,7 @@ class FeatureIds:
         self._lock = threading.Lock()
 
     def of(self, layer: str, table: str, keys: Sequence[int] | np.ndarray, parts: Sequence[int] | np.ndarray) -> list[str]:
-        """One name a feature: the same in every edition of the layer, and for every agency.
+        """One name a feature, for every agency: made of its key, so it is the same wherever its key is.
 
         >>> ids = FeatureIds(b"secret")
         >>> one, other = ids.of("dlg", "HYDL", [7, 8], [0, 0])
