@@ -19,9 +19,9 @@ ORGANISATION = re.compile(r"([0-9A-Z]{8})-?([0-9X])")
 ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 
 CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-CREDIT = re.compile(rf"[{CREDIT_ALPHABET}]{{2}}\d{{6}}[{CREDIT_ALPHABET}]{{10}}")
+CREDIT = re.compile(rf"[{CREDIT_ALPHABET}]{{2}}[0-9]{{6}}[{CREDIT_ALPHABET}]{{10}}")
 
-DIVISION = re.compile(r"\d{6}(\d{3}(\d{3})?)?")
+DIVISION = re.compile(r"[0-9]{6}([0-9]{3}([0-9]{3})?)?")
 
 
 # Organisations
@@ -161,7 +161,7 @@ def _loaded(path: Path) -> DivisionCodes:
 def _row(row: Mapping[str, str | None]) -> DivisionRow:
     if None in row.values() or None in row:
         raise ValueError("has another number of cells than there are columns: quote a cell that holds a comma")
-    if not re.fullmatch(r"\d{6}", row["code"]):
+    if not DIVISION.fullmatch(row["code"]) or len(row["code"]) != 6:
         raise ValueError(f"`{row['code'][:20]}` is no code of six digits")
     if not row["source"].strip() or not row["name_zh"].strip():
         raise ValueError("name_zh and source must be filled in")

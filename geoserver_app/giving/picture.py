@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-WIDTH, HEIGHT, MARGIN = 720, 520, 14
+WIDTH, HEIGHT, MARGIN, LEGEND = 720, 520, 14, 60
 MOST_DRAWN = 6000
 """Shapes of one kind."""
 
@@ -40,8 +40,8 @@ def draw(layers: Iterable[Drawn], title: str, *, frame: Sequence[BaseGeometry] =
     pad = max(east - west, north - south, 1e-4) * 0.04
     west, south, east, north = west - pad, south - pad, east + pad, north + pad
     shrink = max(0.05, cos(radians((south + north) / 2)))
-    scale = min((WIDTH - 2 * MARGIN) / ((east - west) * shrink), (HEIGHT - 60 - 2 * MARGIN) / (north - south))
-    left, top = (WIDTH - (east - west) * shrink * scale) / 2, MARGIN + ((HEIGHT - 60 - 2 * MARGIN) - (north - south) * scale) / 2
+    scale = min((WIDTH - 2 * MARGIN) / ((east - west) * shrink), (HEIGHT - LEGEND - 2 * MARGIN) / (north - south))
+    left, top = (WIDTH - (east - west) * shrink * scale) / 2, MARGIN + ((HEIGHT - LEGEND - 2 * MARGIN) - (north - south) * scale) / 2
 
     def place(points: np.ndarray) -> np.ndarray:
         return np.column_stack([left + (points[:, 0] - west) * shrink * scale, top + (north - points[:, 1]) * scale])
@@ -81,12 +81,16 @@ def _element(shape: BaseGeometry, place) -> str:
 
 
 def _legend(layers: Sequence[Drawn]) -> list[str]:
-    found, x = [], MARGIN
+    """Below the map, the uppermost first, in two rows where one is too short."""
+    found, x, y = [], MARGIN, HEIGHT - LEGEND + 16
     for one in reversed(layers):
         line, fill = COLOURS[one.kind]
-        found.append(f"<rect x='{x}' y='{HEIGHT - 34}' width='14' height='14' fill='{fill}' stroke='{line}' stroke-width='1.6'/>")
-        found.append(f"<text x='{x + 19}' y='{HEIGHT - 22}' class='t'>{escape(one.label)}</text>")
-        x += 34 + sum(13 if ord(character) > 0x2e80 else 7 for character in one.label)
+        wide = 34 + sum(13 if ord(character) > 0x2e80 else 7 for character in one.label)
+        if x + wide > WIDTH - MARGIN and x > MARGIN:
+            x, y = MARGIN, y + 20
+        found.append(f"<rect x='{x}' y='{y}' width='14' height='14' fill='{fill}' stroke='{line}' stroke-width='1.6'/>")
+        found.append(f"<text x='{x + 19}' y='{y + 12}' class='t'>{escape(one.label)}</text>")
+        x += wide
     return found
 
 
@@ -96,7 +100,7 @@ def _scale_bar(scale: float) -> str:
     length = next(size for size in (n * 10**e for e in range(6, -2, -1) for n in (5, 2, 1)) if size <= metres or size <= 0.1)
     wide = length / 110_900 * scale
     told = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    x, y = WIDTH - MARGIN - wide, HEIGHT - 24
+    x, y = WIDTH - MARGIN - wide, HEIGHT - LEGEND + 6
     return (
         f"<path d='M{x:.1f} {y - 4}V{y}H{WIDTH - MARGIN}V{y - 4}' fill='none' stroke='#1c2b33' stroke-width='1.4'/>"
         f"<text x='{x - 6:.1f}' y='{y + 2}' text-anchor='end' class='t'>{told}</text>"

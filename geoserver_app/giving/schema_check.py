@@ -12,7 +12,7 @@ from geoserver_app.giving.declared import DeclaredField, DeclaredTable, FieldKin
 from geoserver_app.giving.findings import Finding, Severity, finding
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
-DAY = re.compile(r"(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?([T ].*)?")
+DAY = re.compile(r"([0-9]{4})[-/.年]?([0-9]{1,2})[-/.月]?([0-9]{1,2})日?([T ].*)?")
 
 BaseValues = Callable[[DeclaredField], Collection[str] | None]
 """Values of the field of a layer that another rests on; None where that layer is not there."""
