@@ -1,18 +1,16 @@
 """Features of line maps and overlays: where they are kept, and how they are read."""
 
+from layers.features.facts import interval, text_fields
 from layers.features.geopackage import GeoPackageStore
-from layers.features.near import Feature, features_near, interval, text_fields
 from layers.features.store import NEVER_TOLD, FeatureBatch, FeatureQuery, FeatureStore, FieldType
 
 __all__ = (
     "NEVER_TOLD",
-    "Feature",
     "FeatureBatch",
     "FeatureQuery",
     "FeatureStore",
     "FieldType",
     "GeoPackageStore",
-    "features_near",
     "interval",
     "text_fields",
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import RowsInvalid
-from layers.features import features_near
+from layers.features import FeatureQuery, GeoPackageStore
 from layers.ingest.job import AddLayer, add_layer
 from layers.model import ProductType
 from layers.rows import DEEPEST_WRITTEN, LONGEST_WRITTEN, parse_rows, parse_written
@@ -199,7 +199,8 @@ def test_what_is_read_for_telling_equals_what_is_stored_for_drawing_in_every_typ
     edition = add_layer(catalogue, tmp_path / "store", request, workers=1, config=config_folder)
     folder, (table,) = tmp_path / "store" / edition.folder, edition.classes
     database = sqlite3.connect(folder / edition.vectors)
-    told = features_near(folder, edition, 119.1, 32.1, "CRS:84", 1.0, 10)
+    (batch,) = GeoPackageStore(tmp_path / "store").batches(edition, FeatureQuery(table=table, fields=table.fields))
+    told = [dict(zip(batch.columns, values, strict=True)) for values in zip(*batch.columns.values(), strict=True)]
     assert len(told) == 3
     for text in (
         "名称 = '长江'", "名称 LIKE '长%'", "名称 IS NULL", "DAY >= '2012'", "DAY < '2012'", "DAY = '2011-05-01'", "DAY LIKE '2011-05-01%'",
@@ -209,7 +210,7 @@ def test_what_is_read_for_telling_equals_what_is_stored_for_drawing_in_every_typ
         rows = parse_rows(text)
         condition = rows.where(table.name, table.fields)
         drawn = [one for (one,) in database.execute(f'SELECT "名称" FROM "{table.name}" WHERE {condition} ORDER BY rowid')]
-        assert drawn == [one.attributes["名称"] for one in told if rows.matches(table.name, one.attributes)], text
-    assert parse_rows("SEEN LIKE '2011%'").matches(table.name, told[0].attributes)
+        assert drawn == [one["名称"] for one in told if rows.matches(table.name, one)], text
+    assert parse_rows("SEEN LIKE '2011%'").matches(table.name, told[0])
     assert pyogrio.read_info(folder / edition.vectors, layer=table.name)["features"] == 3
     database.close()
