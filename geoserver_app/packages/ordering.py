@@ -126,7 +126,8 @@ def _planned(gate: Gate, catalogue: Catalogue, caller: Caller, order: Order, pla
     if not edition.product.is_raster and (not order.form.is_vector or edition.vectors is None):
         raise InputFaulty(FieldFault(pointer=f"/layers/{place}", code="package-line-map", detail={"layer": edition.layer}))
     ground = _ground(catalogue, order, edition)
-    granted = polygons_of(shapely.intersection(ground if permit.area is None else permit.area.cut(ground), edition.extent))
+    granted = ground if permit.area is None else permit.area.cut(ground)
+    granted = polygons_of(granted if order.form.is_vector else shapely.intersection(granted, edition.extent))
     crs = order.crs or (edition.crs if edition.crs in crs_room.SERVED else "EPSG:4490")
     asked = _first_question(order, LayerName(edition.layer, edition.name))
     asked = replace(asked, within=None, crs=crs, style=None if order.form.is_vector else _style(gate, caller, asked, edition, order.form, place))
@@ -152,14 +153,10 @@ def _box_of(granted: BaseGeometry, crs: str) -> View:
     return View(crs=crs, bounds=bounds, width=1, height=1)
 
 
-RIM = 1e-4
-"""Degrees around the box of vectors."""
-
-
 def _ground(catalogue: Catalogue, order: Order, edition: Edition) -> BaseGeometry:
-    """What is asked of one layer (CRS84): where there are data; of map sheets as they were delivered, all that their files hold."""
-    if order.form.is_vector:                # the extent is a box of the vectors, whose edges are curves here: what lies on one is meant too
-        return polygons_of(shapely.intersection(order.area.geometry, shapely.buffer(edition.extent, RIM, join_style="mitre")))
+    """What is asked of one layer (CRS84): of rasters where there are data; of map sheets as they were delivered, all that their files hold."""
+    if order.form.is_vector:                # the box of all vectors would tell how far those reach that are not granted
+        return order.area.geometry
     if order.form is not Form.DELIVERED:
         return polygons_of(shapely.intersection(order.area.geometry, edition.extent))
     numbers = set(_numbers(order.area))

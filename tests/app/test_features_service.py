@@ -46,11 +46,10 @@ def world(seed: int) -> geopandas.GeoDataFrame:
         x, y = outside.uniform(1100, 3000), outside.uniform(0, 1000)
         rows.append({"FID": 1000 + number, "NAME": f"beyond-{outside.random()}", "GB": outside.choice((1, 2, 9)), "NOTE": "n", "WIDTH": 1.0,
                      "geometry": shapely.LineString([(WEST + x, SOUTH + y), (WEST + x + 30, SOUTH + y)])})
-    frame = geopandas.GeoDataFrame(rows, crs=CRS)
-    corners = [(-3000.0, -3000.0), (5000.0, 5000.0)]         # the extent of the layer, which is told as far as it is granted
-    frame.loc[len(frame)] = {"FID": 9999, "NAME": None, "GB": 9, "NOTE": "n", "WIDTH": 1.0,
-                             "geometry": shapely.LineString([(WEST + corners[1][0], SOUTH + corners[0][1]), (WEST + corners[1][0], SOUTH + corners[1][1])])}
-    return frame
+    north, south = outside.uniform(1010, 1490), outside.uniform(-490, -10)      # the box of all ends beside the grant, farther than what lies in it
+    rows.append({"FID": 9999, "NAME": None, "GB": 9, "NOTE": "n", "WIDTH": 1.0,
+                 "geometry": shapely.LineString([(WEST + 1200, SOUTH + south), (WEST + 1200, SOUTH + north)])})
+    return geopandas.GeoDataFrame(rows, crs=CRS)
 
 
 def house_of(folder, seed: int):

@@ -65,6 +65,17 @@ def test_what_is_granted_and_nothing_else_is_in_the_files(office, tmp_path, form
         assert b"canary" not in path.read_bytes()
 
 
+def test_where_the_files_lie_is_told_by_the_grant_and_the_order_not_by_how_far_others_reach(office):
+    """The box of all features ends at 900 m, beyond the border: nothing of it is in the manifest, nor where it ends to the north."""
+    item = manifest(office, "water", made(office, "water", layers=["dlg"], area=AREA, format="gpkg"))["items"][0]
+    asked = shapely.intersection(GRANTED, shapely.box(*AREA["bounds"]))
+    expected = transform_geometry(shapely.segmentize(asked, 0.001), "CRS:84", "EPSG:4549").bounds
+    assert item["bounds"] == pytest.approx(expected, abs=0.05)
+    apart = {"bounds": list(transform_geometry(shapely.box(LEFT, BOTTOM + 700, LEFT + 400, BOTTOM + 900), "EPSG:4549", "CRS:84").bounds)}
+    empty = made(office, "water", layers=["dlg"], area=apart, format="gpkg")
+    assert manifest(office, "water", empty)["items"][0]["tables"] == [], "granted ground without features is no refusal: that would tell of the box"
+
+
 def test_a_shapefile_is_in_gbk_and_tells_which_names_were_cut(office, tmp_path):
     package = made(office, "water", layers=["dlg"], area=AREA, format="shapefile")
     with archive(office, "water", package) as files:
@@ -101,7 +112,7 @@ def test_a_package_is_taken_back_where_fewer_attributes_are_granted_now(office):
     office.agency("brief")
     agreement = office.grant("brief", "dlg", area=GRANTED, operations=BOTH, attributes=FIELDS)
     package = order(office, "brief", layers=["dlg"], area=AREA, format="gpkg")
-    office.services.register.suspend(agreement.agreement_id, "test") if hasattr(office.services.register, "suspend") else pytest.skip("no way to suspend here")
+    office.services.register.suspend(agreement.agreement_id, "test")
     office.look_again()
     while Worker(office.services, book_of(office)).work():
         pass
