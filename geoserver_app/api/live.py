@@ -1,6 +1,7 @@
 """`/live`: an agency's tables of what moves - made, listed, written in batches and deleted, by its programs (with its key) or its members."""
 
 import sqlite3
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -14,6 +15,7 @@ from geoserver_app.ingesting import classified
 from geoserver_app.live.batches import MOST_ROWS, rows_of
 from geoserver_app.live.tables import EDITION, LiveLayer, drop, make, path_of, plan_of
 from geoserver_app.messages import sentence
+from geoserver_app.overlays.asking import is_reserved
 from layers.crs import parse_crs, world_bounds
 from layers.errors import CrsNotServed
 from layers.features.store import FieldType
@@ -104,7 +106,7 @@ def list_live(visit: Visit) -> dict:
 @operation("live.make", "POST /live", "建立动态图层", "Make a live layer", roles=MEMBERS, by_key=True, body=LiveSent, answer=LiveTold, status=201, largest=256 << 10, refusals=(409,))
 def make_live(visit: Visit, body: LiveSent) -> Answer:
     services, agency = visit.services, agency_of(visit)
-    plan = _plan(body, agency, classified(services.settings.ceiling))
+    plan = _plan(body, agency, classified(services.settings.ceiling), services.gate.standing().register.agencies)
     layer = LiveLayer(
         name=body.name, owner=agency, title_zh=body.title_zh, title_en=body.title_en, abstract=body.abstract, attribution=body.attribution,
         classification=classified(body.classification), symbols=_symbols(body, plan),
@@ -167,11 +169,13 @@ def told(visit: Visit, layer: Layer | None, edition: Edition) -> dict:
     }
 
 
-def _plan(body: LiveSent, agency: str, ceiling: int) -> LivePlan:
+def _plan(body: LiveSent, agency: str, ceiling: int, agencies: Collection[str]) -> LivePlan:
     faults, seen = [], set()
     prefix = f"{agency}-"
     if not body.name.startswith(prefix) or not NAME.fullmatch(body.name) or body.name == prefix:
         faults.append(FieldFault(pointer="/name", code="live-name", detail={"prefix": prefix}))
+    elif is_reserved(agency, body.name, agencies):
+        faults.append(FieldFault(pointer="/name", code="overlay-name-reserved", detail={"name": body.name}))
     for position, one in enumerate(body.fields):
         place = f"/fields/{position}/name"
         if not FIELD_NAME.fullmatch(one.name) or one.name.lower() in RESERVED:

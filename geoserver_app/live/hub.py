@@ -5,6 +5,7 @@ window of changes is kept for a moment, so that a hundred viewers of one agency 
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from geoserver_app.features.ids import FeatureIds
 from geoserver_app.live.tables import path_of, plan_of
 from layers.crs import transformer
 from layers.live.journal import Rows, Window, changes_since, read_only, snapshot, stamp_of
+from layers.live.writing import JOURNAL_SECONDS
 from layers.model import Bounds, Edition
 from tiles.permits import Permit
 from tiles.vector.granted import Told, told
@@ -33,12 +35,13 @@ FEATURES_AT_ONCE = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
     """What one permit lets be told of a window, or of everything: events as bytes without their id, the places (CRS84) that are told, `until`
-    the stamp up to which it reaches."""
+    the stamp up to which it reaches, and `last` that of the last change that is told: a viewer is given no other."""
 
     events: tuple[bytes, ...]
     places: tuple[tuple[float, float], ...]
     gone: int
     until: int
+    last: int
 
     @property
     def is_empty(self) -> bool:
@@ -75,8 +78,8 @@ class Hub:
         """
         with self._reading:
             until = stamp_of(self._connection)
-            if until == stamp:
-                return Telling(events=(), places=(), gone=0, until=stamp)
+            if until <= stamp:
+                return Telling(events=(), places=(), gone=0, until=stamp, last=stamp)
             window = self._windows.get((stamp, until))
             if window is None:
                 window = changes_since(self._connection, self.plan, stamp)
@@ -89,11 +92,13 @@ class Hub:
 
         def read() -> Telling:
             with self._reading:
-                at, rows = snapshot(self._connection, self.plan)
+                at, rows, stamps = snapshot(self._connection, self.plan)
             ids, features, places = self._features(rows, permit, box)
+            # of what is told nothing is in the journal: then any moment that the journal still holds does
+            last = max((stamps[key] for key in ids.values() if key in stamps), default=int((time.time() - JOURNAL_SECONDS / 2) * 1e6))
             events = [event("reset", {})]
             events += [event("changed", {"features": some, "gone": []}) for some in _some(list(features.values()))]
-            return Telling(events=tuple(events), places=places, gone=0, until=at)
+            return Telling(events=tuple(events), places=places, gone=0, until=at, last=last)
 
         return self._kept(("everything", stamp, shows(permit), box), read)
 
@@ -119,15 +124,17 @@ class Hub:
             if len(fresh) <= FEATURES_AT_ONCE:
                 first, events = {"features": [features[name] for name in fresh], "gone": gone}, []
             events.append(event("changed", first))
-        return Telling(events=tuple(events), places=places, gone=len(gone), until=window.until)
+        stamps = {one.key: one.stamp for one in window.changes}
+        last = max((stamps[key] for key in [*(now[name] for name in fresh), *(before[name] for name in gone)]), default=window.since)
+        return Telling(events=tuple(events), places=places, gone=len(gone), until=window.until, last=last)
 
-    def _features(self, rows: Rows, permit: Permit, box: Bounds | None) -> tuple[list[str], dict[str, orjson.Fragment], tuple]:
-        """Names in order, GeoJSON by name, places: of all that is told."""
-        names, found, places = [], {}, []
+    def _features(self, rows: Rows, permit: Permit, box: Bounds | None) -> tuple[dict[str, int], dict[str, orjson.Fragment], tuple]:
+        """Names in order with their keys, GeoJSON by name, places: of all that is told."""
+        names, found, places = {}, {}, []
         for batch in told(permit, rows, self.table, box=box):
             some = self.ids.of(self.edition.layer, self.table.name, batch.keys, batch.parts)
             x, y = self._on_earth(batch)
-            names += some
+            names |= zip(some, batch.keys.tolist(), strict=True)
             places += list(zip(x, y, strict=True))
             columns = list(batch.columns)
             for name, lon, lat, *values in zip(some, x, y, *batch.columns.values(), strict=True):

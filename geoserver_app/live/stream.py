@@ -61,7 +61,7 @@ class Viewer:
         self.asked = Asked(layer=watched.layer, operation=Operation.GET_FEATURE, format=GEOJSON, crs="CRS:84", is_in_full=True)
         self.since, self.shown = watched.last, None
         self.headers: list[tuple[str, str]] = []
-        self._decided, self._told_at = 0.0, 0.0
+        self._told_at = 0.0
 
     def start(self) -> bytes:
         """What the viewer sees first: what changed since the last event that it has, where that is still known, else everything."""
@@ -78,11 +78,15 @@ class Viewer:
 
     def events(self, first: bytes, is_ended: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
         yield first
-        turn = time.time()
+        due = self._after(time.time())
         while not is_ended():
-            turn = self._wait(turn)
+            is_due = self._wait(due)
             try:
-                some = self._turn()
+                if is_due:
+                    due, some = self._after(due), self._turn()
+                else:
+                    self._permit()
+                    some = b""
             except OverQuota as error:
                 yield self._end(error.opens, "over-quota")
                 return
@@ -101,12 +105,16 @@ class Viewer:
 
     # -- turns
 
-    def _wait(self, turn: float) -> float:
-        """Until the next turn of this viewer that is not over yet; a slow one loses turns, never the newest of what there is to tell."""
-        now = time.time()
-        turn += max(1, math.ceil((now - turn) / self.watched.every)) * self.watched.every
-        time.sleep(max(math.ceil(turn / SLOT) * SLOT - now, 0))
-        return turn
+    def _after(self, turn: float) -> float:
+        """The next turn of this viewer that is not over yet; a slow one loses turns, never the newest of what there is to tell."""
+        return turn + max(1, math.ceil((time.time() - turn) / self.watched.every)) * self.watched.every
+
+    @staticmethod
+    def _wait(due: float) -> bool:
+        """Until a turn, or for as long as may pass between two decisions; whether it is the turn."""
+        pause = math.ceil(due / SLOT) * SLOT - time.time()
+        time.sleep(min(max(pause, 0.0), DECIDED_WITHIN))
+        return pause <= DECIDED_WITHIN
 
     def _turn(self) -> bytes:
         permit = self._permit()
@@ -169,7 +177,7 @@ class Viewer:
         if telling.is_empty:
             return b""
         *others, last = telling.events
-        return b"".join(one + b"\n" for one in others) + last + b"id: %d\n\n" % telling.until
+        return b"".join(one + b"\n" for one in others) + last + b"id: %d\n\n" % telling.last
 
     def _end(self, opens: float | None, code: str) -> bytes:
         """Says why, and when to come back. A browser asks again by itself, and is answered what anybody would be."""

@@ -36,9 +36,14 @@ def layer_name(agency: str, short: str, agencies: Collection[str]) -> str:
     name = short if short.startswith(f"{agency}-") else f"{agency}-{short}"
     if not SHORT.fullmatch(short) or len(name) > LONGEST:
         raise OverlayInvalid("overlay-name", name=short[:80], most=most)
-    if any(other != agency and len(other) > len(agency) and (name == other or name.startswith(f"{other}-")) for other in agencies):
+    if is_reserved(agency, name, agencies):
         raise OverlayInvalid("overlay-name-reserved", name=short[:80])
     return name
+
+
+def is_reserved(agency: str, name: str, agencies: Collection[str]) -> bool:
+    """Whether a name that begins with an agency's own id falls into those of another, whose id goes on where that one ends."""
+    return any(other != agency and len(other) > len(agency) and (name == other or name.startswith(f"{other}-")) for other in agencies)
 
 
 def suffix_of(file_name: str) -> str:

@@ -91,7 +91,7 @@ def changes_since(connection: sqlite3.Connection, plan: LivePlan, since: int) ->
     Raises
     ------
     JournalTooShort
-        `since` lies before what the journal holds, or in the future.
+        `since` lies before what the journal holds.
     FeaturesUnavailable
         The file can't be read now.
     """
@@ -99,10 +99,10 @@ def changes_since(connection: sqlite3.Connection, plan: LivePlan, since: int) ->
         connection.execute("BEGIN")
         try:
             stamp, trimmed = connection.execute("SELECT stamp, trimmed FROM live_state").fetchone()
-            if since < trimmed or since > stamp:
+            if since < trimmed:
                 raise JournalTooShort
-            if since == stamp:
-                return Window(since=since, until=stamp, changes=())
+            if since >= stamp:
+                return Window(since=since, until=since, changes=())
             names = plan.names
             rows = connection.execute(
                 f"SELECT j.stamp, j.key, j.before_geom, j.before_fields, t.{GEOMETRY}, {', '.join(f't.{_quoted(name)}' for name in names)} "
@@ -121,8 +121,9 @@ def changes_since(connection: sqlite3.Connection, plan: LivePlan, since: int) ->
     return Window(since=since, until=stamp, changes=tuple(found.values()))
 
 
-def snapshot(connection: sqlite3.Connection, plan: LivePlan) -> tuple[int, Rows]:
-    """The stamp of the last change, and every row, read at one moment. Raises FeaturesUnavailable."""
+def snapshot(connection: sqlite3.Connection, plan: LivePlan) -> tuple[int, Rows, dict[int, int]]:
+    """The stamp of the last change, every row, and by key the stamp of the last change of each that the journal holds; read at one moment.
+    Raises FeaturesUnavailable."""
     names = plan.names
     try:
         connection.execute("BEGIN")
@@ -131,11 +132,12 @@ def snapshot(connection: sqlite3.Connection, plan: LivePlan) -> tuple[int, Rows]
             rows = connection.execute(
                 f"SELECT {KEY}, {GEOMETRY}, {', '.join(map(_quoted, names))} FROM {_quoted(plan.table)} ORDER BY {KEY}",
             ).fetchall()
+            stamps = dict(connection.execute("SELECT key, max(stamp) FROM live_journal GROUP BY key").fetchall())
         finally:
             connection.execute("COMMIT")
     except sqlite3.Error as error:
         raise FeaturesUnavailable("the live table can't be read now: try again later") from error
-    return stamp, Rows([(key, blob[HEADER:], _typed(plan, dict(zip(names, values, strict=True)))) for key, blob, *values in rows])
+    return stamp, Rows([(key, blob[HEADER:], _typed(plan, dict(zip(names, values, strict=True)))) for key, blob, *values in rows]), stamps
 
 
 def stamp_of(connection: sqlite3.Connection) -> int:

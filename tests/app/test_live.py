@@ -300,6 +300,46 @@ def test_revocation_ends_the_stream_within_two_seconds(yard):
     assert yard.get("/live/police-cars/events", "brief").status_code == 403
 
 
+def test_revocation_ends_the_stream_of_a_viewer_who_looks_once_a_minute_as_soon(yard):
+    yard.agency("seldom")
+    agreement = yard.grant("seldom", "police-cars", grantor="police")
+    watch = Watch(yard, "seldom", "/live/police-cars/events?every=60")
+    watch.next()
+    revoke(yard, agreement)
+    began = time.monotonic()
+    (name, data), = watch.next()
+    assert name == "end" and data == {"code": "not-granted"} and time.monotonic() - began < 2.5
+
+
+def test_the_ids_of_events_know_nothing_of_what_changed_elsewhere(yard):
+    """Not of everything that is told first, nor of what changed since: they are the stamps of what is told."""
+    clear(yard)
+    patch(yard, car("c1", 118.5, seconds=-40))
+    inside = stamp(yard)
+    patch(yard, car("out", 118.9, seconds=-30))
+    watch = Watch(yard, "fire")
+    watch.next()
+    assert int(watch.last) == inside < stamp(yard)
+    patch(yard, car("c1", 118.6, seconds=-20))
+    inside = stamp(yard)
+    patch(yard, car("out", 119.0, seconds=-20), car("far", 119.5, seconds=-20))
+    watch.next()
+    assert int(watch.last) == inside < stamp(yard)
+    watch.close()
+
+
+def stamp(house) -> int:
+    edition = house.services.catalogue.snapshot().find(LayerName("police-cars"))[1]
+    with closing(sqlite3.connect(path_of(house.services.settings.store, edition))) as connection:
+        return connection.execute("SELECT stamp FROM live_state").fetchone()[0]
+
+
+def test_no_agency_makes_a_layer_whose_name_belongs_to_one_whose_id_is_longer(yard):
+    yard.agency("police-traffic")
+    answer = make(yard, "police", name="police-traffic-cars")
+    assert answer.status_code == 422 and [one["code"] for one in answer.json["errors"]] == ["overlay-name-reserved"]
+
+
 def revoke(house, agreement):
     house.services.register.register(replace(agreement, version=2, grants=()), "")
 
