@@ -69,7 +69,11 @@ def opened(
             [sys.executable, "-m", "geoserver_app.overlays.opening", str(folder / "job.json")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env=_environment(folder), cwd=_root(), start_new_session=True,
         )
-        _wait(program, caps, is_wanted)
+        try:
+            _wait(program, caps, is_wanted)
+        finally:
+            program.kill()                      # also where nobody can say whether it is still wanted
+            program.wait()
     return _told(folder, program.returncode, caps)
 
 
@@ -84,11 +88,9 @@ def _wait(program: subprocess.Popen, caps: Caps, is_wanted: Callable[[], bool]) 
             is_left = False
             if not is_over and time.monotonic() - asked >= 1.0:
                 asked, is_left = time.monotonic(), not is_wanted()
-            if is_over or is_left:
-                program.kill()
-                program.wait()
-                if is_left:
-                    raise Abandoned from None
+            if is_left:
+                raise Abandoned from None
+            if is_over:
                 raise OverlayInvalid("overlay-too-slow", seconds=caps.seconds) from None
 
 
