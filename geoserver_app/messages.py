@@ -609,6 +609,8 @@ STYLE_TITLES = MappingProxyType({
     "slope": ("坡度", "Slope"),
     "topographic": ("地形图", "Topographic"),
     "unlabelled": ("无注记", "Without labels"),
+    "grey": ("灰色底图", "Grey base map"),
+    "grey-unlabelled": ("灰色底图（无注记）", "Grey base map without labels"),
 })
 """Chinese, English."""
 

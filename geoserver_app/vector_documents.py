@@ -10,7 +10,7 @@ from geoserver_app.capabilities import Address, LayerEntry, TileSetEntry, tile_j
 from geoserver_app.gate import Visible
 from layers.features import FieldType
 from layers.model import Edition
-from tiles.dlg_styles import UNLABELLED
+from tiles.dlg_styles import UNLABELLED, has_labels
 from tiles.maplibre import layers_of, plainly
 from tiles.permits import Permit
 from tiles.symbols import names_told
@@ -59,16 +59,16 @@ def _layer(table: TableContents, link: TileSetEntry, edition: Edition, maker: Ti
     }
 
 
-def style_json(entry: LayerEntry, permit: Permit, maker: TileMaker, address: Address, base_url: str, *, labels: bool = True) -> dict:
+def style_json(entry: LayerEntry, permit: Permit, maker: TileMaker, address: Address, base_url: str, *, style: str) -> dict:
     """A style of MapLibre that draws the layer as its pictures are drawn, of what is told.
 
     The rules of an overlay are their owner's; whoever may not have every attribute that they tell gets a plain style.
     """
     told = told_in_tiles(permit)
     edition = as_told(permit.edition, told)
-    if edition.symbols is not None and not _all_told(names_told(permit.edition, "default" if labels else UNLABELLED), told):
+    if edition.symbols is not None and not _all_told(names_told(permit.edition, "default" if has_labels(style) else UNLABELLED), told):
         edition = plainly(edition)
-    layers = layers_of(edition, entry.name, maker.book, maker.parameters(permit.edition), labels=labels)
+    layers = layers_of(edition, entry.name, maker.book.in_style(style), maker.parameters(permit.edition), labels=has_labels(style))
     background = [] if permit.edition.product.value == "OVERLAY" else [{"id": "ground", "type": "background", "paint": {"background-color": BACKGROUND}}]
     return {
         "version": 8, "name": entry.title, "metadata": {"geoshare:abstract": entry.abstract},

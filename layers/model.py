@@ -248,7 +248,7 @@ STYLES = {
     ProductType.DEM: (
         "hillshade", "multidirectional-hillshade", "relief", "shaded-relief", "slope", "aspect", "contours", "water-level",
     ),
-    ProductType.DLG: ("topographic", "unlabelled"),
+    ProductType.DLG: ("topographic", "unlabelled", "grey", "grey-unlabelled"),
     ProductType.OVERLAY: ("default", "unlabelled"),
 }
 """Styles of each product; the first is what an empty STYLES asks for."""

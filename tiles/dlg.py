@@ -113,6 +113,8 @@ class LineMapRenderer:
         config/styles
     labels : bool
         False draws no text at all.
+    style : str
+        One of `layers.model.STYLES`, for its colours; "" for those of the files.
     rows : RowFilter, optional
         Draws the features that meet it, and no others.
 
@@ -120,8 +122,8 @@ class LineMapRenderer:
     that all tiles of one zoom level agree, and a 2x picture shows what the plain one shows.
     """
 
-    def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True, rows: RowFilter | None = None):
-        book = StyleBook.load(styles)
+    def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True, style: str = "", rows: RowFilter | None = None):
+        book = StyleBook.load(styles).in_style(style)
         source = folder / edition.vectors if edition.vectors else None
         tables = book.fit(edition, _contour_parameters(book, source, edition))
         self._xml = map_xml(_layers(tables, edition, source, rows), BUFFER, labels=labels)

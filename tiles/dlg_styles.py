@@ -8,18 +8,21 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lxml import etree
 
 from layers.feature_classes import FeatureClassTable
 from layers.model import Edition, FeatureClass
+from tiles.palettes import LABELS, UNLABELLED, Palette, has_labels, palette_of
 
 ROLE = re.compile(r"\[([A-Z_]+)\]")
 KIND = re.compile(r"\$\{([a-z]+)\}")
 PARAMETER = re.compile(r"\$\{([a-z_]+)\}")
 COMPARISON = re.compile(r"\[[^\]]+\]\s*(?:!=|<=|>=|=|<|>)\s*(?:'[^']*'|[-\w.]+)")
+
+__all__ = ["LABELS", "UNLABELLED", "Parameters", "StyleBook", "TableStyles", "has_labels", "map_xml"]
 
 OVERLAY_ORDER = 20
 """Drawing order of the areas of an overlay; its lines and points say theirs in the style."""
@@ -165,6 +168,8 @@ class StyleBook:
     ----------
     folder : Path
         config/styles; the class table lies beside it.
+    palette : Palette, optional
+        What becomes of the colours; as written where there is none.
     """
 
     folder: Path
@@ -172,13 +177,22 @@ class StyleBook:
     overlay: StyleFile
     files: Mapping[str, StyleFile]
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    palette: Palette | None = None
+    palettes: Mapping[str, Palette] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> "StyleBook":
         files = {path.stem: StyleFile.load(path) for path in sorted((folder / "dlg").glob("*.xml"))}
         with (folder / "fields.csv").open(encoding="utf-8", newline="") as rows:
             roles = {row["role"]: tuple(row["fields"].split()) for row in csv.DictReader(rows)}
-        return cls(folder, FeatureClassTable.load(folder.parent / "dlg_classes.csv"), StyleFile.load(folder / "overlay.xml"), files, roles)
+        return cls(
+            folder, FeatureClassTable.load(folder.parent / "dlg_classes.csv"), StyleFile.load(folder / "overlay.xml"), files, roles,
+            palettes=Palette.load(folder / "palettes.csv"),
+        )
+
+    def in_style(self, style: str) -> "StyleBook":
+        """The same files in the colours of `style`: one of `layers.model.STYLES`, or "" for the colours as written."""
+        return replace(self, palette=self.palettes.get(palette_of(style)))
 
     def fit(self, edition: Edition, parameters: Mapping[str, Parameters] | None = None, *, kinds_in: str = "") -> list[TableStyles]:
         """Styles of every table of `edition` that is drawn, by name of the table where the class leaves it open; an overlay may have rules of its own.
@@ -228,16 +242,12 @@ class StyleBook:
             if style.get("geometry", table.geometry) != table.geometry or style.get("unless") in present:
                 continue
             fitted = _fit_style(style, fields, filters, written)
+            if self.palette is not None:
+                self.palette.paint(fitted)
             if len(fitted):
                 styles.append(FittedStyle(order=int(style.get("order", order)), element=fitted))
         kinds = tuple(k for k in file.kinds if k.in_legend and _constant(filters[k.name]) is not False)
         return TableStyles(feature_class=table, fields=fields, kinds=kinds, styles=tuple(styles))
-
-
-LABELS = ("TextSymbolizer", "ShieldSymbolizer")
-
-UNLABELLED = "unlabelled"
-"""The style without any text: what is shared under it tells no name, number or height, whatever its attributes hold."""
 
 
 def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._Element]]], buffer_size: int, *, labels: bool = True) -> str:

@@ -37,7 +37,7 @@ from layers.errors import OutsideAreaOfUse
 from layers.model import Bounds, Edition, Patch, ProductType, Source, View, tile_styles
 from layers.mosaic.reader import MosaicReader
 from tiles.contours import MARGIN as CONTOUR_MARGIN
-from tiles.dlg_styles import UNLABELLED, StyleBook
+from tiles.dlg_styles import StyleBook, has_labels
 from tiles.encode import decode
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
@@ -137,7 +137,7 @@ class Engine:
         the style without labels."""
         if edition.symbols is not None:
             return names_told(edition, style)
-        if edition.product.is_raster or style == UNLABELLED:
+        if edition.product.is_raster or not has_labels(style):
             return frozenset()
         key = edition.edition_id, edition.generation
         if key not in self._names:

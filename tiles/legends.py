@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from layers.model import STYLES, WATER_LEVEL, Bounds, Edition, FeatureClass, ProductType, View
 from tiles.contours import sample_of
 from tiles.dlg import draw, load_map, register_fonts
-from tiles.dlg_styles import UNLABELLED, Kind, StyleBook, TableStyles, map_xml
+from tiles.dlg_styles import Kind, StyleBook, TableStyles, has_labels, map_xml
 from tiles.elevation import STEEPEST, VIVID_FROM, Ramp, aspect_colours, slope_grey
 from tiles.errors import RequestInvalid
 from tiles.water import DEEPEST, OPACITY, STOPS, depth_colours
@@ -91,7 +91,7 @@ def legend(edition: Edition, style: str, *, config: Path, language: str) -> Imag
         raise RequestInvalid("StyleNotDefined", "STYLE", f"style `{style[:60]}` is not defined here: ask for one of {', '.join(styles)}")
     chinese = language.lower().startswith("zh")
     if not edition.product.is_raster:
-        return _line_map(edition, StyleBook.load(config / "styles"), chinese, labels=style != UNLABELLED)
+        return _line_map(edition, StyleBook.load(config / "styles").in_style(style), chinese, labels=has_labels(style))
     if edition.product is ProductType.DOM:
         return _bar(_word(ProductType.DOM, chinese), np.full((1, 1, 3), 150, np.uint8), [])
     return _elevation(style, Ramp.load(config / "relief.csv"), chinese)

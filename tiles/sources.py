@@ -116,14 +116,14 @@ class EditionRegistry:
 
     def _line_map(self, edition: Edition, style: str, rows: str | None):
         from tiles.dlg import LineMapRenderer  # Mapnik is loaded where a line map is first drawn, not with every worker
-        from tiles.dlg_styles import UNLABELLED
+        from tiles.palettes import has_labels
 
         key = edition.edition_id, edition.generation
         with self._lock:
             renderers = self._line_maps.setdefault(key, {})
             if (style, rows) not in renderers:
                 renderers[style, rows] = LineMapRenderer(
-                    self._store / edition.folder, edition, self._config / "styles", labels=style != UNLABELLED,
+                    self._store / edition.folder, edition, self._config / "styles", labels=has_labels(style), style=style,
                     rows=None if rows is None else parse_rows(rows),
                 )
             return renderers[style, rows]

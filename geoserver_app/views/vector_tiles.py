@@ -12,8 +12,7 @@ from geoserver_app.routes import governed, public
 from geoserver_app.vector_documents import SPRITE, style_json, vector_json, vector_sets
 from geoserver_app.views.access import caller_of, language, limits, raw_query
 from geoserver_app.wiring import services
-from layers.model import VECTOR_TILE
-from tiles.dlg_styles import UNLABELLED
+from layers.model import STYLES, VECTOR_TILE
 from tiles.glyphs import MOST, RANGE, font_files, glyph_range
 from tiles.permits import Permit
 from tiles.requests import fault, layer_name, pairs_of, parse_tile_json_style, tile_matrix_set
@@ -45,14 +44,15 @@ def tile_json_of_vectors(layer: str, tms: str = DEFAULT_MATRIX_SET):
 @bp.get("/styles/<layer>.json")
 @governed("GetFeature")
 def style(layer: str):
-    """The style of MapLibre that looks like the pictures, without names where `?style=unlabelled` is asked."""
+    """The style of MapLibre that looks like the pictures in the style asked, the first of the product's where none is."""
     caller = caller_of("Style")
     asked = parse_tile_json_style(pairs_of(raw_query()), limits())
-    if asked not in (None, UNLABELLED):
-        raise fault("StyleNotDefined", "style", "not-offered", value=asked, choices=f"default, {UNLABELLED}")
     permit, _, entry = _offered(caller, layer, tile_matrix_set(DEFAULT_MATRIX_SET).crs)
+    offered = STYLES[permit.edition.product]
+    if asked is not None and asked not in offered:
+        raise fault("StyleNotDefined", "style", "not-offered", value=asked, choices=", ".join(offered))
     document = style_json(
-        entry, permit, services().tiles.shelf.maker, caller.address, services().settings.public_base_url, labels=asked is None,
+        entry, permit, services().tiles.shelf.maker, caller.address, services().settings.public_base_url, style=asked or offered[0],
     )
     return flask.jsonify(document)
 

@@ -69,9 +69,11 @@ def test_a_print_of_many_dots_per_inch_draws_its_symbols_larger_and_shows_no_mor
     assert not printed[:, 50:].any()
 
 
+BARE, ALL_STYLES = ["unlabelled", "grey-unlabelled"], ["topographic", "unlabelled", "grey", "grey-unlabelled"]
+
+
 @pytest.mark.parametrize("attributes,styles", (
-    (frozenset(), ["unlabelled"]), (frozenset({"HYDL.WIDTH"}), ["unlabelled"]), (frozenset({"NAME"}), ["topographic", "unlabelled"]),
-    (frozenset({"HYDL.NAME"}), ["topographic", "unlabelled"]), (None, ["topographic", "unlabelled"]),
+    (frozenset(), BARE), (frozenset({"HYDL.WIDTH"}), BARE), (frozenset({"NAME"}), ALL_STYLES), (frozenset({"HYDL.NAME"}), ALL_STYLES), (None, ALL_STYLES),
 ))
 def test_names_are_written_on_the_map_of_those_alone_who_may_be_told_them(county, attributes, styles):
     agency = f"mapper-{len(attributes or 'all')}-{len(styles)}-{sorted(attributes or ['x'])[0][:4].lower()}"
@@ -80,6 +82,8 @@ def test_names_are_written_on_the_map_of_those_alone_who_may_be_told_them(county
     (layer,) = county.get("/api/v1/layers", agency).json["layers"]
     assert [style["name"] for style in layer["styles"]] == styles
     assert ask(county, map_query("dlg", STYLES="topographic"), agency).status_code == (200 if "topographic" in styles else 403)
+    assert ask(county, map_query("dlg", STYLES="grey"), agency).status_code == (200 if "grey" in styles else 403)
+    assert ask(county, map_query("dlg", STYLES="grey-unlabelled"), agency).status_code == 200
     bare, plain = (ask(county, map_query("dlg", STYLES=style), agency) for style in ("", "unlabelled"))
     assert bare.status_code == plain.status_code == 200
     assert bare.data == plain.data or "topographic" in styles
