@@ -86,7 +86,7 @@ def machine() -> str:
 
 # -- programs
 
-PACKAGES = {"nginx": "nginx", "wrk": "wrk", "mapserv": "cgi-mapserver", "gdaltindex": "gdal-bin"}
+PACKAGES = {"nginx": "nginx", "wrk": "wrk", "mapserv": "cgi-mapserver", "gdaltindex": "gdal-bin", "shptree": "mapserver-bin"}
 """Program -> Debian package."""
 
 

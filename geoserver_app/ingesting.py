@@ -1,5 +1,6 @@
 """Delivered files into the store of this instance, and out again: what the commands, the demo and tests share."""
 
+import logging
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ from layers.ingest.validation import SEAM_THRESHOLD, Inspected, Report, validate
 from layers.model import Classification, Edition, LayerName, Mosaic, ProductType, Sheet
 from layers.mosaic.stacking import disturbed
 from tiles.engine import Engine
+
+log = logging.getLogger(__name__)
 
 REPORTS = "reports"
 """In the folder of all data: a folder of each job's report."""
@@ -101,6 +104,20 @@ def _settle(
     unsettled.clear()
     if before is None or published.generation != before.generation:
         _renew_index(settings, catalogue, published.layer)
+    copy_for_drawing(settings, published)
+
+
+def copy_for_drawing(settings: Settings, published: Edition) -> bool:
+    """Makes what pictures of a line map are drawn from fastest; whether it is there now. Where it can't be made they are drawn from the edition itself."""
+    if published.product is not ProductType.DLG:
+        return False
+    from tiles.drawing_copy_making import write  # Mapnik is loaded with it
+
+    try:
+        return write(settings.store, published, settings.cache, settings.config) is not None
+    except (OSError, RuntimeError, ValueError, LayersError) as error:
+        log.warning("no copy for drawing of %s@%s: %s", published.layer, published.name, error)
+        return False
 
 
 def check(

@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 import pylopdf_fonts_zh_cn as fonts
@@ -12,7 +13,8 @@ from pyogrio.errors import DataSourceError
 from layers.features import interval
 from layers.model import Bounds, Edition, View
 from layers.rows import RowFilter
-from tiles.dlg_styles import Parameters, StyleBook, TableStyles, map_xml, null_flag
+from tiles import drawing_copy
+from tiles.dlg_styles import MapLayer, Parameters, StyleBook, TableStyles, map_xml, null_flag
 from tiles.errors import RenderFailed
 from tiles.mapnik_runtime import mapnik
 
@@ -117,16 +119,23 @@ class LineMapRenderer:
         One of `layers.model.STYLES`, for its colours; "" for those of the files.
     rows : RowFilter, optional
         Draws the features that meet it, and no others.
+    cache : Path, optional
+        The engine's: where a copy of the edition for drawing may be (`tiles.drawing_copy`).
 
     Scale: widths and what is shown follow Mapnik's denominator (0.28 mm a pixel; degrees and Web Mercator metres as at the equator), so
     that all tiles of one zoom level agree, and a 2x picture shows what the plain one shows.
     """
 
-    def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True, style: str = "", rows: RowFilter | None = None):
+    def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True, style: str = "", rows: RowFilter | None = None, cache: Path | None = None):
         book = StyleBook.load(styles).in_style(style)
         source = folder / edition.vectors if edition.vectors else None
-        tables = book.fit(edition, _contour_parameters(book, source, edition))
-        self._xml = map_xml(_layers(tables, edition, source, rows), BUFFER, labels=labels)
+        parameters = contour_parameters(book, source, edition)
+        tables = book.fit(edition, parameters)
+        copies = drawing_copy.find(cache, edition, styles) if cache and rows is None and edition.symbols is None else {}
+        if copies:
+            by_kind = {one.feature_class.name: one for one in book.fit(edition, parameters, kinds_in=drawing_copy.KIND)}
+            tables = [by_kind[one.feature_class.name] if one.feature_class.name in copies else one for one in tables]
+        self._xml = map_xml(_layers(tables, edition, source, rows, copies), BUFFER, labels=labels)
         self._idle: deque[mapnik.Map] = deque()
         self._turns = threading.BoundedSemaphore(MOST_MAPS)
         self._building = threading.Lock()
@@ -165,16 +174,25 @@ class LineMapRenderer:
                 return load_map(self._xml)
 
 
-def _layers(tables: list[TableStyles], edition: Edition, source: Path | None, rows: RowFilter | None) -> list[tuple]:
-    """One Mapnik layer a table and drawing order."""
-    layers = []
-    for table in tables:
-        datasource = _datasource(source, table, rows)
-        for order in sorted({style.order for style in table.styles}) if datasource else ():
-            elements = [style.element for style in table.styles if style.order == order]
-            layers.append((order, table.feature_class.name, elements, datasource))
-    layers.sort(key=lambda layer: layer[:2])
-    return [(f"{name} {order}", mapnik_srs(edition.crs), datasource, elements) for order, name, elements, datasource in layers]
+def _layers(
+    tables: list[TableStyles], edition: Edition, source: Path | None, rows: RowFilter | None, copies: Mapping[str, drawing_copy.TableCopy],
+) -> Iterator[MapLayer]:
+    """One Mapnik layer a table and drawing order, those together that follow one another: each asks the table once for every picture. Of a table that
+    has a copy, as many as that has steps of scale."""
+    passes = sorted(((style.order, table.feature_class.name, table, style.element) for table in tables for style in table.styles), key=lambda one: one[:2])
+    for name, together in groupby(passes, key=lambda one: one[1]):
+        (order, _, table, first), *others = together
+        elements = [first, *(element for *_, element in others)]
+        copy = copies.get(name)
+        if copy is None:
+            if datasource := _datasource(source, table, rows):
+                yield MapLayer(f"{name} {order}", mapnik_srs(edition.crs), datasource, elements)
+            continue
+        for element in elements:
+            copy.rewritten(element)
+        for step in copy.steps:
+            datasource = {"type": "shape", "file": str(step.shapes), "encoding": "utf-8"}
+            yield MapLayer(f"{name} {order} from {step.finest:.0f}", mapnik_srs(edition.crs), datasource, elements, step.finest, step.coarsest)
 
 
 def _datasource(source: Path | None, table: TableStyles, rows: RowFilter | None) -> Mapping[str, str] | None:
@@ -198,7 +216,8 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _contour_parameters(book: StyleBook, source: Path | None, edition: Edition) -> dict[str, Parameters]:
+def contour_parameters(book: StyleBook, source: Path | None, edition: Edition) -> dict[str, Parameters]:
+    """Of every table of contours: the interval found in the data. Raises RenderFailed."""
     found = {}
     for table in edition.classes:
         height = book.fields(table).find("ELEV")

@@ -5,11 +5,13 @@ Pure but for reading the files: no Mapnik, no data. The map and its legend are m
 
 import ast
 import csv
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from lxml import etree
 
@@ -57,7 +59,8 @@ class When:
         test = (lambda name: f"[{name}] % {self.step} = 0") if self.step else (lambda name: f"[{name}].match('{self.pattern}')")
         fits = " or ".join(test(name) for name in dict.fromkeys(found)) or NOTHING
         code = fields.find("GB")
-        return f"(not ([{code}].match('.+')) and ({fits}))" if self.is_fallback and code and fits != NOTHING else fits
+        is_second = self.is_fallback or self.step        # a round height makes an index contour only where no code says what it is
+        return f"(not ([{code}].match('.+')) and ({fits}))" if is_second and code and fits != NOTHING else fits
 
     def sample_values(self, fields: "Fields") -> dict[str, object] | None:
         """Attributes that make a feature this kind; None where this way does not apply to the table."""
@@ -250,13 +253,28 @@ class StyleBook:
         return TableStyles(feature_class=table, fields=fields, kinds=kinds, styles=tuple(styles))
 
 
-def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._Element]]], buffer_size: int, *, labels: bool = True) -> str:
+MAPNIKS_HAIR = 1e-6
+"""By which Mapnik widens the window of a layer at both ends."""
+
+
+class MapLayer(NamedTuple):
+    """One layer of a Mapnik map: drawn between two scale denominators, `finest` among them and `coarsest` not."""
+
+    name: str
+    srs: str
+    datasource: Mapping[str, str]
+    styles: Sequence[etree._Element]
+    finest: float = 0.0
+    coarsest: float = math.inf
+
+
+def map_xml(layers: Iterable[MapLayer | tuple], buffer_size: int, *, labels: bool = True) -> str:
     """A whole Mapnik map.
 
     Parameters
     ----------
-    layers : sequence of (name, srs, datasource parameters, styles)
-        In drawing order; no two of one name.
+    layers : iterable of MapLayer, or of tuples like it
+        In drawing order; no two of one name. Those that share a style (the very element) share it in the map.
     buffer_size : int
         Pixels around the picture in which features and names are still placed.
     labels : bool
@@ -265,19 +283,28 @@ def map_xml(layers: Sequence[tuple[str, str, Mapping[str, str], Sequence[etree._
     root = etree.Element("Map", {"buffer-size": str(buffer_size)})
     for name, face in FONTSETS.items():
         etree.SubElement(etree.SubElement(root, "FontSet", name=name), "Font", {"face-name": face})
-    for name, _, _, styles in layers:
-        for number, style in enumerate(styles):
-            named = deepcopy(style)
-            named.set("name", f"{name} {number}")
-            root.append(named)
+    layers, names = [MapLayer(*layer) for layer in layers], {}
+    for layer in layers:
+        for number, style in enumerate(layer.styles):
+            if id(style) not in names:
+                names[id(style)] = f"{layer.name} {number}"
+                named = deepcopy(style)
+                named.set("name", names[id(style)])
+                root.append(named)
     for symbolizer in [] if labels else list(root.iter(*LABELS)):
         symbolizer.getparent().remove(symbolizer)
-    for name, srs, datasource, styles in layers:
-        layer = etree.SubElement(root, "Layer", {"name": name, "srs": srs, "cache-features": "true" if len(styles) > 1 else "false"})
-        for number in range(len(styles)):
-            etree.SubElement(layer, "StyleName").text = f"{name} {number}"
+    for symbolizer in root.iter(*LABELS):
+        symbolizer.set("halo-rasterizer", symbolizer.get("halo-rasterizer", "fast"))
+    for one in layers:
+        layer = etree.SubElement(root, "Layer", {"name": one.name, "srs": one.srs, "cache-features": "true" if len(one.styles) > 1 else "false"})
+        if one.finest:
+            layer.set("minimum-scale-denominator", repr(one.finest))
+        if one.coarsest < math.inf:
+            layer.set("maximum-scale-denominator", repr(one.coarsest - 2 * MAPNIKS_HAIR))
+        for style in one.styles:
+            etree.SubElement(layer, "StyleName").text = names[id(style)]
         source = etree.SubElement(layer, "Datasource")
-        for key, value in datasource.items():
+        for key, value in one.datasource.items():
             etree.SubElement(source, "Parameter", name=key).text = value
     return etree.tostring(root, encoding="unicode")
 

@@ -35,7 +35,7 @@ def encode(
     Colours under full transparency are zero. `lossless` chooses WebP's lossless mode; JPEG has none. A picture of nothing is always
     lossless, so that it is the same bytes whatever it was that is not shown.
     """
-    lossless = lossless or (picture.mode == "RGBA" and picture.getextrema()[3][1] == 0)
+    lossless = lossless or (picture.mode == "RGBA" and picture.getchannel("A").getextrema()[1] == 0)
     picture = _prepared(picture, transparent and media_type != JPEG, background)
     out = io.BytesIO()
     if media_type == PNG:
@@ -92,14 +92,16 @@ def decode(data: bytes) -> Image.Image:
 def _prepared(picture: Image.Image, keep_alpha: bool, background: tuple[int, int, int]) -> Image.Image:
     if picture.mode == "RGB":
         return picture
-    picture = picture.convert("RGBA")
-    lowest, highest = picture.getextrema()[3]
+    picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    lowest, highest = picture.getchannel("A").getextrema()
     if lowest == 255:
         return picture.convert("RGB")
     if keep_alpha:
         return _nothing_hidden(picture)
-    ground = Image.new("RGBA", picture.size, (*background, 255))
-    return (ground if highest == 0 else Image.alpha_composite(ground, picture)).convert("RGB")
+    ground = Image.new("RGB", picture.size, background)
+    if highest:
+        ground.paste(picture, mask=picture)
+    return ground
 
 
 def _nothing_hidden(picture: Image.Image) -> Image.Image:

@@ -103,7 +103,7 @@ class Engine:
     def __init__(self, store: Path, cache: Path, config: Path, *, most_at_once: int | None = None, patience: float = PATIENCE):
         self._cache = cache.absolute()
         self._locks = _lock_folder(self._cache)
-        self._registry = EditionRegistry(store.absolute(), config.absolute())
+        self._registry = EditionRegistry(store.absolute(), config.absolute(), self._cache)
         self._generations = _Generations(self._cache)
         self._renderers: OrderedDict[tuple[int, int, str, Variant], _Renderer] = OrderedDict()
         self._config, self._names = config.absolute(), {}

@@ -49,10 +49,12 @@ class EditionRegistry:
     ----------
     store, config : Path
         Folder of the editions' folders; folder of relief.csv and styles/.
+    cache : Path, optional
+        The engine's, where copies of line maps for drawing may be.
     """
 
-    def __init__(self, store: Path, config: Path):
-        self._store, self._config = store, config
+    def __init__(self, store: Path, config: Path, cache: Path | None = None):
+        self._store, self._config, self._cache = store, config, cache
         self._editions: OrderedDict[tuple[int, int], Edition] = OrderedDict()
         self._readers: dict[tuple[int, int], dict[float | None, MosaicReader]] = {}
         self._line_maps: dict[tuple[int, int], dict[tuple[str, str | None], object]] = {}
@@ -124,7 +126,7 @@ class EditionRegistry:
             if (style, rows) not in renderers:
                 renderers[style, rows] = LineMapRenderer(
                     self._store / edition.folder, edition, self._config / "styles", labels=has_labels(style), style=style,
-                    rows=None if rows is None else parse_rows(rows),
+                    rows=None if rows is None else parse_rows(rows), cache=self._cache,
                 )
             return renderers[style, rows]
 
