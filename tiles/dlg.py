@@ -18,9 +18,8 @@ from tiles.dlg_styles import MapLayer, Parameters, StyleBook, TableStyles, map_x
 from tiles.errors import RenderFailed
 from tiles.mapnik_runtime import mapnik
 
-BUFFER = 160
-"""Pixels around the picture where names are still placed, more than half the longest name: a name near the edge of one picture is then
-placed in the next one alike, and both halves fit."""
+BUFFER = 32
+"""Pixels around the picture from which lines and symbols may stand into it: half of the widest line. Names never cross the edge, so they need none."""
 
 MOST_MAPS = 4
 """Mapnik maps kept for one edition; each holds open handles of its tables. Further threads wait."""

@@ -268,7 +268,7 @@ class MapLayer(NamedTuple):
     coarsest: float = math.inf
 
 
-def map_xml(layers: Iterable[MapLayer | tuple], buffer_size: int, *, labels: bool = True) -> str:
+def map_xml(layers: Iterable[MapLayer | tuple], buffer_size: int, *, labels: bool = True, whole_names: bool = True) -> str:
     """A whole Mapnik map.
 
     Parameters
@@ -276,9 +276,11 @@ def map_xml(layers: Iterable[MapLayer | tuple], buffer_size: int, *, labels: boo
     layers : iterable of MapLayer, or of tuples like it
         In drawing order; no two of one name. Those that share a style (the very element) share it in the map.
     buffer_size : int
-        Pixels around the picture in which features and names are still placed.
+        Pixels around the picture in which features are still drawn.
     labels : bool
         False leaves out every symbol that writes.
+    whole_names : bool
+        Names and numbers stand wholly in the picture or are not there: none is cut by its edge, and so none by a seam between pictures.
     """
     root = etree.Element("Map", {"buffer-size": str(buffer_size)})
     for name, face in FONTSETS.items():
@@ -295,6 +297,8 @@ def map_xml(layers: Iterable[MapLayer | tuple], buffer_size: int, *, labels: boo
         symbolizer.getparent().remove(symbolizer)
     for symbolizer in root.iter(*LABELS):
         symbolizer.set("halo-rasterizer", symbolizer.get("halo-rasterizer", "fast"))
+        if whole_names:
+            symbolizer.set("avoid-edges", "true")
     for one in layers:
         layer = etree.SubElement(root, "Layer", {"name": one.name, "srs": one.srs, "cache-features": "true" if len(one.styles) > 1 else "false"})
         if one.finest:

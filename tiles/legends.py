@@ -147,7 +147,7 @@ def _samples(rows: list[Row], chinese: bool, labels: bool) -> Image.Image:
     register_fonts()
     height = ROW * len(rows)
     view = View(crs="EPSG:3857", bounds=Bounds(0, -height * RESOLUTION, SWATCH * RESOLUTION, 0), width=SWATCH, height=height)
-    xml = map_xml([layer for _, layer in sorted(layers, key=lambda pair: pair[0])], 0, labels=labels)
+    xml = map_xml([layer for _, layer in sorted(layers, key=lambda pair: pair[0])], 0, labels=labels, whole_names=False)
     return draw(load_map(xml), view, 1.0)
 
 

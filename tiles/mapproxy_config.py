@@ -17,7 +17,8 @@ META_SIZE = 4
 """Tiles to a side that are drawn at once."""
 
 LABEL_BUFFER = 64
-"""Pixels around them that line maps draw and throw away, so that labels don't break at the seams."""
+"""Pixels by which what a line map draws of a feature may stand out over it. Nothing is drawn around the tiles to be thrown away: names stand wholly in
+those that are drawn together, or not at all."""
 
 LOCK_SECONDS = 300
 """Longest time one waits for another to draw the same tiles; MapProxy calls it `http.client_timeout`."""
@@ -34,7 +35,7 @@ def configuration(edition: Edition, style: str, variant: Variant = MASTER, *, ca
         "globals": {
             "cache": {
                 "base_dir": str(cache), "tile_lock_dir": str(locks), "meta_size": [META_SIZE, META_SIZE],
-                "meta_buffer": 0 if edition.product.is_raster else LABEL_BUFFER, "concurrent_tile_creators": 1,
+                "meta_buffer": 0, "concurrent_tile_creators": 1,
             },
             "http": {"client_timeout": LOCK_SECONDS},
             "image": {"paletted": False},
