@@ -102,6 +102,9 @@ class Mark:
 CLASSIFICATIONS = ("public", "internal", "secret", "confidential", "top-secret")
 """By their number: 公开, 内部, 秘密, 机密, 绝密."""
 
+UNTOLD_ATTRIBUTE = "?"
+"""In a request: attributes that a style shows and that are not told to who asks. No grant that lists attributes holds it."""
+
 LATEST = "latest"
 """In `Grant.editions`: whichever edition of the layer is the newest when it is asked."""
 

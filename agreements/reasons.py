@@ -147,6 +147,10 @@ SENTENCES: dict[str, dict[str, str]] = {
         ENGLISH: "{clause} grants no attribute `{asked}`, or there is none: leave it out, or ask {contact}",
         CHINESE: "{clause}未授予属性 `{asked}`，或该属性不存在：请去掉它，或联系{contact}",
     },
+    "attribute-not-granted style": {
+        ENGLISH: "this style, or legend, shows attributes that {clause} does not grant: ask for another style, or ask {contact}",
+        CHINESE: "此样式或图例会显示{clause}未授予的属性：请改用其他样式，或联系{contact}",
+    },
     "not-evaluable": {
         ENGLISH: "the area of {clause} ({area}) can't be evaluated, so it grants nothing: ask {contact} to register the agreement anew",
         CHINESE: "{clause}的范围（{area}）无法判定，因此不授予任何内容：请联系{contact}重新登记协议",

@@ -11,6 +11,7 @@ from functools import lru_cache
 from agreements.model import (
     FOLLOWS_FROM,
     LATEST,
+    UNTOLD_ATTRIBUTE,
     Agreement,
     Grant,
     OverlayRequest,
@@ -243,6 +244,13 @@ def _why_not_in_force(agreement: Agreement, grant: Grant, request: OverlayReques
     return {"case": "after", "moment": _spoken(min(term.end for term in (agreement.term, grant.term) if term.end is not None))}
 
 
+def _why_hidden(grant: Grant, request: OverlayRequest) -> dict[str, str]:
+    """The attributes that the request names; of those that a style shows, that there are some."""
+    hidden = hidden_attributes(grant, request)
+    named = [name for name in hidden if name != UNTOLD_ATTRIBUTE]
+    return {"asked": ", ".join(named)} if named else {"case": "style"}
+
+
 def _why_outside_scale(_agreement: Agreement, grant: Grant, request: OverlayRequest) -> dict[str, str]:
     is_finer = grant.scale.finest is not None and request.scale_denominator < grant.scale.finest
     return {
@@ -293,6 +301,6 @@ DETAILS: dict[str, Callable[[Agreement, Grant, OverlayRequest], dict[str, str]]]
     "format-not-granted": lambda agreement, grant, request: {"asked": request.format, "granted": _listed(grant.formats)},
     "crs-not-granted": lambda agreement, grant, request: {"asked": request.crs, "granted": _listed(grant.crs)},
     "style-not-granted": lambda agreement, grant, request: {"asked": request.style, "granted": _listed(grant.styles)},
-    "attribute-not-granted": lambda agreement, grant, request: {"asked": ", ".join(hidden_attributes(grant, request))},
+    "attribute-not-granted": lambda agreement, grant, request: _why_hidden(grant, request),
     "not-evaluable": lambda agreement, grant, request: _why_not_evaluable(grant, request),
 }

@@ -21,6 +21,7 @@ from agreements.errors import RegisterUnavailable
 from agreements.model import (
     GRANTABLE,
     METRES_AT_ONE,
+    UNTOLD_ATTRIBUTE,
     Agreement,
     Area,
     Decision,
@@ -429,6 +430,9 @@ class Gate:
             ruling = _ruling(edition, style, replace(request, style=style, attributes=named), agreements)
             if not ruling.is_denied:
                 return ruling
+            if edition.symbols is not None and named != request.attributes:        # what its owner draws by is not told in a refusal either
+                untold = replace(request, style=style, attributes=request.attributes | {UNTOLD_ATTRIBUTE})
+                ruling = _ruling(edition, style, untold, agreements)
             first_denied = first_denied or ruling
         return first_denied
 

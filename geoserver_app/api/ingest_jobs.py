@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from geoserver_app.api.faults import NothingThere
+from geoserver_app.api.layers import is_agencys
 from geoserver_app.api.operation import JSON, STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Moment, Sent, Told
 from layers.catalogue import IngestJob, JobState
@@ -59,7 +60,7 @@ class ReportQuery(Sent):
 
 @operation("data.jobs", "GET /data/jobs", "入库作业及其进度", "Jobs that take files in, and how far they are", roles=STAFF, query=JobQuery, answer=Jobs)
 def list_jobs(visit: Visit, query: JobQuery) -> dict:
-    found = [one for one in visit.services.catalogue.jobs() if query.layer in ("", one.layer)]
+    found = [one for one in visit.services.catalogue.jobs() if query.layer in ("", one.layer) and not is_agencys(visit, one.layer)]
     told = [(one, state_of(visit, one)) for one in found[:MOST_LISTED] if query.state is None or one.state.value in (query.state, "running")]
     return {"items": [JobTold(**_told(visit, one)) for one, state in told if query.state in (None, state)]}
 
@@ -86,10 +87,10 @@ def get_report(visit: Visit, job: str, query: ReportQuery) -> Answer:
 
 
 def held_job(visit: Visit, job: str) -> IngestJob:
-    """Raises NothingThere."""
+    """Raises NothingThere, also for one that took in what is an agency's own."""
     number = int(job) if job.isascii() and job.isdecimal() and len(job) <= 18 else None
     for one in visit.services.catalogue.jobs():
-        if one.job_id == number:
+        if one.job_id == number and not is_agencys(visit, one.layer):
             return one
     raise NothingThere(job)
 

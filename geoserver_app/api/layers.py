@@ -1,6 +1,6 @@
 """`/data/layers`: for the bureau's own people, what is held - layers, editions, sheets, where sheets are missing - and an edition taken out of service.
 
-`/api/v1/layers` tells agencies what is shared with them; nothing in here is for them.
+`/api/v1/layers` tells agencies what is shared with them; nothing in here is for them, and nothing of what is theirs is in here.
 """
 
 import logging
@@ -11,6 +11,7 @@ import shapely
 from pydantic import Field
 
 from agreements.life.lifecycle import Role
+from agreements.model import BUREAU
 from geoserver_app.api.areas import geojson
 from geoserver_app.api.faults import InConflict, NothingThere
 from geoserver_app.api.operation import STAFF, Answer, Visit, operation
@@ -144,7 +145,7 @@ class Withdrawn(Told):
 
 @operation("data.layers", "GET /data/layers", "全部图层及其版本", "Every layer with its editions", roles=STAFF, answer=HeldLayers)
 def list_layers(visit: Visit) -> dict:
-    return {"items": [_layer(one) for _, one in sorted(visit.services.catalogue.snapshot().layers.items())]}
+    return {"items": [_layer(one) for _, one in sorted(visit.services.catalogue.snapshot().layers.items()) if one.owner == BUREAU]}
 
 
 @operation("data.layers.get", "GET /data/layers/{layer}", "一个图层及其版本", "A layer with its editions", roles=STAFF, answer=HeldLayer)
@@ -190,11 +191,20 @@ def _in_conflict(visit: Visit, code: str, edition: str) -> InConflict:
 
 
 def held_layer(visit: Visit, name: str) -> Layer:
-    """Raises NothingThere."""
+    """One of the bureau's own: what an agency keeps here is shown to nobody but by agreement, its administrators included. Raises NothingThere."""
     found = visit.services.catalogue.snapshot().layers.get(name)
-    if found is None:
+    if found is None or found.owner != BUREAU:
         raise NothingThere(name)
     return found
+
+
+def is_agencys(visit: Visit, name: str) -> bool:
+    """Whether a layer of that name is, or would be, an agency's own."""
+    found = visit.services.catalogue.snapshot().layers.get(name)
+    if found is not None:
+        return found.owner != BUREAU
+    agencies = visit.services.gate.standing().register.agencies
+    return any(name.startswith(f"{one}-") for one in agencies if one != BUREAU)
 
 
 def held_edition(visit: Visit, layer: str, edition: str) -> tuple[Layer, Edition]:

@@ -7,7 +7,7 @@ import flask
 from agreements.life.lifecycle import state_at
 from agreements.model import Agreement, State
 from geoserver_app.api.ingest_jobs import JobQuery, JobShown, JobTold
-from geoserver_app.api.layers import ADMINISTRATORS, EditionTold, WithdrawalSent, held_edition
+from geoserver_app.api.layers import ADMINISTRATORS, EditionTold, WithdrawalSent, held_edition, is_agencys
 from geoserver_app.api.operation import STAFF
 from geoserver_app.console.data_pages import size
 from geoserver_app.console.frame import Frame, asked, field, page, sent, tried
@@ -21,7 +21,7 @@ MOST_FAULTS_SHOWN = 500
 def jobs(frame: Frame) -> flask.Response:
     query = asked(JobQuery)
     held: list[JobTold] = frame.ask("data.jobs", query=query)["items"]
-    layers = sorted({one.layer for one in frame.visit.services.catalogue.jobs()})
+    layers = sorted({one.layer for one in frame.visit.services.catalogue.jobs() if not is_agencys(frame.visit, one.layer)})
     return frame.shown("data_jobs.html", held=held, query=query, layers=layers, is_running=_is_running(held))
 
 
