@@ -18,6 +18,7 @@ from geoserver_app.api import (
     papers,
     people,
     requests,
+    saved_maps,
     session,
     tasks,
 )
@@ -25,7 +26,7 @@ from geoserver_app.api.operation import OPERATIONS
 
 RESOURCES = (
     session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers, layers,
-    ingest_jobs, packages, overlays, live,
+    ingest_jobs, packages, overlays, saved_maps, live,
 )
 
 __all__ = ["OPERATIONS", "RESOURCES"]

@@ -111,6 +111,7 @@ OVERLAY_SENTENCES = MappingProxyType({
     "remote-no-json": ("远程 WFS 不输出 GeoJSON，无法接入", "the remote WFS offers no GeoJSON, so that it can't be taken in"),
     "remote-not-refreshable": ("只有由远程 WFS 取得的图层才能刷新", "only an overlay that came from a remote WFS can be refreshed"),
     # saved maps
-    "map-layers": ("地图至少要有一个图层，最多 {most} 个", "a map needs one layer at least, and {most} at most"),
+    "map-many": ("已保存 {most} 幅地图：请删除不用的", "{most} maps are saved already: delete those that are not used"),
+    "map-person": ("只有登录的人员才能保存仅自己可用的地图", "only a person who is signed in can save a map for himself alone"),
     "map-layer": ("图层 `{layer}` 不是本单位可以看到的图层", "`{layer}` is no layer that your agency may see"),
 })

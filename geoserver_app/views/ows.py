@@ -4,6 +4,8 @@ Reading order of a map: who asks, what is asked, one permit for each layer, each
 the one below. No permit, no pixels; a layer whose area the view doesn't touch is not even drawn.
 """
 
+from collections.abc import Sequence
+
 import flask
 
 from agreements.model import Operation
@@ -14,6 +16,7 @@ from geoserver_app.elevation import water_over
 from geoserver_app.feature_info import find, place_of, render
 from geoserver_app.gate import Asked, Drawn
 from geoserver_app.identity import Caller
+from geoserver_app.overlays.maps import MapBook, faded, opened
 from geoserver_app.routes import governed
 from geoserver_app.sheets.editions_in_time import at_its_time, default_used
 from geoserver_app.views.access import caller_of, described, language, limits, raw_query, served, service_entry
@@ -96,13 +99,16 @@ def _wms_document(caller: Caller, request: GetCapabilities) -> flask.Response:
 # -- maps
 
 def _map(caller: Caller, request: GetMap) -> flask.Response:
+    gate, book = services().gate, MapBook(services().database, services().gate.clock)
+    maps = opened(gate, book, caller, request, limits().max_layers)
+    request = maps.request
     meant, headers = at_its_time(services().gate, caller, request, _asked_of_map(request))
 
     def draw(permits: list[Permit]) -> Drawn:
         headers[:] = headers if request.time else default_used(meant.layers, permits)
-        return _draw(permits, meant)
+        return _draw(permits, meant, maps.opacities)
 
-    return _warned(served(caller, _asked_of_map(meant), draw), headers)
+    return _warned(served(caller, _asked_of_map(meant), draw), [*headers, *maps.headers])
 
 
 def _asked_of_map(request: GetMap) -> list[Asked]:
@@ -117,13 +123,14 @@ def _warned(answer: flask.Response, headers: list[tuple[str, str]]) -> flask.Res
     return answer
 
 
-def _draw(permits: list[Permit], request: GetMap) -> Drawn:
+def _draw(permits: list[Permit], request: GetMap, opacities: Sequence[float]) -> Drawn:
     styles = [style_of(permit, "STYLES") for permit in permits]
     symbol_scale = request.dpi / SCREEN_DPI if request.dpi > SCREEN_DPI else 1.0
     tallies: list[Tally | None] = []
     waters = [water_over(permit, request) if style == WATER_LEVEL else None for permit, style in zip(permits, styles, strict=True)]
     pictures = (
-        drawn(permit, style, request.view, tallies, symbol_scale, water) for permit, style, water in zip(permits, styles, waters, strict=True)
+        faded(drawn(permit, style, request.view, tallies, symbol_scale, water), opacity)
+        for permit, style, water, opacity in zip(permits, styles, waters, opacities, strict=True)
     )
     picture = lay_over((one for one in pictures if one is not None), (request.view.width, request.view.height))   # one at a time in memory
     data = encode(

@@ -183,6 +183,21 @@ UPLOAD = {"file": "new.geojson", "name": "new", "edition": "1"}
 PLAIN = {"symbols": None, "bounds": None, "crs": "EPSG:4490", "width": 64, "height": 48}
 
 
+def a_map(office: Office) -> dict:
+    room_for_a_package(office)
+    answer = office.visitor("member").ask("POST /maps", json={"title": "mine", "layers": [{"layer": "dom"}]})
+    assert answer.status_code == 201, answer.text
+    return {"map": answer.json["map"]}
+
+
+def a_seen_map(office: Office) -> dict:
+    """Of an overlay of his own, which he may see."""
+    an_overlay(office)
+    answer = office.visitor("member").ask("POST /maps", json={"title": "mine", "layers": [{"layer": "water-sites"}]})
+    assert answer.status_code == 201, answer.text
+    return {"map": answer.json["map"]}
+
+
 def a_sheet(office: Office) -> dict:
     catalogue = office.house.services.catalogue
     (sheet,) = catalogue.sheets(catalogue.snapshot().layers["dom"].editions[0].edition_id)
@@ -277,6 +292,12 @@ CASES = {
     "packages.order":         Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(layers=["dom"], area={"everywhere": True})),
     "packages.get":           Case("401 403 403 403 403 200 404", arrange=a_package),
     "packages.cancel":        Case("401 403 403 403 403 200 404", arrange=a_package),
+    "maps.list":              Case("401 403 403 403 403 200 200"),
+    "maps.save":              Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(title="mine", layers=[{"layer": "dom"}])),
+    "maps.get":               Case("401 403 403 403 403 200 404", arrange=a_map),
+    "maps.change":            Case("401 403 403 403 403 200 404", arrange=a_map, content=sends(title="mine", layers=[{"layer": "dom"}])),
+    "maps.delete":            Case("401 403 403 403 403 204 404", arrange=a_map),
+    "maps.picture":           Case("401 403 403 403 403 200 404", arrange=a_seen_map, query="bounds=118.75,31.95,118.8,32&crs=CRS:84&width=32&height=32"),
     "overlays.uploads":       Case("401 403 403 403 403 200 200"),
     "overlays.upload":        Case("401 403 403 403 403 201 201", arrange=room_for_an_upload, content=sends(**UPLOAD)),
     "overlays.uploads.get":   Case("401 403 403 403 403 200 404", arrange=an_upload),
