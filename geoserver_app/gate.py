@@ -58,6 +58,7 @@ from layers.model import (
     Edition,
     Layer,
     LayerName,
+    Source,
     View,
     picture_styles,
 )
@@ -430,7 +431,7 @@ class Gate:
             ruling = _ruling(edition, style, replace(request, style=style, attributes=named), agreements)
             if not ruling.is_denied:
                 return ruling
-            if edition.symbols is not None and named != request.attributes:        # what its owner draws by is not told in a refusal either
+            if (edition.symbols is not None or edition.source is Source.REMOTE) and named != request.attributes:        # what its owner draws by is not told in a refusal either
                 untold = replace(request, style=style, attributes=request.attributes | {UNTOLD_ATTRIBUTE})
                 ruling = _ruling(edition, style, untold, agreements)
             first_denied = first_denied or ruling
@@ -438,7 +439,7 @@ class Gate:
 
     def _names_in_legend(self, edition: Edition) -> frozenset[str]:
         """A legend spells the classes of an overlay, labelled or not; nothing of a line map's names."""
-        return self.names_written(edition, UNLABELLED) if edition.symbols is not None else frozenset()
+        return self.names_written(edition, UNLABELLED) if edition.symbols is not None or edition.source is Source.REMOTE else frozenset()
 
     def _decide_bare(self, standing: Standing, caller: Caller, asked: Asked, layer: Layer, at: datetime, exhausted: frozenset[str]) -> Ruling:
         """The decision for the bare name of a layer with several editions.

@@ -8,6 +8,7 @@ import sqlalchemy
 
 from agreements.register import AgreementRegister, SqlRegister
 from geoserver_app.audit.store import anchored_log
+from geoserver_app.clock import now
 from geoserver_app.contributions import ContributionBook
 from geoserver_app.database import connect
 from geoserver_app.decision_log import DecisionLog
@@ -18,6 +19,7 @@ from geoserver_app.layer_facts import layer_facts
 from geoserver_app.metering.files import FileLedgers
 from geoserver_app.metering.meter import Meter
 from geoserver_app.metering.tables import SqlLedgers
+from geoserver_app.overlays.fetching import CredentialBook, Fetcher, HostBook
 from geoserver_app.people.accounts import Accounts
 from geoserver_app.people.guessing import BadKeys, instance_secret
 from geoserver_app.settings import Settings
@@ -43,6 +45,7 @@ class Services:
     accounts: Accounts
     bad_keys: BadKeys
     feature_ids: FeatureIds
+    door: Fetcher
 
     @property
     def book(self) -> ContributionBook:
@@ -56,13 +59,14 @@ def wire(settings: Settings) -> Services:
     catalogue = SqlCatalogue(database)
     register = SqlRegister(database, emergency=timedelta(hours=settings.emergency_hours), layers=lambda: layer_facts(catalogue))
     log = anchored_log(settings, database)
-    engine, meter = Engine(settings.store, settings.cache, settings.config), meter_of(settings, database)
+    secret = instance_secret(settings.data / "instance-secret")
+    door = Fetcher(HostBook(database, now), CredentialBook(database, secret, now))
+    engine, meter = Engine(settings.store, settings.cache, settings.config, door=door), meter_of(settings, database)
     gate = Gate(
         register, catalogue, log, base_url=settings.public_base_url, names_written=engine.names_written, recheck=settings.recheck_seconds,
         trust=settings.trust_seconds, skew=settings.clock_skew_seconds, trusted_proxies=frozenset(settings.trusted_proxies.split()),
         meter=meter,
     )
-    secret = instance_secret(settings.data / "instance-secret")
     accounts = Accounts(
         database, secret, idle=timedelta(minutes=settings.session_idle_minutes), longest=timedelta(hours=settings.session_hours),
     )
@@ -71,7 +75,7 @@ def wire(settings: Settings) -> Services:
     return Services(
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
         features=features, tiles=TileServer(gate, engine, log, shelf), accounts=accounts,
-        bad_keys=BadKeys(settings.data / "bad-keys", secret), feature_ids=feature_ids,
+        bad_keys=BadKeys(settings.data / "bad-keys", secret), feature_ids=feature_ids, door=door,
     )
 
 

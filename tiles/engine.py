@@ -42,11 +42,14 @@ from tiles.encode import decode
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
 from tiles.grids import TILE_MATRIX_SETS, TileMatrixSet
 from tiles.mapproxy_config import JPEG_QUALITY, LABEL_BUFFER, META_SIZE, SOURCE, configuration, extension, tile_folder
+from tiles.remote import WHOLE, Door
 from tiles.sources import SYMBOL_SCALE, EditionConfiguration, EditionRegistry, register_sources
 from tiles.symbols import names_told
 from tiles.variants import CONTOURED, JOINT, MASTER, Variant, grid_of
 
 MOST_RENDERERS = 256
+MOST_REMOTE = 4
+"""Pictures that services elsewhere may be asked for at the same time: a slow one holds up nobody who asks for something of ours."""
 PATIENCE = 30.0
 """Seconds a request waits for its turn to draw before it is told to come back."""
 
@@ -98,12 +101,14 @@ class Engine:
         Folder of relief.csv and styles/.
     most_at_once : int, optional
         How many pictures may be drawn at the same time; others wait up to `patience` seconds.
+    door : Door, optional
+        The way to services elsewhere, for editions that they draw.
     """
 
-    def __init__(self, store: Path, cache: Path, config: Path, *, most_at_once: int | None = None, patience: float = PATIENCE):
+    def __init__(self, store: Path, cache: Path, config: Path, *, most_at_once: int | None = None, patience: float = PATIENCE, door: Door | None = None):
         self._cache = cache.absolute()
         self._locks = _lock_folder(self._cache)
-        self._registry = EditionRegistry(store.absolute(), config.absolute(), self._cache)
+        self._registry = EditionRegistry(store.absolute(), config.absolute(), self._cache, door)
         self._generations = _Generations(self._cache)
         self._renderers: OrderedDict[tuple[int, int, str, Variant], _Renderer] = OrderedDict()
         self._config, self._names = config.absolute(), {}
@@ -111,6 +116,7 @@ class Engine:
         self._building = threading.Lock()
         self._patience = patience
         self._slots = threading.BoundedSemaphore(most_at_once or 2 * (os.cpu_count() or 1))
+        self._remote_slots = threading.BoundedSemaphore(MOST_REMOTE)
         self._turns = Turns()
 
     # Questions
@@ -135,6 +141,8 @@ class Engine:
     def names_written(self, edition: Edition, style: str) -> frozenset[str]:
         """`CLASS.FIELD` of the attributes that the picture tells: writes as names, or classes an overlay by. None for rasters, and of a line map for
         the style without labels."""
+        if edition.source is Source.REMOTE:
+            return frozenset({WHOLE})
         if edition.symbols is not None:
             return names_told(edition, style)
         if edition.product.is_raster or not has_labels(style):
@@ -184,7 +192,7 @@ class Engine:
         pasted = self._pasted(edition, style, view, variant) if symbol_scale == 1.0 and self.is_kept(edition) else None
         if pasted is not None:
             return pasted
-        with self._slot():
+        with self._slot(self._remote_slots if edition.source is Source.REMOTE else self._slots):
             return self._renderer(edition, style, variant).map(view, symbol_scale)
 
     def values(self, edition: Edition, view: View, permit: Permit, variant: Variant = MASTER, *, nearest: bool = False) -> Patch | None:
@@ -198,7 +206,7 @@ class Engine:
             As `map`.
         """
         _check(edition, permit, variant)
-        with self._slot():
+        with self._slot(self._slots):
             try:
                 return self.reader(edition, variant.degrade).read(view, nearest=nearest)
             except (RasterioError, OSError) as error:
@@ -228,7 +236,7 @@ class Engine:
             stored = self.stored_tile(edition, style, tms_id, z, row, col, permit, variant)
             if stored is not None:
                 return stored
-            with self._slot():
+            with self._slot(self._slots):
                 return self._renderer(edition, style, variant).tile(tms_id, z, row, col)
 
     def stored_tile(
@@ -294,13 +302,13 @@ class Engine:
         return limits
 
     @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._slots.acquire(timeout=self._patience):
+    def _slot(self, slots: threading.BoundedSemaphore) -> Iterator[None]:
+        if not slots.acquire(timeout=self._patience):
             raise RenderFailed("too many maps are being drawn at this moment: ask again in a few seconds")
         try:
             yield
         finally:
-            self._slots.release()
+            slots.release()
 
     def _pasted(self, edition: Edition, style: str, view: View, variant: Variant) -> Image.Image | None:
         """`view` put together from tiles, where all of them are in the cache and lie on its pixels."""

@@ -22,7 +22,7 @@ from mapproxy.query import MapQuery
 from mapproxy.source import SourceError
 from PIL import Image
 
-from layers.model import Bounds, Edition, Patch, ProductType, View
+from layers.model import Bounds, Edition, Patch, ProductType, Source, View
 from layers.mosaic.cells import CellReader
 from layers.mosaic.reader import MosaicReader
 from layers.rows import parse_rows
@@ -30,6 +30,7 @@ from tiles.contours import ContourStyle, contour_picture
 from tiles.elevation import Ramp, painter
 from tiles.errors import RenderFailed
 from tiles.mapproxy_config import RASTER_SOURCE, VECTOR_SOURCE
+from tiles.remote import Door, RemoteMap, RemoteRenderer
 from tiles.terrain import ENCODERS
 from tiles.variants import CONTOUR_LINES, CONTOURED, MASTER, Variant
 
@@ -51,10 +52,12 @@ class EditionRegistry:
         Folder of the editions' folders; folder of relief.csv and styles/.
     cache : Path, optional
         The engine's, where copies of line maps for drawing may be.
+    door : Door, optional
+        The way to services elsewhere, for editions that they draw.
     """
 
-    def __init__(self, store: Path, config: Path, cache: Path | None = None):
-        self._store, self._config, self._cache = store, config, cache
+    def __init__(self, store: Path, config: Path, cache: Path | None = None, door: Door | None = None):
+        self._store, self._config, self._cache, self._door = store, config, cache, door
         self._editions: OrderedDict[tuple[int, int], Edition] = OrderedDict()
         self._readers: dict[tuple[int, int], dict[float | None, MosaicReader]] = {}
         self._line_maps: dict[tuple[int, int], dict[tuple[str, str | None], object]] = {}
@@ -94,6 +97,10 @@ class EditionRegistry:
         edition = self._editions[edition_id, generation]
         if (variant.rows if edition.product.is_raster else variant.degrade) is not None:
             raise ValueError(f"a {edition.product} has no such variant")
+        if edition.source is Source.REMOTE:
+            if variant.rows is not None or self._door is None:
+                raise RenderFailed("what another service draws can't be filtered here")
+            return RemoteRenderer(RemoteMap.read(edition.remote), self._door).render
         if not edition.product.is_raster:
             return self._line_map(edition, style, variant.rows).render
         reader = self.reader(edition_id, generation, variant.degrade)

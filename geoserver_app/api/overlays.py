@@ -183,12 +183,12 @@ def upload(visit: Visit, body: OverlaySent) -> Answer:
     book = book_of(visit)
     if book.open_count(agency) >= MOST_OPEN:
         raise _conflict(visit, Finding(code="overlay-many-open", detail={"most": str(MOST_OPEN)}))
-    with _telling("/name"):
+    with telling("/name"):
         name = layer_name(agency, body.name, services.gate.standing().register.agencies)
         edition = body.edition or free_edition(visit, name)
-    with _telling("/edition"):
+    with telling("/edition"):
         check_edition(services.catalogue, name, edition)
-    with _telling("/file"):
+    with telling("/file"):
         suffix = suffix_of(body.file)
     if CLASSIFICATIONS.index(body.classification) > CLASSIFICATIONS.index(services.settings.ceiling):
         raise _faulty("/classification", Finding(code="overlay-classification", detail={"ceiling": services.settings.ceiling}))
@@ -242,12 +242,12 @@ def decide_upload(visit: Visit, upload: str, body: DecisionSent) -> Answer:
 
 @operation("overlays.list", "GET /overlays", "本单位的专题图层", "The agency's overlays", roles=MEMBERS, by_key=True, answer=Overlays)
 def list_overlays(visit: Visit) -> dict:
-    return {"items": [_overlay(one) for one in own_overlays(visit.services.catalogue.snapshot(), agency_of(visit))]}
+    return {"items": [overlay_told(one) for one in own_overlays(visit.services.catalogue.snapshot(), agency_of(visit))]}
 
 
 @operation("overlays.get", "GET /overlays/layers/{layer}", "一个专题图层", "An overlay", roles=MEMBERS, by_key=True, answer=OverlayTold)
-def get_overlay(visit: Visit, layer: str) -> OverlayTold:
-    return _overlay(own(visit, layer)[0])
+def getoverlay_told(visit: Visit, layer: str) -> OverlayTold:
+    return overlay_told(own(visit, layer)[0])
 
 
 @operation(
@@ -278,7 +278,7 @@ def put_symbols(visit: Visit, layer: str, edition: str, body: SymbolsSent) -> Ov
         restyled(visit.services, layer, edition, text, generation=body.generation)
     except OverlayInvalid as error:
         raise _conflict(visit, error.finding) from None
-    return _overlay(own(visit, layer)[0])
+    return overlay_told(own(visit, layer)[0])
 
 
 @operation(
@@ -289,7 +289,7 @@ def picture(visit: Visit, layer: str, edition: str, body: PictureSent) -> Answer
     _, found = own(visit, layer, edition)
     text = checked_rules(body.symbols, found) if body.symbols is not None else None
     bounds = Bounds(*body.bounds) if body.bounds else None
-    with _telling("/bounds"):
+    with telling("/bounds"):
         data = picture_by(visit.services, found, text, bounds=bounds, crs=body.crs, size=(body.width, body.height), labels=body.labels)
     return Answer(content=data, media_type=PNG)
 
@@ -310,7 +310,7 @@ def legend(visit: Visit, layer: str, edition: str, body: PictureSent) -> Answer:
 )
 def classes(visit: Visit, layer: str, edition: str, body: ClassesSent) -> dict:
     _, found = own(visit, layer, edition)
-    with _telling("/field"):
+    with telling("/field"):
         values = values_of(visit.services, found, body.table, body.field)
         return {"symbols": rules(body.table, body.field, values, body.method, body.classes, body.ramp)}
 
@@ -353,7 +353,7 @@ def checked_rules(sent: dict[str, Any], edition: Edition) -> str:
         raise InputFaulty(*(FieldFault(pointer=f"/symbols{place}", code=code, detail=detail) for place, code, detail in error.faults)) from None
 
 
-class _telling:
+class telling:
     """Tells what is wrong as a fault of the field at `pointer`."""
 
     def __init__(self, pointer: str):
@@ -385,7 +385,7 @@ def upload_told(visit: Visit, one: Upload) -> UploadTold:
     )
 
 
-def _overlay(layer: Layer) -> OverlayTold:
+def overlay_told(layer: Layer) -> OverlayTold:
     return OverlayTold(
         layer=layer.name, title_zh=layer.title_zh, title_en=layer.title_en, abstract=layer.abstract, classification=secrecy(layer),
         editions=[_edition(one) for one in layer.editions],

@@ -17,6 +17,7 @@ from geoserver_app.api import (
     packages,
     papers,
     people,
+    remote_overlays,
     requests,
     saved_maps,
     session,
@@ -26,7 +27,7 @@ from geoserver_app.api.operation import OPERATIONS
 
 RESOURCES = (
     session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers, layers,
-    ingest_jobs, packages, overlays, saved_maps, live,
+    ingest_jobs, packages, overlays, remote_overlays, saved_maps, live,
 )
 
 __all__ = ["OPERATIONS", "RESOURCES"]

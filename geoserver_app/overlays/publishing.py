@@ -17,9 +17,10 @@ from tiles.symbols import SymbolsInvalid
 
 def published(
     services: Services, *, owner: str, name: str, edition: str, paths: Sequence[Path], title_zh: str, title_en: str, abstract: str = "",
-    classification: str = "internal", attribution: str = "", symbols: str | None = None,
+    classification: str = "internal", attribution: str = "", symbols: str | None = None, remote: str | None = None,
 ) -> Edition:
-    """Clean GeoPackages as an edition of an agency's overlay. Rules that are not given are those of its newest edition, where they still fit.
+    """Clean GeoPackages as an edition of an agency's overlay. Rules that are not given are those of its newest edition, where they still fit; `remote`
+    is where a snapshot came from.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def published(
     except LayersError as error:
         raise OverlayInvalid("overlay-rejected", name=name, fault=str(error)[:300], mend="see the data") from None
     rules = fitting(symbols, made) or (fitting(before.editions[0].symbols, made) if before else None)
-    return restyled(services, name, edition, rules) if rules else made
+    return changed(services, name, edition, symbols=rules, remote=remote) if rules or remote else made
 
 
 def fitting(text: str | None, edition: Edition) -> str | None:
@@ -57,7 +58,7 @@ def fitting(text: str | None, edition: Edition) -> str | None:
 
 
 def restyled(services: Services, name: str, edition: str, text: str | None, *, generation: int | None = None) -> Edition:
-    """The edition drawn by other rules, or by none of its own. Tiles of the old ones are gone before the new ones count.
+    """The edition drawn by other rules, or by none of its own.
 
     Raises
     ------
@@ -65,6 +66,11 @@ def restyled(services: Services, name: str, edition: str, text: str | None, *, g
         It was changed meanwhile, or since `generation`.
     LayerNotDefined
     """
+    return changed(services, name, edition, generation=generation, symbols=text)
+
+
+def changed(services: Services, name: str, edition: str, *, generation: int | None = None, **changes: object) -> Edition:
+    """The edition with other members. Tiles of what it was are gone before the new one counts. Raises as `restyled`."""
     catalogue: Catalogue = services.catalogue
     found = catalogue.snapshot().find(LayerName(name, edition))
     if found is None:
@@ -72,10 +78,11 @@ def restyled(services: Services, name: str, edition: str, text: str | None, *, g
     layer, before = found
     if generation is not None and before.generation != generation:
         raise OverlayInvalid("overlay-busy")
-    if before.symbols == text:
+    after = replace(before, **changes)
+    if after == before:
         return before
-    after = replace(before, symbols=text, generation=before.generation + 1)
-    services.engine.expire(after, after.extent)                     # nothing drawn by the old rules comes to the disk from here on
+    after = replace(after, generation=before.generation + 1)
+    services.engine.expire(after, after.extent)                     # nothing drawn of what it was comes to the disk from here on
     try:
         return catalogue.publish(layer, after, catalogue.sheets(before.edition_id))
     except EditionOutpaced:
@@ -93,7 +100,12 @@ def published_remote(services: Services, layer: Layer, edition: Edition) -> Edit
 
 
 def withdrawn(services: Services, name: str, edition: str) -> None:
-    """Out of the catalogue, and so of every answer; then its files and tiles are deleted. Raises OverlayInvalid, LayerNotDefined."""
+    """Out of the catalogue, and so of every answer; then its files and tiles are deleted, and what it was asked with. Raises OverlayInvalid, LayerNotDefined."""
+    found = services.catalogue.snapshot().find(LayerName(name, edition))
+    if found is not None and found[1].remote is not None and (credential := json.loads(found[1].remote).get("credential")):
+        others = [one for layer in services.catalogue.snapshot().layers.values() for one in layer.editions if one.remote and one.edition_id != found[1].edition_id]
+        if not any(json.loads(one.remote).get("credential") == credential for one in others):
+            services.door.credentials.forget(credential)
     try:
         remove(services.settings, f"{name}@{edition}")
     except IngestBusy:

@@ -1,5 +1,6 @@
 """Takes uploads in, one after the other: read in a program of its own, compared with what is known, published whole or not at all."""
 
+import json
 import logging
 import os
 import shutil
@@ -19,6 +20,7 @@ from geoserver_app.overlays.comparing import compared
 from geoserver_app.overlays.faults import Finding, OverlayInvalid
 from geoserver_app.overlays.making import made_of_table
 from geoserver_app.overlays.publishing import published
+from geoserver_app.overlays.remote_services import RemoteFeatures, take_features
 from geoserver_app.overlays.sandbox import Abandoned, Caps, opened
 from geoserver_app.settings import Settings
 from geoserver_app.wiring import Services
@@ -111,6 +113,7 @@ class UploadWorker:
             self.services, owner=upload.agency, name=wanted["name"], edition=wanted["edition"], paths=paths, title_zh=wanted.get("title_zh", ""),
             title_en=wanted.get("title_en", ""), abstract=wanted.get("abstract", ""), classification=wanted.get("classification", "internal"),
             attribution=wanted.get("attribution", ""), symbols=wanted.get("symbols") or symbols,
+            remote=json.dumps(wanted["source"], ensure_ascii=False, sort_keys=True) if wanted.get("source") else None,
         )
         shutil.rmtree(upload_folder(settings, upload.upload_id), ignore_errors=True)
 
@@ -118,6 +121,12 @@ class UploadWorker:
         """Clean files, and rules that the table asked for."""
         wanted, folder = upload.wanted, upload_folder(self.services.settings, upload.upload_id)
         source, caps = upload_path(self.services.settings, upload), caps_of(self.services.settings)
+        if wanted.get("source"):
+            source.parent.mkdir(parents=True, exist_ok=True)
+            take_features(
+                self.services.door, RemoteFeatures.of(wanted["source"]), source, most_features=caps.most_features, most_bytes=caps.file_bytes,
+                is_wanted=lambda: not self.stop.is_set() and self.book.is_claimed(upload, self.name),
+            )
         if not source.is_file():
             raise OverlayInvalid("overlay-no-file")
         is_table = wanted["suffix"] in TABLES

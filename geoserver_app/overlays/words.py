@@ -102,6 +102,7 @@ OVERLAY_SENTENCES = MappingProxyType({
     "remote-host": ("主机 `{host}` 不在管理员准许的名单中：请向管理员申请", "host `{host}` is not on the administrator's list: ask for it to be put there"),
     "remote-url": ("地址不可用：请给出 https:// 或 http:// 地址，不含用户名、密码和片段", "not an address that can be asked: give http:// or https:// without user, password and fragment"),
     "remote-url-secret": ("地址中含有密钥样参数 `{name}`：请改在“凭据”中填写", "the address holds a parameter that looks like a secret, `{name}`: give it as the credential instead"),
+    "remote-header": ("凭据不可用：请给出可打印的 ASCII 文字，且不得占用协议自身的请求头", "not a credential that can be sent: give printable ASCII, in no header of the protocol itself"),
     "remote-address": ("主机 `{host}` 解析到不准访问的网络地址", "host `{host}` stands for an address that may not be asked"),
     "remote-failed": ("远程服务没有正常应答（{reason}）", "the remote service did not answer as it should ({reason})"),
     "remote-large": ("远程服务的应答超过上限 {most} MB", "the remote service answers with more than {most} MB"),

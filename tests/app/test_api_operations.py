@@ -20,6 +20,7 @@ from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import now
 from geoserver_app.live.tables import drop
 from geoserver_app.overlays.book import UploadBook, UploadState
+from geoserver_app.overlays.fetching import Host
 from geoserver_app.packages.jobs import PackageBook, PackageState
 from layers.catalogue import Division
 
@@ -183,6 +184,11 @@ UPLOAD = {"file": "new.geojson", "name": "new", "edition": "1"}
 PLAIN = {"symbols": None, "bounds": None, "crs": "EPSG:4490", "width": 64, "height": 48}
 
 
+def a_listed_host(office: Office) -> dict:
+    office.house.services.door.hosts.put(Host(host="struck.test", port=443, is_inside=False))
+    return {"host": "struck.test"}
+
+
 def a_map(office: Office) -> dict:
     room_for_a_package(office)
     answer = office.visitor("member").ask("POST /maps", json={"title": "mine", "layers": [{"layer": "dom"}]})
@@ -298,6 +304,11 @@ CASES = {
     "maps.change":            Case("401 403 403 403 403 200 404", arrange=a_map, content=sends(title="mine", layers=[{"layer": "dom"}])),
     "maps.delete":            Case("401 403 403 403 403 204 404", arrange=a_map),
     "maps.picture":           Case("401 403 403 403 403 200 404", arrange=a_seen_map, query="bounds=118.75,31.95,118.8,32&crs=CRS:84&width=32&height=32"),
+    "overlays.remote":        Case("401 403 403 403 403 422 422", content=sends(kind="wms", url="https://unlisted.test/", layers=["x"], name="x")),
+    "overlays.refresh":       Case("401 403 403 403 403 409 404", arrange=lambda office: {"layer": an_overlay(office)["layer"]}),
+    "remote.hosts":           Case("401 200 403 403 403 403 403"),
+    "remote.hosts.put":       Case("401 200 403 403 403 403 403", arrange=lambda office: {"host": "listed.test"}, content=sends(port=443)),
+    "remote.hosts.remove":    Case("401 204 403 403 403 403 403", arrange=a_listed_host, query="port=443"),
     "overlays.uploads":       Case("401 403 403 403 403 200 200"),
     "overlays.upload":        Case("401 403 403 403 403 201 201", arrange=room_for_an_upload, content=sends(**UPLOAD)),
     "overlays.uploads.get":   Case("401 403 403 403 403 200 404", arrange=an_upload),
