@@ -8,6 +8,10 @@ from databases import emptied, postgresql
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-requests", type=int, default=None, help="requests of each fuzz of features: 10000 and more for a long look")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that drive real clients first: they are long, and with several processes nothing long should begin last."""
     long = {item.path for item in items if item.get_closest_marker("client")}
