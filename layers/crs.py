@@ -369,14 +369,17 @@ def transform_geometry(geometry: BaseGeometry, source: str, target: str) -> Base
     return shapely.transform(geometry, lambda points: np.column_stack([moved(points), points[:, 2]]), include_z=True)
 
 
-def transform_shapes(shapes: np.ndarray, source: str, target: str) -> np.ndarray:
-    """`transform_geometry` of (n,) geometries at once: a call of PROJ costs as much for a thousand vertices as for a few. Raises OutsideAreaOfUse."""
+def transform_shapes(shapes: np.ndarray, source: str, target: str, *, digits: int | None = None) -> np.ndarray:
+    """`transform_geometry` of (n,) geometries at once: a call of PROJ costs as much for a thousand vertices as for a few. `digits` rounds x and y on
+    the way. Raises OutsideAreaOfUse."""
     if source == target or not len(shapes):
         return shapes
     way = transformer(source, target)
 
     def moved(points: np.ndarray) -> np.ndarray:
         x, y = _expressible(way.transform(points[:, 0], points[:, 1]), source, target)
+        if digits is not None:
+            x, y = x.round(digits), y.round(digits)
         return np.column_stack([x, y, *points.T[2:]])
 
     has_z = shapely.has_z(shapes)

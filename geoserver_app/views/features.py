@@ -233,7 +233,7 @@ def _item(caller: Caller, permit: Permit, asked: AskedItem, feature: str) -> Dra
     tally = _tally(permit, [wanted])
     if asked.media_type != GEOJSON:
         facts = [(field, "" if value is None else str(value)) for field, value in content["properties"].items()]
-        shape = spelt(in_crs(wanted.shapes, permit.edition.crs, asked.crs), asked.crs)[0].decode()
+        shape = spelt(in_crs(wanted.shapes, permit.edition.crs, asked.crs), asked.crs)[0]
         facts.append((words("shape", language()), shape if len(shape) < 400 else f"{shape[:400]} ..."))
         return _drawn(rendered(Sheet(title=f"{asked.name} / {name}", facts=facts, links=of_links(links[2:]), credits=permit.credits), language()), HTML, tally)
     credit = {"credits": list(permit.credits)} if permit.credits else {}

@@ -32,6 +32,11 @@ ENVELOPES = (0, 32, 48, 48, 64)
 FLAG_EXTENDED = 0x20
 """A geometry that is not well-known binary."""
 
+STARTS = tuple(
+    2**31 if flags & FLAG_EXTENDED or (flags >> 1) & 7 >= len(ENVELOPES) else 8 + ENVELOPES[(flags >> 1) & 7] for flags in range(256)
+)
+"""By the flags of a header, where the well-known binary begins; beyond the end where there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Table:
@@ -217,15 +222,11 @@ def _batch(rows: Sequence[tuple], query: FeatureQuery, table: _Table) -> Iterato
     if not rows:
         return
     keys, blobs, *columns = zip(*rows, strict=True)
-    shapes = shapely.from_wkb([_wkb(blob) for blob in blobs], on_invalid="ignore")
+    shapes = shapely.from_wkb(_wkbs(blobs), on_invalid="ignore")
     fit = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     if query.box is not None:
         fit &= _touch(shapes, query.box)
-    found = {
-        name: [bool(value) if value in (0, 1) else as_json(value) for value in values] if table.types.get(name) is FieldType.BOOLEAN
-        else [as_json(value) for value in values]
-        for name, values in zip(query.fields, columns, strict=True)
-    }
+    found = {name: _values(values, table.types.get(name)) for name, values in zip(query.fields, columns, strict=True)}
     keys = np.array(keys, np.int64)
     if not fit.all():
         keys, shapes = keys[fit], shapes[fit]
@@ -234,12 +235,22 @@ def _batch(rows: Sequence[tuple], query: FeatureQuery, table: _Table) -> Iterato
         yield FeatureBatch(keys=keys, shapes=shapes, columns=found)
 
 
-def _wkb(blob: bytes | None) -> bytes | None:
-    """The well-known binary within a geometry of a GeoPackage; None where there is none."""
-    if not isinstance(blob, bytes) or len(blob) < 8 or blob[:2] != b"GP" or blob[3] & FLAG_EXTENDED:
-        return None
-    kind = (blob[3] >> 1) & 7
-    return blob[8 + ENVELOPES[kind]:] if kind < len(ENVELOPES) else None
+PLAIN = {int, str, type(None)}
+
+
+def _values(values: Sequence, kind: FieldType | None) -> list:
+    """As JSON has them."""
+    if kind is FieldType.BOOLEAN:
+        return [bool(value) if value in (0, 1) else as_json(value) for value in values]
+    return list(values) if PLAIN.issuperset(map(type, values)) else [as_json(value) for value in values]
+
+
+def _wkbs(blobs: Sequence[bytes | None]) -> list[bytes | None]:
+    """The well-known binary within geometries of a GeoPackage; what is none is left for the reader of it to find out."""
+    try:
+        return [blob and blob[STARTS[blob[3]]:] for blob in blobs]
+    except (IndexError, TypeError):                         # a geometry of three bytes, or one that is none
+        return [blob[STARTS[blob[3]]:] if isinstance(blob, bytes) and len(blob) > 8 else None for blob in blobs]
 
 
 def _touch(shapes: np.ndarray, box: Bounds) -> np.ndarray:
