@@ -204,16 +204,15 @@ def _items(caller: Caller, permit: Permit, asked: AskedItems) -> Drawn:
         raise fault("InvalidParameterValue", "after", "page-token")
     found = page(permit, services().features, table, asked.condition, limit=asked.limit, after=after, fields=fields)
     names = [name for some in found.told for name in _names(permit, table, some)]
-    content = [one for some, start in _starts(found.told) for one in features(some, names[start : start + len(some)], permit.edition.crs, asked.crs)]
     links = _page_links(caller, asked, found, names)
     tally = _tally(permit, found.told)
     if asked.media_type != GEOJSON:
-        return _drawn(rendered(_as_sheet(caller, asked, content, links, permit), language()), HTML, tally)
-    answer = {
-        "type": "FeatureCollection", **({"credits": list(permit.credits)} if permit.credits else {}), "features": content, "links": links,
-        **({"numberMatched": found.count} if asked.after is None and not found.has_more else {}), "numberReturned": found.count,
-    }
-    return _drawn(orjson.dumps(answer), GEOJSON, tally)
+        return _drawn(rendered(_as_sheet(caller, asked, found, names, links, permit), language()), HTML, tally)
+    starts = _starts(found.told)
+    content = [one for some, start in starts for one in features(some, names[start : start + len(some)], permit.edition.crs, asked.crs)]
+    head = {"type": "FeatureCollection"} | ({"credits": list(permit.credits)} if permit.credits else {})
+    tail = {"links": links} | ({"numberMatched": found.count} if asked.after is None and not found.has_more else {}) | {"numberReturned": found.count}
+    return _drawn(b"".join([orjson.dumps(head)[:-1], b',"features":[', ",".join(content).encode(), b"],", orjson.dumps(tail)[1:]]), GEOJSON, tally)
 
 
 def _item(caller: Caller, permit: Permit, asked: AskedItem, feature: str) -> Drawn:
@@ -224,7 +223,6 @@ def _item(caller: Caller, permit: Permit, asked: AskedItem, feature: str) -> Dra
     if wanted is None:
         flask.abort(404)
     (name,) = _names(permit, table, wanted)
-    ((content),) = features(wanted, [name], permit.edition.crs, asked.crs)
     path = f"/features/collections/{asked.name}"
     links = [
         _link(caller, f"{path}/items/{name}", "self", GEOJSON), _link(caller, f"{path}/items/{name}", "alternate", "text/html", "HTML", AS_PAGE),
@@ -232,12 +230,13 @@ def _item(caller: Caller, permit: Permit, asked: AskedItem, feature: str) -> Dra
     ]
     tally = _tally(permit, [wanted])
     if asked.media_type != GEOJSON:
-        facts = [(field, "" if value is None else str(value)) for field, value in content["properties"].items()]
-        shape = spelt(in_crs(wanted.shapes, permit.edition.crs, asked.crs), asked.crs)[0]
+        facts = [(field, "" if value is None else str(value)) for field, value in _rows(wanted)[0].items()]
+        shape = spelt(in_crs(wanted.shapes, permit.edition.crs, asked.crs), asked.crs)[0].decode()
         facts.append((words("shape", language()), shape if len(shape) < 400 else f"{shape[:400]} ..."))
         return _drawn(rendered(Sheet(title=f"{asked.name} / {name}", facts=facts, links=of_links(links[2:]), credits=permit.credits), language()), HTML, tally)
     credit = {"credits": list(permit.credits)} if permit.credits else {}
-    return _drawn(orjson.dumps(content | credit | {"links": links}), GEOJSON, tally)
+    (content,) = features(wanted, [name], permit.edition.crs, asked.crs)
+    return _drawn(content[:-1].encode() + b"," + orjson.dumps(credit | {"links": links})[1:], GEOJSON, tally)
 
 
 def _table(permit: Permit, asked: AskedItems | AskedItem) -> tuple[FeatureClass, tuple[str, ...] | None]:
@@ -326,11 +325,18 @@ def _told(content: dict, sheet: Sheet, media_type: str = JSON) -> flask.Response
     return flask.Response(body, content_type=kind, headers={"Vary": VARY})
 
 
-def _as_sheet(caller: Caller, asked: AskedItems, content: list[dict], links: list[dict], permit: Permit) -> Sheet:
-    fields = list(content[0]["properties"]) if content else []
+def _rows(some: Told) -> list[dict]:
+    """Attributes of each thing, by name."""
+    names = list(some.columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*some.columns.values(), strict=True)] if names else [{}] * len(some)
+
+
+def _as_sheet(caller: Caller, asked: AskedItems, found: Page, names: list[str], links: list[dict], permit: Permit) -> Sheet:
+    values = [row for some in found.told for row in _rows(some)]
+    fields = list(values[0]) if values else []
     rows = [
-        (_address(caller, f"/features/collections/{asked.name}/items/{one['id']}", AS_PAGE), [one["id"][:8], *one["properties"].values()])
-        for one in content
+        (_address(caller, f"/features/collections/{asked.name}/items/{name}", AS_PAGE), [name[:8], *row.values()])
+        for name, row in zip(names, values, strict=True)
     ]
     return Sheet(
         title=str(asked.name), links=[(link["href"], link.get("title") or link["type"]) for link in links if link["rel"] != "self"],

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from layers.errors import FeaturesUnavailable
 from layers.features.store import FeatureBatch, FeatureQuery, FieldType, as_json
 from layers.model import Bounds, Edition, FeatureClass, Source
 
-FILES_KEPT = 16
-"""Open files of one thread."""
+FILES_KEPT = 64
+"""Open files that nobody reads just now. They are lent, not kept by thread: a server has many more threads than it lets work at once."""
 
 SEARCHES_KEPT = 32
 """Boxes of which the keys are remembered, for whoever turns pages."""
@@ -67,7 +68,7 @@ class GeoPackageStore:
 
     def __init__(self, root: Path):
         self.root = Path(root)
-        self._own = threading.local()
+        self._idle: OrderedDict[Path, list[_File]] = OrderedDict()
         self._searches: OrderedDict[tuple, np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -80,7 +81,8 @@ class GeoPackageStore:
         if edition.vectors is None:
             return
         try:
-            yield from self._batches(edition, query, condition, size)
+            with self._file(edition) as file:
+                yield from self._batches(edition, file, query, condition, size)
         except sqlite3.Error as error:
             raise _unreadable() from error
 
@@ -88,7 +90,8 @@ class GeoPackageStore:
         if edition.vectors is None:
             return {}
         try:
-            types = self._table(self._file(edition), table).types
+            with self._file(edition) as file:
+                types = self._table(file, table).types
         except sqlite3.Error as error:
             raise _unreadable() from error
         return {name: types.get(name, FieldType.TEXT) for name in table.fields}
@@ -98,8 +101,7 @@ class GeoPackageStore:
 
     # -- reading
 
-    def _batches(self, edition: Edition, query: FeatureQuery, condition: str | None, size: int) -> Iterator[FeatureBatch]:
-        file = self._file(edition)
+    def _batches(self, edition: Edition, file: _File, query: FeatureQuery, condition: str | None, size: int) -> Iterator[FeatureBatch]:
         table = self._table(file, query.table)
         select = f"SELECT {', '.join([table.key, table.geometry, *map(_quoted, query.fields)])} FROM {table.name} WHERE {condition or 1}"
         if query.key is not None:
@@ -118,9 +120,10 @@ class GeoPackageStore:
         keys = self._keys(edition, file, table, query)
         if keys is not None:
             start = 0 if query.after is None else int(np.searchsorted(keys, query.after, "right"))
+            listed = f"{select} AND {table.key} IN (SELECT value FROM json_each(?)) ORDER BY {table.key}"
             for first in range(start, len(keys), size):
-                some = ",".join(map(str, keys[first : first + size].tolist()))
-                yield from _batch(file.connection.execute(f"{select} AND {table.key} IN ({some}) ORDER BY {table.key}").fetchall(), query, table)
+                some = (str(keys[first : first + size].tolist()),)
+                yield from _batch(file.connection.execute(listed, some).fetchall(), query, table)
             return
         while rows := file.connection.execute(f"{select} AND {table.key} > ? ORDER BY {table.key} LIMIT ?", (after, size)).fetchall():
             after = rows[-1][0]
@@ -147,29 +150,54 @@ class GeoPackageStore:
 
     # -- files
 
-    def _file(self, edition: Edition) -> _File:
-        """This thread's connection to an edition's file, opened anew where another file has taken its place."""
+    @contextmanager
+    def _file(self, edition: Edition) -> Iterator[_File]:
+        """A connection to an edition's file for one reader, opened anew where another file has taken its place."""
         path = self.root / edition.folder / edition.vectors
         try:
             found = path.stat()
         except OSError as error:
             raise _unreadable() from error
-        signature = (found.st_ino, found.st_dev)
-        files: OrderedDict[Path, _File] | None = getattr(self._own, "files", None)
-        if files is None:
-            files = self._own.files = OrderedDict()
-        file = files.get(path)
-        if file is not None and file.signature != signature:
-            files.pop(path).connection.close()
-            file = None
-        if file is None:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)
-            connection.execute("PRAGMA mmap_size = 268435456")
-            file = files[path] = _File(connection, signature)
-            while len(files) > FILES_KEPT:
-                files.popitem(last=False)[1].connection.close()
-        files.move_to_end(path)
-        return file
+        file = self._lent(path, (found.st_ino, found.st_dev))
+        try:
+            yield file
+        except sqlite3.Error:
+            file.connection.close()
+            raise
+        except BaseException:                               # who reads no further, or fails for reasons of his own
+            self._given_back(path, file)
+            raise
+        else:
+            self._given_back(path, file)
+
+    def _lent(self, path: Path, signature: tuple) -> _File:
+        with self._lock:
+            idle = self._idle.get(path, [])
+            outdated = [file for file in idle if file.signature != signature]
+            idle[:] = [file for file in idle if file.signature == signature]
+            file = idle.pop() if idle else None
+        for one in outdated:
+            one.connection.close()
+        if file is not None:
+            return file
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0, check_same_thread=False)
+        connection.execute("PRAGMA mmap_size = 268435456")
+        return _File(connection, signature)
+
+    def _given_back(self, path: Path, file: _File) -> None:
+        """The file used last is the first to be lent again; of too many, those of the edition that was asked longest ago are closed."""
+        with self._lock:
+            self._idle.setdefault(path, []).append(file)
+            self._idle.move_to_end(path)
+            closing = []
+            while sum(map(len, self._idle.values())) > FILES_KEPT:
+                oldest, files = next(iter(self._idle.items()))
+                if files:
+                    closing.append(files.pop(0))
+                if not files:
+                    del self._idle[oldest]
+        for one in closing:
+            one.connection.close()
 
     @staticmethod
     def _table(file: _File, wanted: FeatureClass) -> _Table:
