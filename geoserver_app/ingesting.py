@@ -17,6 +17,7 @@ from geoserver_app.validation.report import write_report
 from layers import crs as reference
 from layers.catalogue import Catalogue, SqlCatalogue
 from layers.errors import LayerMismatch, LayerNotDefined, LayersError, OutsideAreaOfUse
+from layers.features import GeoPackageStore, PostgisStore
 from layers.ingest.frames import COLLAR
 from layers.ingest.job import AddLayer, add_layer, check_layer, remove_layer
 from layers.ingest.job import withdraw_sheet as withdraw_a_sheet
@@ -64,6 +65,10 @@ def ingest(
             inspect=lambda inspected: _reported(inspected, catalogue, settings.data / REPORTS / str(inspected.job), seam_threshold),
         )
     _settle(settings, catalogue, unsettled, before[1] if before else None, sheets, published)
+    if settings.features_url:
+        copies = PostgisStore(settings.features_url, GeoPackageStore(settings.store))
+        copies.load(published)
+        copies.engine.dispose()
     database.dispose()
     return published
 

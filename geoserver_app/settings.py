@@ -47,6 +47,7 @@ class Settings:
     live_viewers: int = 100                              # streams of live layers a worker, each a thread of its own
     data: Path = ROOT / "var"
     database_url: str = ""
+    features_url: str = field(default="", repr=False)    # may hold a password
     store: Path = Path()
     cache: Path = Path()
     decisions: Path = Path()
@@ -168,6 +169,8 @@ def _out_of_range(values: dict) -> list[str]:
         faults.append(f"quota_store: must be one of {', '.join(QUOTA_STORES)}, got `{kept}`")
     elif kept == "database" and not values.get("database_url", "").startswith("postgresql"):
         faults.append("quota_store: counting in the database needs PostgreSQL: see `database_url`, or leave it at `files`")
+    if (kept := values.get("features_url", "")) and not kept.startswith("postgresql"):
+        faults.append("features_url: must be an address of PostgreSQL with PostGIS, postgresql+psycopg://..., or empty")
     for block in values.get("trusted_proxies", "").split():
         try:
             ipaddress.ip_network(block)

@@ -24,7 +24,7 @@ from geoserver_app.people.accounts import Accounts
 from geoserver_app.people.guessing import BadKeys, instance_secret
 from geoserver_app.settings import Settings
 from layers.catalogue import Catalogue, SqlCatalogue
-from layers.features import FeatureStore, GeoPackageStore
+from layers.features import FeatureStore, GeoPackageStore, PostgisStore
 from tiles.engine import Engine
 from tiles.vector.making import TileMaker
 from tiles.vector.shelf import TileShelf
@@ -70,13 +70,19 @@ def wire(settings: Settings) -> Services:
     accounts = Accounts(
         database, secret, idle=timedelta(minutes=settings.session_idle_minutes), longest=timedelta(hours=settings.session_hours),
     )
-    features, feature_ids = GeoPackageStore(settings.store), FeatureIds(secret)
+    features, feature_ids = feature_store(settings), FeatureIds(secret)
     shelf = TileShelf(TileMaker(features, settings.store, settings.config, feature_ids.numbers), settings.cache, engine.storing)
     return Services(
         settings=settings, database=database, catalogue=catalogue, register=register, engine=engine, log=log, gate=gate, meter=meter,
         features=features, tiles=TileServer(gate, engine, log, shelf), accounts=accounts,
         bad_keys=BadKeys(settings.data / "bad-keys", secret), feature_ids=feature_ids, door=door,
     )
+
+
+def feature_store(settings: Settings) -> FeatureStore:
+    """Files of the store, or copies of them in PostGIS."""
+    files = GeoPackageStore(settings.store)
+    return PostgisStore(settings.features_url, files) if settings.features_url else files
 
 
 def meter_of(settings: Settings, database: sqlalchemy.Engine) -> Meter:

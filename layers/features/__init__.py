@@ -2,6 +2,7 @@
 
 from layers.features.facts import interval, text_fields
 from layers.features.geopackage import GeoPackageStore
+from layers.features.postgis import PostgisStore
 from layers.features.store import NEVER_TOLD, FeatureBatch, FeatureQuery, FeatureStore, FieldType
 
 __all__ = (
@@ -11,6 +12,7 @@ __all__ = (
     "FeatureStore",
     "FieldType",
     "GeoPackageStore",
+    "PostgisStore",
     "interval",
     "text_fields",
 )

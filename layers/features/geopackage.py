@@ -253,7 +253,7 @@ def _batch(rows: Sequence[tuple], query: FeatureQuery, table: _Table) -> Iterato
     shapes = shapely.from_wkb(_wkbs(blobs), on_invalid="ignore")
     fit = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     if query.box is not None:
-        fit &= _touch(shapes, query.box)
+        fit &= touching(shapes, query.box)
     found = {name: _values(values, table.types.get(name)) for name, values in zip(query.fields, columns, strict=True)}
     keys = np.array(keys, np.int64)
     if not fit.all():
@@ -281,7 +281,7 @@ def _wkbs(blobs: Sequence[bytes | None]) -> list[bytes | None]:
         return [blob[STARTS[blob[3]]:] if isinstance(blob, bytes) and len(blob) > 8 else None for blob in blobs]
 
 
-def _touch(shapes: np.ndarray, box: Bounds) -> np.ndarray:
+def touching(shapes: np.ndarray, box: Bounds) -> np.ndarray:
     """The R-tree keeps boxes in single precision, a little too large: this is the exact answer."""
     left, bottom, right, top = shapely.bounds(shapes).T
     return (left <= box.right) & (right >= box.left) & (bottom <= box.top) & (top >= box.bottom)

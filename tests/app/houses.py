@@ -102,8 +102,8 @@ class House:
         return self.client().get(path, headers=headers)
 
 
-def build_house(folder: Path) -> House:
-    settings = Settings.at(folder / "var", public_base_url="http://maps.test", recheck_seconds=0.2)
+def build_house(folder: Path, **others) -> House:
+    settings = Settings.at(folder / "var", public_base_url="http://maps.test", recheck_seconds=0.2, **others)
     migrate(settings)
     house = House(folder, wire(settings))
     house.agency(BUREAU)

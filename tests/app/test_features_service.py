@@ -52,8 +52,8 @@ def world(seed: int) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(rows, crs=CRS)
 
 
-def house_of(folder, seed: int):
-    house = build_house(folder)
+def house_of(folder, seed: int, **settings):
+    house = build_house(folder, **settings)
     path = folder / "LRDL.gpkg"
     world(seed).drop(columns="FID").to_file(path, layer="LRDL", driver="GPKG")
     house.layer("dlg", path, product="DLG")
@@ -182,6 +182,22 @@ def test_features_count_on_the_quota_one_by_one(house):
     assert '"features-day";r=20' in house.get(f"{ROADS}/items?limit=10", "counted").headers["RateLimit"]
     one = house.get(f"{ROADS}/items?limit=1", "counted").json["features"][0]["id"]
     assert house.get(f"{ROADS}/items/{one}", "counted").status_code == 200
+
+
+def test_features_kept_in_postgis_are_told_alike(house, tmp_path, postgresql_url):
+    import sqlalchemy as sa
+    engine = sa.create_engine(postgresql_url)
+    with engine.connect() as connection:
+        if not connection.exec_driver_sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'postgis'").scalar():
+            pytest.skip("PostGIS is not installed for this PostgreSQL")
+    engine.dispose()
+    other = house_of(tmp_path, 1, features_url=postgresql_url)
+    other.services.feature_ids._secret = house.services.feature_ids._secret
+    for query in ({"limit": 7}, {"GB": 2, "limit": 500}, {"filter": "NAME LIKE '%路' OR GB = 1", "limit": 500}, {"bbox": "118.77,32.05,118.785,32.06", "crs": "EPSG:4549"}):
+        assert items(other, **query).data == items(house, **query).data
+    with other.services.features.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT name FROM feature_tables").fetchall() == [("LRDL",)]
+    other.services.features.engine.dispose()
 
 
 # -- what nobody gets
