@@ -47,7 +47,7 @@ def test_at_scales_of_sheets_the_copy_and_the_edition_are_one_picture(made, conf
     )
     assert (plain < 250).any()
     apart = np.abs(plain - copied).max(axis=2)
-    assert (apart > 2).mean() < 0.001 and apart.max() < 45, "names, their places, kinds, colours; which of two touching streets comes first shows at some corners"
+    assert (apart > 2).mean() < 0.001 and (apart > 45).sum() <= 3, "names, their places, kinds, colours; which of two touching streets comes first shows at some corners"
 
 
 @pytest.mark.parametrize("resolution", [20.0, 60.0, 300.0])
