@@ -101,6 +101,8 @@ FAULTS_IN_CHINESE = MappingProxyType({
     "line-of-no-length": "`LINE` 没有长度：请至少给出两个不同的点",
     "line-off-earth": "`LINE` 超出地球或 {crs} 可表达的范围：请检查 x 与 y 的次序",
     "water-level-far": "`WATER_LEVEL` 为 `{value}`：应为 -1000 至 10000 之间的米数",
+    "place-off-earth": "该位置不在地球上，或超出 {crs} 可表示的范围：请检查 x、y 的次序",
+    "place-not-areas": "`{value}` 不是面要素，没有位置落在其中：请查询最近的要素，或改用面要素表",
     "sheet-number": "`{value}` 不是图幅号，或有多种读法：请写成 I50G095077，或旧图号 I-50-142-(53)",
     "sheet-scale": "`{value}` 不是国家基本比例尺：请给 1000000、500000、250000、100000、50000、25000、10000、5000、2000、1000 或 500",
     "no-sheet-there": "此处没有图幅编号：纬度须为北纬 0 至 88 度，经度须为 -180 至 180",

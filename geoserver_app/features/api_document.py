@@ -2,6 +2,7 @@
 
 from geoserver_app.features.pages_for_people import words
 from tiles.requests.features import DEFAULT_LIMIT, GEOJSON, MOST_ITEMS
+from tiles.requests.places import FARTHEST, MOST, USUAL, USUALLY_WITHIN
 
 TEXT, NUMBERS = {"type": "string"}, {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
 PATH = {
@@ -16,6 +17,14 @@ QUERY = {
 }
 OF_ITEMS = tuple(QUERY)
 OF_ITEM = ("crs", "properties", "f")
+NUMBER = {"type": "number"}
+OF_PLACES = {
+    **{name: (NUMBER, None) for name in ("lon", "lat", "x", "y")},
+    "count": ({"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}, None),
+    "within": ({"type": "integer", "minimum": 1, "maximum": FARTHEST, "default": USUALLY_WITHIN}, None),
+}
+OF_CONTAINING = ("lon", "lat", "x", "y", "crs", "filter", "filter-lang", "filter-crs", "properties")
+OF_NEAREST = (*OF_CONTAINING, "count", "within")
 PLAIN = ("f",)
 
 
@@ -40,11 +49,13 @@ def api_document(base_url: str, language: str) -> dict:
         | path(f"{collection}/queryables", "queryables", PLAIN, "collectionId", media="application/schema+json")
         | path(f"{collection}/schema", "schema", PLAIN, "collectionId", media="application/schema+json")
         | path(f"{collection}/items", "items", OF_ITEMS, "collectionId", media=GEOJSON)
+        | path(f"{collection}/nearest", "nearest", OF_NEAREST, "collectionId", media=GEOJSON)
+        | path(f"{collection}/containing", "containing", OF_CONTAINING, "collectionId", media=GEOJSON)
         | path(f"{collection}/items/{{featureId}}", "item", OF_ITEM, "collectionId", "featureId", media=GEOJSON),
         "components": {
             "parameters": {
                 name: {"name": name, "in": "query", "required": False, "schema": kind} | ({"style": style, "explode": False} if style else {})
-                for name, (kind, style) in QUERY.items()
+                for name, (kind, style) in (QUERY | OF_PLACES).items()
             },
             "securitySchemes": {
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}, "bearer": {"type": "http", "scheme": "bearer"},

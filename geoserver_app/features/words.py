@@ -25,6 +25,8 @@ FEATURE_SENTENCES = {
     "features-does-queryables": ("可用于过滤的属性", "What conditions may ask of"),
     "features-does-schema": ("要素的结构", "What features are made of"),
     "features-does-items": ("要素，按页给出", "Features, page by page"),
+    "features-does-nearest": ("离一个位置最近的要素，及其距离与方位", "The features nearest to a place, with distance and direction"),
+    "features-does-containing": ("一个位置落在哪些面中", "The areas in which a place lies"),
     "features-does-item": ("一个要素", "One feature"),
     "no-features-here": ("没有要素", "No features"),
 }

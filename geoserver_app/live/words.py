@@ -31,12 +31,6 @@ LIVE_SENTENCES = MappingProxyType({
     "live-full": ("实时连接已满：请稍后再试", "all places for viewers are taken: try again shortly"),
     "live-box": ("`bbox` 须为 `西,南,东,北`（度）", "`bbox` must be `west,south,east,north` in degrees"),
     "live-every": ("`every` 须为 {least} 至 {most} 秒", "`every` must be {least} to {most} seconds"),
-    # places
-    "place-missing": ("请给出一个位置：`lon` 和 `lat`，或 `x`、`y` 和 `crs`", "give a place: `lon` and `lat`, or `x`, `y` and `crs`"),
-    "place-table": ("图层 `{layer}` 没有表 `{table}`", "layer `{layer}` has no table `{table}`"),
-    "place-within": ("`within` 须为 1 至 {most} 米", "`within` must be 1 to {most} metres"),
-    "place-count": ("`count` 须为 1 至 {most}", "`count` must be 1 to {most}"),
-    "place-filter": ("`filter` 不是可用的 CQL2 文本：请用属性与值的比较", "`filter` is no CQL2 text that can be used: compare fields with values"),
     # routes
     "route-none": ("`{layer}` 中没有可供您查询的路线 `{route}`", "`{layer}` holds no route `{route}` that you may ask of"),
     "route-tables": ("图层 `{layer}` 不是路线图层：须有表 ROUTE（线，字段 ROUTE）和 STAKE（点，字段 ROUTE、STAKE）", "layer `{layer}` holds no routes: it needs tables ROUTE (lines, field ROUTE) and STAKE (points, fields ROUTE and STAKE)"),

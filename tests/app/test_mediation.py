@@ -59,6 +59,8 @@ OPERATIONS = {
     "features schema": "/features/collections/{layer}.HYDL/schema",
     "features items": "/features/collections/{layer}.HYDL/items?bbox=118,32,119,33&limit=10",
     "features item": "/features/collections/{layer}.HYDL/items/00000000000000000000000000000000",
+    "nearest features": "/features/collections/{layer}.HYDL/nearest?lon=118.75&lat=32.0",
+    "containing features": "/features/collections/{layer}.HYDL/containing?lon=118.75&lat=32.0",
     "WFS GetCapabilities": "/wfs?SERVICE=WFS&REQUEST=GetCapabilities",
     "WFS capabilities through /ows": "/ows?SERVICE=WFS&REQUEST=GetCapabilities",
     "WFS schemas of all, as capabilities": "/wfs?SERVICE=WFS&VERSION=2.0.0&REQUEST=DescribeFeatureType",

@@ -122,7 +122,7 @@ def parse_items(name: str, pairs: Pairs, accept: str = "", limits: Limits = LIMI
         raise fault("MissingParameterValue", "bbox", "missing", name="bbox", mend="`bbox-crs` says in which system it is")
     conditions += [Rows(_equals(attribute, value)) for attribute, value in asked.others]
     if text := asked.text("filter"):
-        conditions.append(_filter(text, asked.text("filter-lang") or "cql2-text", _crs(asked.text("filter-crs") or "CRS84", "filter-crs")))
+        conditions.append(parse_filter(text, asked.text("filter-lang") or "cql2-text", _crs(asked.text("filter-crs") or "CRS84", "filter-crs")))
     if moment := asked.text("datetime"):
         _check_datetime(moment)
     conditions = [one for each in conditions for one in (each.of if isinstance(each, All) else (each,))]
@@ -252,7 +252,8 @@ def _equals(name: str, value: str) -> RowFilter:
     return filter_of(trees[0] if len(trees) == 1 else {"op": "or", "args": trees})
 
 
-def _filter(text: str, language: str, crs: str) -> Condition:
+def parse_filter(text: str, language: str, crs: str) -> Condition:
+    """A condition in CQL2; shapes in it are in `crs`. Raises RequestInvalid."""
     try:
         if language == "cql2-text":
             tree = tree_of(text, LONGEST_FILTER, DEEPEST)

@@ -220,6 +220,8 @@ FAULTS = MappingProxyType({
     "line-of-no-length": "`LINE` has no length: give at least two different places",
     "line-off-earth": "`LINE` leaves the earth, or what {crs} can express: check the order of x and y",
     "water-level-far": "`WATER_LEVEL` is `{value}`: it must be metres from -1000 to 10000",
+    "place-off-earth": "the place leaves the earth, or what {crs} can express: check the order of x and y",
+    "place-not-areas": "`{value}` holds no areas, so no place lies in one: ask for the nearest, or of a table of areas",
     "sheet-number": "`{value}` is no sheet number, or can be read in several ways: write one like I50G095077, or an old one like I-50-142-(53)",
     "sheet-scale": "`{value}` is no scale of the standard: give 1000000, 500000, 250000, 100000, 50000, 25000, 10000, 5000, 2000, 1000 or 500",
     "no-sheet-there": "no sheet is numbered there: give 0 to 88 degrees north, 180 west to 180 east",
