@@ -49,13 +49,13 @@ acts_table = sa.Table(
 
 corrections_table = sa.Table(
     "corrections", metadata,
-    sa.Column("correction_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("correction_id", sa.String(20), primary_key=True),
     sa.Column("agency", sa.String(63), nullable=False, index=True),
     sa.Column("made", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("made_by", sa.String(100), nullable=False),
     sa.Column("layer", sa.String(63), nullable=False, index=True),
     sa.Column("edition", sa.String(31), nullable=False),
-    sa.Column("feature", sa.String(80), nullable=False),
+    sa.Column("feature", sa.String(100), nullable=False),
     sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("place", sa.JSON, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
@@ -66,14 +66,16 @@ corrections_table = sa.Table(
     sa.Column("reasons", sa.Text, nullable=False),
     sa.Column("answered", sa.DateTime(timezone=True)),
     sa.Column("ended", sa.DateTime(timezone=True)),
-    sqlite_autoincrement=True,
+    sa.Column("reminded", sa.Date),
 )
-"""`place` is [lon, lat] or [west, south, east, north] in CRS84, `picture` the SHA-256 of the attachment as it is kept, "" for none."""
+"""The id is drawn by lot: from running numbers an agency could read how much others report. `place` is GeoJSON geometry in CRS84, `feature` a table and the
+name of a feature as it is known outside, `picture` the SHA-256 of the map as the reporter saw it, "" for none; `reminded` the last day on which the bureau
+was told that it is late."""
 
 moves_table = sa.Table(
     "correction_moves", metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("correction_id", sa.Integer, nullable=False, index=True),
+    sa.Column("correction_id", sa.String(20), nullable=False, index=True),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("actor", sa.String(100), nullable=False),

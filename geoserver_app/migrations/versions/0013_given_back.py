@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table('correction_moves',
     sa.Column('number', sa.Integer(), autoincrement=True, nullable=False),
-    sa.Column('correction_id', sa.Integer(), nullable=False),
+    sa.Column('correction_id', sa.String(length=20), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('state', sa.String(length=20), nullable=False),
     sa.Column('actor', sa.String(length=100), nullable=False),
@@ -24,13 +24,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_correction_moves_correction_id'), ['correction_id'], unique=False)
 
     op.create_table('corrections',
-    sa.Column('correction_id', sa.Integer(), autoincrement=True, nullable=False),
+    sa.Column('correction_id', sa.String(length=20), nullable=False),
     sa.Column('agency', sa.String(length=63), nullable=False),
     sa.Column('made', sa.DateTime(timezone=True), nullable=False),
     sa.Column('made_by', sa.String(length=100), nullable=False),
     sa.Column('layer', sa.String(length=63), nullable=False),
     sa.Column('edition', sa.String(length=31), nullable=False),
-    sa.Column('feature', sa.String(length=80), nullable=False),
+    sa.Column('feature', sa.String(length=100), nullable=False),
     sa.Column('kind', sa.String(length=20), nullable=False),
     sa.Column('place', sa.JSON(), nullable=False),
     sa.Column('text', sa.Text(), nullable=False),
@@ -41,8 +41,8 @@ def upgrade() -> None:
     sa.Column('reasons', sa.Text(), nullable=False),
     sa.Column('answered', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('correction_id'),
-    sqlite_autoincrement=True
+    sa.Column('reminded', sa.Date(), nullable=True),
+    sa.PrimaryKeyConstraint('correction_id')
     )
     with op.batch_alter_table('corrections', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_corrections_agency'), ['agency'], unique=False)
