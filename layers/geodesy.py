@@ -25,7 +25,7 @@ def seen_from(place: Place, shapes: np.ndarray) -> np.ndarray:
 
     >>> north = seen_from((118.8, 32.0), np.array([shapely.Point(118.8, 32.01)]))[0]
     >>> round(north.x, 3), round(north.y, 3)
-    (0.0, 1108.767)
+    (0.0, 1108.869)
     """
     lon, lat = place
 

@@ -19,7 +19,7 @@ OF_ITEMS = tuple(QUERY)
 OF_ITEM = ("crs", "properties", "f")
 NUMBER = {"type": "number"}
 OF_PLACES = {
-    **{name: (NUMBER, None) for name in ("lon", "lat", "x", "y")},
+    **dict.fromkeys(("lon", "lat", "x", "y"), (NUMBER, None)),
     "count": ({"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}, None),
     "within": ({"type": "integer", "minimum": 1, "maximum": FARTHEST, "default": USUALLY_WITHIN}, None),
 }
