@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import parse_qsl
 
+from geoserver_app.corrections.words import CORRECTION_SENTENCES
 from geoserver_app.features.words import FEATURE_SENTENCES
 from geoserver_app.giving.words import GIVING_SENTENCES
 from geoserver_app.live.words import LIVE_SENTENCES
@@ -593,6 +594,7 @@ SENTENCES = MappingProxyType({
     **FEATURE_SENTENCES,
     **OVERLAY_SENTENCES,
     **GIVING_SENTENCES,
+    **CORRECTION_SENTENCES,
     **LIVE_SENTENCES,
 })
 """Chinese, English."""

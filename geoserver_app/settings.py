@@ -67,6 +67,7 @@ class Settings:
     overlay_megabytes: int = 512
     overlay_seconds: int = 300
     overlay_memory_megabytes: int = 1536
+    correction_days: int = 10
     session_idle_minutes: int = 30
     session_hours: int = 12
     contact_name: str = ""
@@ -160,7 +161,7 @@ def _out_of_range(values: dict) -> list[str]:
     faults = []
     if not 1 <= values.get("port", 8080) <= 65535:
         faults.append(f"port: must be 1 to 65535, got `{values['port']}`")
-    for name in ("workers", "threads", "max_pixels", "max_layers", "overlay_megabytes", "overlay_seconds", "overlay_memory_megabytes", "session_idle_minutes", "session_hours"):
+    for name in ("workers", "threads", "max_pixels", "max_layers", "overlay_megabytes", "overlay_seconds", "overlay_memory_megabytes", "correction_days", "session_idle_minutes", "session_hours"):
         if values.get(name, 1) < 1:
             faults.append(f"{name}: must be at least 1, got `{values[name]}`")
     if values.get("ceiling", "secret") not in CLASSIFICATIONS:
