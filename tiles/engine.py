@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import shapely
 from mapproxy.cache.base import TileLocker
 from mapproxy.cache.file import FileCache
@@ -63,8 +64,8 @@ different grids meet, one for slopes, one for mixing; each of them up to 1.25 pi
 BLOCK_MARGIN = 42
 """Pixels more where a low-resolution copy is kept as JPEG: a block of 16 that holds a change changes all over, and so does the next level's."""
 
-CELL_MARGIN, BLOCK_CELLS = 8, 18
-"""Cells of a degraded grid that they may, and blocks; the widest ones that are shown are hardly wider than a pixel."""
+CELL_MARGIN, BLOCK_CELLS = 14, 18
+"""Cells of a degraded grid that they may (a colour is mixed of four to each side, and their slopes of heights made of six), and blocks; the widest ones that are shown are hardly wider than a pixel."""
 
 UNREADABLE = "the data of this layer can't be read at this moment: ask again later, or tell the bureau"
 
@@ -86,6 +87,12 @@ class Permit(Protocol):
     """All that is looked at of a permit (`tiles.permits.Permit`) on this side of the cache: never its area."""
 
     def covers(self, edition: Edition, variant: Variant = MASTER) -> bool: ...
+
+
+class Blade(Protocol):
+    """What cuts features (`tiles.vector.ground.Ground`): handed through, never looked into."""
+
+    def cut(self, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Engine:
@@ -194,6 +201,21 @@ class Engine:
             return pasted
         with self._slot(self._remote_slots if edition.source is Source.REMOTE else self._slots):
             return self._renderer(edition, style, variant).map(view, symbol_scale)
+
+    def cut_map(
+        self, edition: Edition, style: str, view: View, blade: Blade, permit: Permit, symbol_scale: float = 1.0, variant: Variant = MASTER,
+    ) -> Image.Image:
+        """A line map in `view`, drawn from features that `blade` has cut before anything is drawn, and of nothing else. Nothing of it is kept here.
+
+        Raises
+        ------
+        PermitMissing, RenderFailed
+            As `map`.
+        """
+        _check(edition, permit, variant)
+        with self._slot(self._slots):
+            self._registry.enrol(edition)
+            return self._registry.cut_line_map(edition.edition_id, edition.generation, style, variant).render(view, blade, symbol_scale)
 
     def values(self, edition: Edition, view: View, permit: Permit, variant: Variant = MASTER, *, nearest: bool = False) -> Patch | None:
         """The numbers of the whole edition (rasters only) in `view`, unclipped; None where it has none. Nothing of them is ever cached.

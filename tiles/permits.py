@@ -1,7 +1,6 @@
 """What the gate hands to a renderer. No permit, no pixels."""
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from layers.model import Edition, View
-from layers.mosaic.cells import influence
+from layers.mosaic.cells import influence, reach_of_told
 from layers.rows import parse_rows
 from tiles.area import ServedArea, TileClass
 from tiles.clip import Footprint
@@ -56,13 +55,15 @@ class PermitPiece:
 class PermitPart:
     """Pieces that show the same: one variant of the master, the ground on which it may be seen, and what is written over it.
 
-    `footprint` is that of the strict rule, for classified layers; None where the centre of a pixel decides.
+    `footprint` is that of the strict rule, for classified layers; None where the centre of a pixel decides. `told_within` goes with it: metres around
+    a place within which lies what its value is made of.
     """
 
     area: ServedArea | None
     variant: Variant = MASTER
     mark: PictureMark | None = None
     footprint: Footprint | None = None
+    told_within: float = 0.0
     inside: str | None = field(init=False)       # names what a picture wholly inside shows; None is the master itself
     edge: str = field(init=False)                # ... and one that is cut
 
@@ -80,12 +81,12 @@ class PermitPart:
         return True if self.area is None else self.area.mask(view, self.footprint)
 
     def holds(self, lon: float, lat: float) -> bool:
-        """Whether the pixel or cell of the source that holds the place may be told: the place, or all of that where the strict rule holds."""
+        """Whether the value at the place may be told: the place lies inside or, where the strict rule holds, all that the value is made of."""
         if self.area is None:
             return True
-        if self.footprint is None or not self.footprint.source:
+        if self.footprint is None or not self.told_within:
             return self.area.has_point(lon, lat)
-        return self.area.has_around(lon, lat, math.sqrt(2) * self.footprint.source)
+        return self.area.has_around(lon, lat, self.told_within)
 
     def replaces(self, other: "PermitPart") -> bool:
         """Whether everything that `other` shows of a place is shown by this too, and no coarser."""
@@ -126,6 +127,7 @@ def parts_of(
             PermitPart(
                 area=area if len(by_show) == 1 else unite([piece.area for piece in alike]), variant=variant, mark=mark,
                 footprint=Footprint(*influence(edition, variant.degrade)) if is_strict and area is not None else None,
+                told_within=reach_of_told(edition, variant.degrade) if is_strict and area is not None else 0.0,
             )
             for (variant, mark), alike in by_show.items()
         ),

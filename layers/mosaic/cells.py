@@ -4,8 +4,9 @@ The cells of a mosaic are squares of its CRS, aligned to that CRS's origin; each
 shown from grids of cells twice, four times ... as wide, aligned alike. Where the grid lies does not depend on what is asked, nor on which
 sheets there are, so that many requests, each shifted by a part of a pixel, tell no more than one.
 
-Colours of heights are made of the cells, and moved into place by Lanczos' kernel of eight cells: it adds far less detail of its own above the
-frequency that the cells can hold than straight lines between them would.
+Heights are told of a smooth surface through the cells (`smooth_surface`), which holds next to nothing above the frequency that they can express: at
+the centre of the cell where one height is asked, at the very place of a pixel where a picture is. Colours are made of the heights at the centres, or of
+imagery's means, and moved into place by Lanczos' kernel of eight cells.
 """
 
 import math
@@ -19,13 +20,17 @@ from rasterio.windows import Window
 from layers import crs as crs_room
 from layers.model import Bounds, Edition, Mosaic, Patch, ProductType, View
 from layers.mosaic.reader import COARSEST_ALLOWED, MosaicReader, OpenMosaic, Paint, placed
-from layers.mosaic.warp import PixelMap, Positions, interpolate, resample
+from layers.mosaic.smooth_surface import REACH_OF_CENTRE, REACH_OF_COEFFICIENT, REACH_OF_PLACE, at_centres, at_places, coefficients
+from layers.mosaic.warp import PixelMap, Positions, resample
 
 KERNEL = 4
-"""Cells to each side that are mixed into a pixel."""
+"""Cells to each side whose colours are mixed into a pixel."""
 
 MARGIN = KERNEL + 1
 """Cells read around a window: those, and one more for slopes."""
+
+REACH_OF_HEIGHT = REACH_OF_CENTRE + REACH_OF_COEFFICIENT
+"""Cells to each side of its own that the height of a cell is made of."""
 
 PARTS_OF_A_CELL = 2
 """A cell is made of pixels of a level at most half as wide, where there are such."""
@@ -67,18 +72,31 @@ def influence(edition: Edition, degrade: float | None) -> tuple[float, float]:
     """Side of the pixels that the edition is shown from (metres), and how many of them from the centre of a delivered pixel something may lie
     that is mixed into it, whichever way the grids are turned; (0, 0) of vectors.
 
-    Counted to each side: half the pixel that holds the centre, the kernel, one more for slopes, and one where sheets of different grids
-    meet in an overview.
+    Counted to each side: half the pixel that holds the centre, the kernel, and one where sheets of different grids meet in an overview; of heights one
+    more for slopes and, where they are of cells, those that a cell's height is made of.
     """
     if not edition.product.is_raster:
         return 0.0, 0.0
-    source = edition.resolution or 0.0
+    source, is_of_cells = edition.resolution or 0.0, _is_of_cells(edition, degrade)
     if edition.nearest:
         pixels = 1.0
     else:
-        kernel = KERNEL if degrade is not None and degrade > source else 1
-        pixels = 0.5 + kernel + 1 + (1 if edition.product is ProductType.DEM else 0)
+        pixels = 0.5 + (KERNEL if is_of_cells else 1) + 1
+        if edition.product is ProductType.DEM:
+            pixels += 1 + (REACH_OF_HEIGHT if is_of_cells else 0)
     return max(source, degrade or 0.0), math.sqrt(2) * pixels
+
+
+def reach_of_told(edition: Edition, degrade: float | None) -> float:
+    """Metres to each side of a place within which lies whatever its value, told by `sample`, is made of; 0 of vectors."""
+    if not edition.product.is_raster:
+        return 0.0
+    cells = 1 + (REACH_OF_HEIGHT if edition.product is ProductType.DEM and not edition.nearest and _is_of_cells(edition, degrade) else 0)
+    return math.sqrt(2) * cells * max(edition.resolution or 0.0, degrade or 0.0)
+
+
+def _is_of_cells(edition: Edition, degrade: float | None) -> bool:
+    return degrade is not None and degrade > (edition.resolution or 0.0)
 
 
 class _CellMosaic:
@@ -86,6 +104,7 @@ class _CellMosaic:
 
     def __init__(self, mosaic: OpenMosaic, cell: float):
         self._source, self.mosaic, self._cell = mosaic, mosaic.mosaic, cell
+        self._is_smooth = mosaic.is_elevation and not mosaic.nearest
         bounds = self.mosaic.bounds
         self._coarsest = max(0, math.ceil(math.log2(max(bounds.width, bounds.height) / cell)))
         block = cell * 2**self._coarsest
@@ -99,16 +118,20 @@ class _CellMosaic:
         pixel_map = PixelMap(view, part, self._to_cells(view.crs))
         doublings = min(max(0, math.floor(math.log2(COARSEST_ALLOWED * pixel_map.step))), self._coarsest)
         positions = pixel_map.positions(2.0**doublings)
-        window = self._window(positions, doublings)
+        is_surface = self._is_smooth and paint is None
+        window = self._window(positions, doublings, REACH_OF_PLACE if is_surface else MARGIN)
         if window is None:
             return None
-        values, valid = self._cells(doublings, window)
+        values, valid = self._coefficients(doublings, window) if is_surface else self._told(doublings, window)
         if not valid.any():
             return None
+        places = positions.places(window.col_off, window.row_off)
+        if is_surface:
+            _, kept = resample(valid, valid, *places, nearest=True)
+            return placed(view, part, at_places(values, valid, *places), kept)
         if paint is not None:
             values = self._painted(values, valid, doublings, window, paint)
-        picked, kept = _interpolated(values, valid, positions.places(window.col_off, window.row_off), nearest=self._source.nearest)
-        return placed(view, part, picked, kept)
+        return placed(view, part, *_interpolated(values, valid, places, nearest=self._source.nearest))
 
     def sample(self, x: float, y: float, crs: str) -> tuple[float, ...] | None:
         """The value of the finest cell that holds the point; None where the source has none there."""
@@ -118,7 +141,7 @@ class _CellMosaic:
         window = self._within(Window(math.floor(cols[0]), math.floor(rows[0]), 1, 1), 0)
         if window is None:
             return None
-        values, valid = self._cells(0, window)
+        values, valid = self._told(0, window)
         return tuple(float(value) for value in np.atleast_1d(values[0, 0])) if valid.all() else None
 
     # Where cells lie
@@ -135,10 +158,10 @@ class _CellMosaic:
 
         return col_and_row
 
-    def _window(self, positions: Positions, doublings: int) -> Window | None:
+    def _window(self, positions: Positions, doublings: int, margin: int) -> Window | None:
         left, top, right, bottom = positions.extent
-        first_col, first_row = math.floor(left) - MARGIN, math.floor(top) - MARGIN
-        return self._within(Window(first_col, first_row, math.floor(right) + 1 + MARGIN - first_col, math.floor(bottom) + 1 + MARGIN - first_row), doublings)
+        first_col, first_row = math.floor(left), math.floor(top)
+        return self._within(_grown(Window(first_col, first_row, math.floor(right) + 1 - first_col, math.floor(bottom) + 1 - first_row), margin), doublings)
 
     def _within(self, window: Window, doublings: int) -> Window | None:
         """The cells of `window` that the mosaic's box touches; None where there are none."""
@@ -152,6 +175,22 @@ class _CellMosaic:
         return Window(first_col, first_row, last_col - first_col, last_row - first_row)
 
     # What they hold
+
+    def _told(self, doublings: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """What is told of each cell of a window, and 255 where it has something."""
+        if not self._is_smooth:
+            return self._cells(doublings, window)
+        grown = self._within(_grown(window, REACH_OF_CENTRE), doublings)
+        values, valid = self._coefficients(doublings, grown)
+        part = _part(window, grown)
+        return at_centres(values, valid)[part], valid[part]
+
+    def _coefficients(self, doublings: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the smooth surface, and 255 where a cell has data."""
+        grown = self._within(_grown(window, REACH_OF_COEFFICIENT), doublings)
+        means, valid = self._cells(doublings, grown)
+        part = _part(window, grown)
+        return coefficients(means, valid)[part], valid[part]
 
     def _cells(self, doublings: int, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Means of the source in the cells of a window, and 255 where a cell has one: where at least half of it is covered with data."""
@@ -188,6 +227,16 @@ class _CellMosaic:
         bounds = Bounds(left, top - rows * size, left + cols * size, top)
         colours = paint(Patch(values=heights[None], valid=valid > 0, bounds=bounds, crs=self.mosaic.crs))
         return np.ascontiguousarray(np.moveaxis(colours.values, 0, 2))
+
+
+def _grown(window: Window, by: int) -> Window:
+    return Window(window.col_off - by, window.row_off - by, window.width + 2 * by, window.height + 2 * by)
+
+
+def _part(window: Window, whole: Window) -> tuple[slice, slice]:
+    """Where `window` lies in the window `whole`."""
+    row, col = window.row_off - whole.row_off, window.col_off - whole.col_off
+    return slice(row, row + window.height), slice(col, col + window.width)
 
 
 def _stacked(
@@ -251,8 +300,6 @@ def _interpolated(
     _, kept = resample(valid, valid, *places, nearest=True)
     map_x, map_y = (at - 0.5 for at in places)
     filled = values if valid.min() == 255 else _spread(values, valid)
-    if filled.dtype == np.float32:
-        return interpolate(filled, map_x, map_y), kept
     return cv2.remap(filled, *(at.astype(np.float32) for at in (map_x, map_y)), cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE), kept
 
 

@@ -30,9 +30,6 @@ TIE = 1e-6
 NOWHERE = -1000.0
 """Place of a pixel that PROJ has no answer for."""
 
-STEPS = 32
-"""Between two pixels, at which OpenCV knows Lanczos' kernel (INTER_TAB_SIZE)."""
-
 ALIGNED = 0.01
 """Pixels by which two grids may differ and still be called the same."""
 
@@ -238,26 +235,6 @@ def resample(
 def mix(values: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
     """Values at places given by `Positions.maps`, all of which lie within the window, which is valid everywhere."""
     return cv2.remap(values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def interpolate(values: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
-    """Numbers at places, the centre of the first pixel being 0, by Lanczos' kernel of eight pixels, at the very place.
-
-    OpenCV moves a place to the nearest of 32 steps between two pixels: of a colour that can't be seen, of heights it makes terraces of decimetres.
-    So the kernel is asked at the step before and after, each way, and what lies between is mixed by hand: off by 1/36 of what the nearest step is.
-    """
-    steps_x, steps_y = map_x * STEPS, map_y * STEPS
-    before_x, before_y = np.floor(steps_x), np.floor(steps_y)
-    share_x, share_y = (steps_x - before_x).astype(np.float32), (steps_y - before_y).astype(np.float32)
-    left, above = ((before / STEPS).astype(np.float32) for before in (before_x, before_y))
-    right, below = left + np.float32(1 / STEPS), above + np.float32(1 / STEPS)
-
-    def across(row: np.ndarray) -> np.ndarray:
-        here, there = (cv2.remap(values, col, row, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE) for col in (left, right))
-        return here + (there - here) * share_x
-
-    upper = across(above)
-    return upper + (across(below) - upper) * share_y
 
 
 def _cells(cols: np.ndarray, rows: np.ndarray) -> np.ndarray:

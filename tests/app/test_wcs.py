@@ -233,8 +233,10 @@ def test_a_degraded_grant_tells_means_of_its_cells_and_nothing_finer(office):
     values, valid, _, bounds = opened(ask(office, new(), "cells"))
     assert (bounds.left % 25, bounds.top % 25) == (0, 0)
     cells = heights().reshape(SIDE // 5, 5, SIDE // 5, 5).mean(axis=(1, 3))
-    rows, cols = np.nonzero(valid)
-    assert np.abs(values[0][rows, cols] - cells[rows, cols]).max() < 0.002
+    amid = np.zeros_like(valid)
+    amid[6:-6, 6:-6] = valid[6:-6, 6:-6]                     # an even slope stays what it is, but for the edge of the data
+    rows, cols = np.nonzero(amid)
+    assert len(rows) and np.abs(values[0][rows, cols] - cells[rows, cols]).max() < 0.002
     fine, fine_valid, *_ = opened(ask(office, new(SCALEFACTOR="5", INTERPOLATION="nearest"), "cells"))
     whole = opened(ask(office, new()))[0][0]
     assert fine_valid.any() and not np.isin(fine[0][fine_valid], whole).all(), "cells are mixed, never picked apart"
