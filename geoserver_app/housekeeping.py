@@ -24,12 +24,15 @@ from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.contributions import ContributionBook
 from geoserver_app.contributions.mailing import mail_notices
+from geoserver_app.corrections.book import CorrectionBook
+from geoserver_app.giving.letters import mail_letters
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.mail_server import MailServer
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.packages.jobs import PackageBook
 from geoserver_app.packages.keeping import expire
 from geoserver_app.settings import Settings
+from geoserver_app.tasks import calendar
 from geoserver_app.wiring import meter_of
 
 LOCK = "tick.lock"
@@ -154,6 +157,16 @@ def seal_audit(premises: Premises, at: datetime) -> Iterator[str]:
             raise Alarm(f"{root.day} was sealed with {len(root.findings)} findings: see `geoshare audit verify`")
 
 
+def see_to_corrections(premises: Premises, at: datetime) -> Iterator[str]:
+    """What has an outcome that nobody spoke against is closed; the bureau is reminded of what is late."""
+    settings = premises.settings
+    book = CorrectionBook(premises.database, premises.register, lambda: at, calendar(settings.config), settings.correction_days)
+    for ticket in book.close_silent():
+        yield f"correction {ticket.correction_id} closed: nothing was said against its outcome"
+    for ticket in book.remind():
+        yield f"correction {ticket.correction_id} is late: the bureau is reminded"
+
+
 def give_notices(premises: Premises, at: datetime) -> Iterator[str]:
     """Reminders of contributions; by mail where a server is set."""
     given = premises.book.give_notices(at)
@@ -164,6 +177,9 @@ def give_notices(premises: Premises, at: datetime) -> Iterator[str]:
         sent = mail_notices(premises.book, MailServer.parse(settings.smtp_url), sender, settings.public_base_url)
         if sent:
             yield f"{sent} notice{'s' if sent != 1 else ''} sent"
+        sent = mail_letters(premises.database, MailServer.parse(settings.smtp_url), sender, settings.public_base_url, at)
+        if sent:
+            yield f"{sent} letter{'s' if sent != 1 else ''} sent"
 
 
 def expire_packages(premises: Premises, at: datetime) -> Iterator[str]:
@@ -180,6 +196,7 @@ STEPS: tuple[Step, ...] = (
     Step(name="ends", run=note_ends),
     Step(name="renewals", run=draft_renewals),
     Step(name="audit", run=seal_audit),
+    Step(name="corrections", run=see_to_corrections),
     Step(name="notices", run=give_notices),
     Step(name="packages", run=expire_packages),
 )

@@ -1,11 +1,12 @@
 """Delivered files into the store of this instance, and out again: what the commands, the demo and tests share."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
 import shapely
+import sqlalchemy
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from shapely.geometry.base import BaseGeometry
@@ -41,11 +42,13 @@ def classified(name: str) -> Classification:
 def ingest(
     settings: Settings, *, product: str, edition: str, name: str, paths: Sequence[Path] | Path, classification: str = "internal",
     currency: tuple[date | datetime, date | datetime] | None = None, stretch: Sequence[float] | None = None, workers: int | None = None,
-    dask: str | None = None, console: Console | None = None, seam_threshold: float = SEAM_THRESHOLD, **options,
+    dask: str | None = None, console: Console | None = None, seam_threshold: float = SEAM_THRESHOLD,
+    catalogue_over: Callable[[sqlalchemy.Engine], Catalogue] = SqlCatalogue, **options,
 ) -> Edition:
     """Add files as one edition (see `layers.ingest.job.AddLayer` for the options) and expire the tiles that the change touches.
 
-    Before anything is published, a report of every file is written to `<data>/reports/<job>/`.
+    Before anything is published, a report of every file is written to `<data>/reports/<job>/`. `catalogue_over` the database may be one that writes
+    more in the transaction in which it publishes.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def ingest(
     """
     migrate(settings)
     database = connect(settings.database_url)
-    catalogue = SqlCatalogue(database)
+    catalogue = catalogue_over(database)
     before = catalogue.snapshot().find(LayerName(name, edition))
     sheets = catalogue.sheets(before[1].edition_id) if before else ()
     request = _request(product=product, edition=edition, name=name, paths=paths, classification=classification, currency=currency, stretch=stretch, **options)

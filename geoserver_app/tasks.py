@@ -13,6 +13,10 @@ from agreements.register import AgreementRegister
 from geoserver_app.asking import RequestBook, request_tasks
 from geoserver_app.boundaries import boundary_tasks
 from geoserver_app.contributions import ContributionBook, contribution_tasks
+from geoserver_app.corrections.book import CorrectionBook, Wanted
+from geoserver_app.corrections.tickets import tasks_of as correction_tasks
+from geoserver_app.giving.submissions import SubmissionBook
+from geoserver_app.giving.tasks import submission_tasks
 from layers.catalogue import Catalogue
 from layers.model import CatalogueSnapshot, LayerName
 
@@ -76,6 +80,15 @@ def of_requests(office: Office, at: datetime) -> Iterable[Task]:
     return request_tasks(RequestBook(office.book.database, lambda: at).list(), calendar(office.config))
 
 
+def of_submissions(office: Office, at: datetime) -> Iterable[Task]:
+    return submission_tasks(SubmissionBook(office.book.database, lambda: at).list())
+
+
+def of_corrections(office: Office, at: datetime) -> Iterable[Task]:
+    working = calendar(office.config)
+    return correction_tasks(CorrectionBook(office.book.database, office.register, lambda: at, working).list(Wanted(is_open=True)), working)
+
+
 Source = Callable[[Office, datetime], Iterable[Task]]
 
-SOURCES: tuple[Source, ...] = (of_agreements, of_contributions, of_boundaries, of_requests)
+SOURCES: tuple[Source, ...] = (of_agreements, of_contributions, of_boundaries, of_corrections, of_requests, of_submissions)

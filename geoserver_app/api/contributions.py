@@ -9,10 +9,12 @@ from agreements.life.ledger import Audience, Check, Delivery, Entry
 from agreements.life.lifecycle import Role, state_at
 from agreements.model import Agreement, State
 from geoserver_app.api.agreements import versions_seen
-from geoserver_app.api.faults import NothingThere
+from geoserver_app.api.faults import InConflict, NothingThere
 from geoserver_app.api.operation import EVERYBODY, Answer, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Sent, Told
 from geoserver_app.clock import SHANGHAI
+from geoserver_app.giving.submissions import SubmissionBook
+from geoserver_app.messages import sentence
 
 RECEIVERS = frozenset({Role.ADMINISTRATOR, Role.DATA_MANAGER})
 
@@ -190,6 +192,7 @@ def get_delivery(visit: Visit, delivery: str) -> DeliveryTold:
     body=CheckSent, answer=DeliveryTold, refusals=(409,),
 )
 def check(visit: Visit, delivery: str, body: CheckSent) -> DeliveryTold:
+    _check_is_alone(visit, delivery)
     return _delivery(visit.services.book.check(delivery, Check(body.result), body.findings, visit.person.login))
 
 
@@ -227,6 +230,14 @@ def _check_gives(visit: Visit, agreement_id: str) -> None:
     newest = versions_seen(visit, agreement_id)[-1]
     if visit.person.is_member and newest.grantee != visit.person.agency:
         raise NothingThere(agreement_id)
+
+
+def _check_is_alone(visit: Visit, delivery: str) -> None:
+    """What was handed in as a file is decided by two people, there. Raises InConflict."""
+    found = SubmissionBook(visit.services.database, visit.services.gate.clock).of_delivery(delivery)
+    if found is not None and found.state.is_open:
+        detail = {"delivery": delivery, "submission": found.submission_id}
+        raise InConflict(sentence("submission-of-delivery", detail, visit.language), "submission-of-delivery")
 
 
 def _entry(one: Entry) -> EntryTold:

@@ -7,6 +7,7 @@ from geoserver_app.api import (
     audit,
     boundaries,
     contributions,
+    corrections,
     differences,
     explanations,
     ingest_jobs,
@@ -21,13 +22,14 @@ from geoserver_app.api import (
     requests,
     saved_maps,
     session,
+    submissions,
     tasks,
 )
 from geoserver_app.api.operation import OPERATIONS
 
 RESOURCES = (
-    session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, requests, tasks, papers, layers,
-    ingest_jobs, packages, overlays, remote_overlays, saved_maps, live,
+    session, people, agencies, keys, agreements, differences, areas, boundaries, explanations, audit, contributions, submissions, requests, tasks, papers, layers,
+    ingest_jobs, packages, overlays, remote_overlays, saved_maps, live, corrections,
 )
 
 __all__ = ["OPERATIONS", "RESOURCES"]

@@ -15,11 +15,13 @@ from geoserver_app.settings import Settings
 @click.option("--beside", type=int, hidden=True, help="End with this process.")
 @click.pass_obj
 def work(settings: Settings, once, beside):
-    """Make packages, and take in what agencies upload, until told to stop.
+    """Make packages, take in what agencies upload, and check what they give back, until told to stop.
 
     `geoshare serve` runs one of these itself (`package_workers`). On several hosts with one PostgreSQL and one shared folder `data`, run as many as
     there are processors to spare: no package is made by two. One that is killed leaves its package to the next, which goes on with it.
     """
+    from geoserver_app.giving.submissions import SubmissionBook
+    from geoserver_app.giving.worker import SubmissionWorker
     from geoserver_app.overlays.book import UploadBook
     from geoserver_app.overlays.uploads import UploadWorker
     from geoserver_app.packages.jobs import PackageBook
@@ -35,18 +37,20 @@ def work(settings: Settings, once, beside):
     stop = threading.Event()
     worker = Worker(services, PackageBook(services.database, services.gate.clock), stop=stop)
     overlays = UploadWorker(services, UploadBook(services.database, services.gate.clock), stop=stop)
+    given = SubmissionWorker(services, SubmissionBook(services.database, services.gate.clock), stop=stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if once:
         try:
-            while not stop.is_set() and (overlays.work() or worker.work()):
+            while not stop.is_set() and (overlays.work() or given.work() or worker.work()):
                 pass
         except LATER as error:
             tell(f"packages wait: {error}", style="red")
             sys.exit(FAILED)
     else:
-        tell("making packages as they are ordered, and taking uploads in")
+        tell("making packages as they are ordered, taking uploads in, checking what is given back")
         threading.Thread(target=overlays.run, name="overlays", daemon=True).start()
+        threading.Thread(target=given.run, name="submissions", daemon=True).start()
         worker.run()
 
 

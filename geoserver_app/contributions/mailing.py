@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from email.utils import make_msgid
 
+from agreements.record import Contact
 from geoserver_app.contributions.book import ContributionBook, GivenNotice
 from geoserver_app.mail_server import MailServer
 from geoserver_app.messages import CHINESE, ENGLISH, sentence
@@ -53,23 +54,36 @@ def mail_notices(book: ContributionBook, server: MailServer, sender: str, link: 
     waiting = list(messages(book.notices(untaken=True), sender, link))
     if not waiting:
         return 0
-    with _connected(server) as connection:
+    with connected(server) as connection:
         for message, notices in waiting:
             taken = book.take(notices)
             if len(taken) < len(notices):
                 book.give_back(taken)                          # another mailer is at it
                 continue
             try:
-                connection.send_message(message)
-            except (OSError, smtplib.SMTPException) as error:
+                sent_by(connection, server, message)
+            except MailUnavailable:
                 book.give_back(taken)
-                raise MailUnavailable(_told(server, error)) from None
+                raise
             sent += len(taken)
     return sent
 
 
+def sent_by(connection: smtplib.SMTP, server: MailServer, message: EmailMessage) -> None:
+    """Raises MailUnavailable."""
+    try:
+        connection.send_message(message)
+    except (OSError, smtplib.SMTPException) as error:
+        raise MailUnavailable(_told(server, error)) from None
+
+
+def has_address(contact: Contact) -> bool:
+    return _is_address(contact.email)
+
+
 @contextmanager
-def _connected(server: MailServer) -> Iterator[smtplib.SMTP]:
+def connected(server: MailServer) -> Iterator[smtplib.SMTP]:
+    """Signed in, and never with a password where anybody may read it. Raises MailUnavailable."""
     try:
         context = ssl.create_default_context()
         make = (lambda: smtplib.SMTP_SSL(server.host, server.port, timeout=SECONDS, context=context)) if server.is_tls else (

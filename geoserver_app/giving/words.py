@@ -84,7 +84,16 @@ GIVING_SENTENCES = MappingProxyType({
     "submission-unreadable": ("文件无法读取：{fault}", "the file can't be read: {fault}"),
     "submission-broke-off": ("检查程序中断多次：请联系管理员", "the check broke off several times: tell the administrator"),
     "submission-not-published": ("未能发布（{fault}）：已退回待审批状态", "it could not be published ({fault}): it waits for approval again"),
+    "submission-withdrawn": ("提交单位已撤回", "withdrawn by the agency that handed it in"),
+    "submission-of-delivery": (
+        "交付 {delivery} 是提交 {submission} 的数据：请在该提交中复核、审批或退回", "delivery {delivery} is that of submission {submission}: review, approve or return it there",
+    ),
+    "submission-lineage": (
+        "{agency} 按协议回馈（提交 {submission}，文件 SHA-256 {sha256}，{received} 收到），经复核与审批接收",
+        "given back by {agency} (submission {submission}, file of SHA-256 {sha256}, received {received}), reviewed and approved",
+    ),
     # letters
+    "letter-subject": ("共建共享协议：回馈数据与纠错的办理情况", "sharing agreements: what became of data given back and of corrections"),
     "letter-returned": ("协议 {agreement}：`{dataset}` 的提交 {submission} 被退回，理由：{reasons}", "agreement {agreement}: submission {submission} of `{dataset}` is returned, because: {reasons}"),
     "letter-accepted": ("协议 {agreement}：`{dataset}` 的提交 {submission} 已接收，发布为 {layer}", "agreement {agreement}: submission {submission} of `{dataset}` is accepted and published as {layer}"),
     "letter-received": ("协议 {agreement}：收到 `{dataset}` 的提交 {submission}，正在检查", "agreement {agreement}: submission {submission} of `{dataset}` came in and is being checked"),

@@ -1,4 +1,4 @@
-"""The process beside the server: it waits for orders of packages, and for uploads, without holding anything that takes memory, and starts a worker for each spell of work."""
+"""The process beside the server: it waits for orders of packages, uploads and submissions without holding anything that takes memory, and starts a worker for each spell of work."""
 
 import os
 import signal
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agreements.errors import RegisterUnavailable
 from geoserver_app.clock import now
 from geoserver_app.database import connect
+from geoserver_app.giving.submissions import SubmissionBook
 from geoserver_app.overlays.book import UploadBook
 from geoserver_app.packages.jobs import PackageBook
 from geoserver_app.settings import Settings
@@ -29,14 +30,14 @@ def run_beside(settings: Settings, parent: int) -> None:
         signal.signal(number, lambda *_: stop.set())
     os.nice(NICE)
     database = connect(settings.database_url)
-    book, uploads = PackageBook(database, now), UploadBook(database, now)
+    books = PackageBook(database, now), UploadBook(database, now), SubmissionBook(database, now)
     while not stop.is_set() and os.getppid() == parent:
-        if _has_work(book) or _has_work(uploads):
+        if any(map(_has_work, books)):
             _work(stop, parent)
         stop.wait(LOOK_SECONDS)
 
 
-def _has_work(book: PackageBook | UploadBook) -> bool:
+def _has_work(book: PackageBook | UploadBook | SubmissionBook) -> bool:
     try:
         return book.has_work()
     except (RegisterUnavailable, SQLAlchemyError):
