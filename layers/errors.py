@@ -7,6 +7,7 @@
       CrsNotServed             a CRS outside the closed list
       DatumShiftRefused        no approved way from one datum to the other
       VerticalDatumRefused     no approved constant from one vertical datum to the other
+      StakeRefused             not a stake, or not one that leads to one place
       SheetNumberInvalid       not a GB/T 13989 number
       DivisionNotDefined       no administrative division with that code
       CatalogueUnavailable     the catalogue can't be trusted: answer 503, never 200
@@ -81,6 +82,14 @@ class VerticalDatumRefused(LayersError):
 
     def __reduce__(self):       # found in a worker process, told by its parent
         return type(self), (self.message, self.fault, self.detail)
+
+
+class StakeRefused(LayersError):
+    """`fault` names the sentence (`geoserver_app.highways.words`), `detail` is what it speaks of."""
+
+    def __init__(self, fault: str, **detail: str):
+        super().__init__(f"{fault}: {', '.join(detail.values())}")
+        self.fault, self.detail = fault, detail
 
 
 class SheetNumberInvalid(LayersError):
