@@ -11,11 +11,13 @@ from agreements.model import BUREAU
 from agreements.register import SqlRegister
 from geoserver_app.database import connect, migrate
 from geoserver_app.demo_keys import demo_keys, keep_demo_keys
+from geoserver_app.demo_overlays import add_live_layer, add_overlay, missing_overlays
 from geoserver_app.demo_people import FILE as PEOPLE_FILE
 from geoserver_app.demo_people import add_demo_people
 from geoserver_app.gate import Gate
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.ingesting import ingest
+from geoserver_app.patrols import Patrols
 from geoserver_app.samples import add_parties, load_samples, sample_parties
 from geoserver_app.settings import Settings
 from geoserver_app.sheets.indexing import has_index, make_index
@@ -24,6 +26,8 @@ from layers.model import LayerName
 from tiles.engine import Engine
 
 DESCRIPTION = "demo.json"
+COUNTY, BEATS = "demo-data", "329901_patrol_beats_SYNTHETIC.geojson"
+CARS = "police-cars"
 
 
 def build_demo(settings: Settings, console: Console) -> dict:
@@ -32,7 +36,9 @@ def build_demo(settings: Settings, console: Console) -> dict:
     database = connect(settings.database_url)
     catalogue, register = SqlCatalogue(database), SqlRegister(database)
     demo = YAML(typ="safe").load((settings.config / "demo" / "demo.yaml").read_text("utf-8"))
-    _add_missing_layers(settings, catalogue, demo["layers"], console)
+    _add_missing_layers(settings, catalogue, demo, console)
+    for layer in demo["live"]:
+        add_live_layer(settings, catalogue, layer)
     for name in demo["sheet_indexes"]:
         if not has_index(catalogue, name):
             make_index(settings, name)
@@ -47,19 +53,28 @@ def build_demo(settings: Settings, console: Console) -> dict:
     return description | {"people": [{**one, "password": passwords[one["login"]]} for one in demo["people"] if one["login"] in passwords]}
 
 
-def _add_missing_layers(settings: Settings, catalogue: SqlCatalogue, wanted: list[Mapping], console: Console) -> None:
+def _add_missing_layers(settings: Settings, catalogue: SqlCatalogue, demo: Mapping, console: Console) -> None:
     known = catalogue.snapshot()
-    missing = [layer for layer in wanted if known.find(LayerName(layer["name"], layer["edition"])) is None]
-    if not missing:
+    missing = [layer for layer in demo["layers"] if known.find(LayerName(layer["name"], layer["edition"])) is None]
+    overlays = missing_overlays(catalogue, demo["overlays"])
+    if not missing and not overlays:
         return
     from geoserver_app.model_county import write_county
     from layers.divisions import import_divisions
 
     console.print("building the demo: a synthetic county of twelve sheets, about a minute")
-    files = write_county(settings.data / "demo-data", progress=lambda text: console.print(f"  {text}"))
+    files = write_county(settings.data / COUNTY, progress=lambda text: console.print(f"  {text}"))
     import_divisions(catalogue, files.divisions, vintage="2011", code_field="PAC", name_field="NAME")
     for layer in missing:
         ingest(settings, paths=getattr(files, layer["files"]), console=console, **{k: v for k, v in layer.items() if k != "files"})
+    for layer in overlays:
+        add_overlay(settings, catalogue, getattr(files, layer["files"]), layer, console)
+
+
+def start_what_moves(settings: Settings) -> None:
+    """Cars drive for as long as this process lives."""
+    catalogue = SqlCatalogue(connect(settings.database_url))
+    Patrols(catalogue, settings.store, CARS, settings.data / COUNTY / BEATS).start()
 
 
 def _issue_keys(settings: Settings, register: SqlRegister, parties: list[Mapping]) -> None:

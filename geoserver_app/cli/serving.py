@@ -35,7 +35,7 @@ def serve(settings: Settings, bind, port, workers):
 @click.pass_obj
 def demo(settings: Settings, port, build_only):
     """Build the model county and its 22 agencies once, then serve them."""
-    from geoserver_app.demo import build_demo, print_addresses
+    from geoserver_app.demo import build_demo, print_addresses, start_what_moves
     from geoserver_app.server import check_port
     from geoserver_app.server import serve as run
 
@@ -46,4 +46,5 @@ def demo(settings: Settings, port, build_only):
     description = build_demo(settings, console)
     print_addresses(description, console)
     if not build_only:
+        start_what_moves(settings)
         run(settings)

@@ -13,6 +13,7 @@ import rasterio
 import shapely
 from shapely.geometry import Point, Polygon
 
+from geoserver_app.model_county import police
 from geoserver_app.model_county.features import County, build_county
 from geoserver_app.model_county.orthophoto import Painting
 from geoserver_app.model_county.terrain import CELL, Frame, build_terrain, noise
@@ -40,7 +41,18 @@ class CountyFiles:
     dem: tuple[Path, ...]
     dlg: tuple[Path, ...]
     water_gauges: tuple[Path, ...]
+    police_districts: tuple[Path, ...]
+    police_incidents: tuple[Path, ...]
+    police_incident_grid: tuple[Path, ...]
     divisions: Path
+    patrol_beats: Path
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return (
+            *self.dom, *self.dom_2006, *self.dem, *self.dlg, *self.water_gauges, *self.police_districts, *self.police_incidents, *self.police_incident_grid,
+            self.divisions, self.patrol_beats,
+        )
 
 
 def write_county(
@@ -73,9 +85,13 @@ def write_county(
         dem=tuple(folder / f"{n}DEM.tif" for n in numbers),
         dlg=(folder / "329901_DLG_SYNTHETIC.gpkg",),
         water_gauges=(folder / "329901_water_SYNTHETIC.gpkg",),
+        police_districts=(folder / "329901_police_districts_SYNTHETIC.gpkg",),
+        police_incidents=(folder / "329901_police_incidents_SYNTHETIC.gpkg",),
+        police_incident_grid=(folder / "329901_police_incident_grid_SYNTHETIC.gpkg",),
         divisions=folder / "329901_divisions_SYNTHETIC.gpkg",
+        patrol_beats=folder / "329901_patrol_beats_SYNTHETIC.geojson",
     )
-    if all(p.exists() for p in (*files.dom, *files.dom_2006, *files.dem, *files.dlg, *files.water_gauges, files.divisions)):
+    if all(path.exists() for path in files.all):
         return files
     if county is None:
         say("raising hills, letting rivers cut them, laying out roads and fields")
@@ -84,6 +100,7 @@ def write_county(
     _once(files.dlg[0], lambda path: _write_line_map(path, county))
     _once(files.water_gauges[0], lambda path: _write_overlay(path, county))
     _once(files.divisions, lambda path: _write_divisions(path, county))
+    _write_police(files, county)
     windows = {n: sheet_window(n) for n in numbers}
     for number, path in zip(numbers, files.dem):
         _once(path, lambda part, window=windows[number]: _write_heights(part, county, window))
@@ -240,6 +257,22 @@ def _write_overlay(path: Path, county: County) -> None:
         _write_table(
             path, table, [(crs.transform_geometry(shape, CRS, "EPSG:4490"), attributes) for shape, attributes in rows], "EPSG:4490"
         )
+
+
+def _write_police(files: CountyFiles, county: County) -> None:
+    """What the police brings: overlays in EPSG:4549, and the ways that its cars drive, in degrees."""
+    calls = police.incidents(county)
+    for (path,), tables in (
+        (files.police_districts, police.districts(county)), (files.police_incidents, calls), (files.police_incident_grid, police.grid(calls["INCIDENT"])),
+    ):
+        _once(path, lambda part, tables=tables: [_write_table(part, table, rows, CRS) for table, rows in tables.items()])
+    _once(files.patrol_beats, lambda part: _write_beats(part, police.beats(county)))
+
+
+def _write_beats(path: Path, beats: list[police.Beat]) -> None:
+    lines = [crs.transform_geometry(beat.line, CRS, "CRS:84") for beat in beats]
+    frame = gpd.GeoDataFrame([{"UNIT": beat.unit, "STATION": beat.station} for beat in beats], geometry=lines, crs="OGC:CRS84")
+    path.write_text(frame.to_json(drop_id=True), "utf-8")
 
 
 def _gauges(county: County) -> list[tuple[Point, dict]]:
