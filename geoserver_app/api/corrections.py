@@ -13,7 +13,18 @@ from geoserver_app.api.reading import AgencyId, Moment, PageQuery, Sent, Told
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.corrections.book import CorrectionBook, Figures, Wanted, figures
 from geoserver_app.corrections.marking import check_feature, check_place, keep, map_of, picture_of, picture_path, plain_of, read_place, seen
-from geoserver_app.corrections.tickets import BY_AGENCY, BY_BUREAU, LONGEST_TEXT, CorrectionInvalid, Kind, Move, NoSuchCorrection, State, Ticket, closing_day
+from geoserver_app.corrections.tickets import (
+    BY_AGENCY,
+    BY_BUREAU,
+    LONGEST_TEXT,
+    CorrectionInvalid,
+    Kind,
+    Move,
+    NoSuchCorrection,
+    State,
+    Ticket,
+    closing_day,
+)
 from geoserver_app.gate import Refused
 from geoserver_app.messages import sentence
 from geoserver_app.tasks import calendar

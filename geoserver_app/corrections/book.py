@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -85,7 +85,7 @@ class CorrectionBook:
         with self._told(self.database.connect()) as connection:
             return _found(connection, correction_id, agency)
 
-    def moves(self, correction_id: str) -> list[Move]:
+    def moves(self, correction_id: str) -> Sequence[Move]:
         """Oldest first."""
         query = sa.select(moves_table).where(moves_table.c.correction_id == correction_id).order_by(moves_table.c.number)
         with self._told(self.database.connect()) as connection:
@@ -147,7 +147,7 @@ class CorrectionBook:
 
     # -- what the clock does
 
-    def close_silent(self) -> list[Ticket]:
+    def close_silent(self) -> Sequence[Ticket]:
         """Closes what has an outcome against which nothing was said for `SILENT_DAYS` working days."""
         at, closed = self.clock(), []
         for ticket in self.list(Wanted(is_open=True)):
@@ -163,7 +163,7 @@ class CorrectionBook:
                     closed.append(over)
         return closed
 
-    def remind(self) -> list[Ticket]:
+    def remind(self) -> Sequence[Ticket]:
         """A letter to the bureau for each that is late: on the first working day after the due day, and once a week then."""
         at, told = self.clock(), []
         today = at.astimezone(SHANGHAI).date()
