@@ -16,7 +16,7 @@ from geoserver_app.giving.asking import SubmissionInvalid, check_classification,
 from geoserver_app.giving.deciding import approve, give_back, review, withdraw
 from geoserver_app.giving.declared import declared_for
 from geoserver_app.giving.report import PICTURES, read_report, told
-from geoserver_app.giving.submissions import NoSuchSubmission, State, Submission, SubmissionBook, report_folder
+from geoserver_app.giving.submissions import NoSuchSubmission, Submission, SubmissionBook, SubmissionState, report_folder
 from geoserver_app.overlays.asking import ORIGINS
 from geoserver_app.settings import CLASSIFICATIONS
 
@@ -81,7 +81,7 @@ class SubmissionTold(Told):
     file: str
     bytes: int
     sha256: str
-    state: State
+    state: SubmissionState
     step: str
     made: Moment
     received: Moment | None
@@ -109,7 +109,7 @@ class Submissions(Told):
 
 
 class SubmissionQuery(Sent):
-    state: State | None = None
+    state: SubmissionState | None = None
     agency: AgencyId | None = None
     agreement: Annotated[str | None, Field(max_length=100)] = None
 
@@ -305,7 +305,7 @@ def _returned_one(visit: Visit, agency: str, body: SubmissionSent) -> Submission
         one = book_of(visit).get(body.replaces, agency)
     except NoSuchSubmission:
         one = None
-    if one is None or one.state is not State.RETURNED or (one.agreement_id, one.dataset) != (body.agreement, body.dataset):
+    if one is None or one.state is not SubmissionState.RETURNED or (one.agreement_id, one.dataset) != (body.agreement, body.dataset):
         detail = {"submission": body.replaces}
         raise InputFaulty(FieldFault(pointer="/replaces", code="submission-other-dataset", detail=detail))
     return one
@@ -339,6 +339,6 @@ def _facts(visit: Visit, one: Submission) -> dict:
         "submission": one.submission_id, "agreement": one.agreement_id, "agency": one.agency, "dataset": one.dataset, "due": one.due,
         "layer": one.wanted["layer"], "edition": one.wanted["edition"], "file": one.file_name, "bytes": one.bytes, "sha256": one.sha256, "state": one.state,
         "step": one.step, "made": one.made, "received": one.received, "ended": one.ended, "replaces": one.replaces, "features": one.features,
-        "errors": one.errors, "warnings": one.warnings, "reasons": one.reasons, "put": address if one.state is State.AWAITING else "",
+        "errors": one.errors, "warnings": one.warnings, "reasons": one.reasons, "put": address if one.state is SubmissionState.AWAITING else "",
     }
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.giving.asking import SubmissionInvalid
 from geoserver_app.giving.deciding import both, passed, tell
-from geoserver_app.giving.submissions import Move, State, Submission, SubmissionBook
+from geoserver_app.giving.submissions import Move, Submission, SubmissionBook, SubmissionState
 from geoserver_app.ingesting import ingest
 from geoserver_app.overlays.publishing import fitting
 from geoserver_app.wiring import Services
@@ -56,7 +56,7 @@ def accept(services: Services, book: SubmissionBook, one: Submission, paths: tup
         """Everything that is to be seen with the edition."""
         book.check_claim(connection, one, claim)
         passed(services, connection, one, one.approved_by)
-        book.move(one.submission_id, Move(state=State.ACCEPTED, among=[State.PUBLISHING], act="accepted", actor=one.approved_by), connection)
+        book.move(one.submission_id, Move(state=SubmissionState.ACCEPTED, among=[SubmissionState.PUBLISHING], act="accepted", actor=one.approved_by), connection)
         tell(services, connection, one, "letter-accepted", layer=one.edition)
         services.log.write({
             "event": "submission.accepted", "agency": one.agency, "agreement": one.agreement_id, "object": one.submission_id, "overlay": one.edition,

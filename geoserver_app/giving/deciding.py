@@ -8,7 +8,7 @@ from geoserver_app.contributions import ContributionInvalid
 from geoserver_app.database import utc
 from geoserver_app.giving.asking import SubmissionInvalid
 from geoserver_app.giving.letters import contacts_of, write_letter
-from geoserver_app.giving.submissions import WITHDRAWABLE, Move, State, Submission, SubmissionBook, tidy
+from geoserver_app.giving.submissions import WITHDRAWABLE, Move, Submission, SubmissionBook, SubmissionState, tidy
 from geoserver_app.messages import CHINESE, ENGLISH, sentence
 from geoserver_app.wiring import Services
 
@@ -25,7 +25,7 @@ def hand_in(services: Services, book: SubmissionBook, one: Submission, *, size: 
     """
     with book.writing() as connection:
         values = {"bytes": size, "sha256": sha256, "received": utc(book.clock())}
-        if not book.move(one.submission_id, Move(state=State.QUEUED, among=[State.AWAITING], act="received", actor=actor, values=values), connection):
+        if not book.move(one.submission_id, Move(state=SubmissionState.QUEUED, among=[SubmissionState.AWAITING], act="received", actor=actor, values=values), connection):
             raise SubmissionInvalid("submission-state", state=book.get(one.submission_id).state)
         delivery = services.book.receive(
             one.agreement_id, one.dataset, by=one.made_by, due=one.due, happened=one.happened, edition=one.edition, sha256=sha256, file_name=one.file_name,
@@ -38,55 +38,55 @@ def hand_in(services: Services, book: SubmissionBook, one: Submission, *, size: 
 
 def review(book: SubmissionBook, one: Submission, *, by: str, note: str) -> None:
     """Raises SubmissionInvalid."""
-    if one.state is not State.CHECKED:
+    if one.state is not SubmissionState.CHECKED:
         raise SubmissionInvalid("submission-state", state=one.state)
     if one.made_by == by:
         raise SubmissionInvalid("submission-same-person")
     if one.errors and not note.strip():
         raise SubmissionInvalid("submission-errors", "note", count=one.errors)
-    _must(book, one, Move(state=State.REVIEWED, among=[State.CHECKED], act="reviewed", actor=by, text=note.strip(), values={"reviewed_by": by}))
+    _must(book, one, Move(state=SubmissionState.REVIEWED, among=[SubmissionState.CHECKED], act="reviewed", actor=by, text=note.strip(), values={"reviewed_by": by}))
 
 
 def approve(book: SubmissionBook, one: Submission, *, by: str, note: str) -> None:
     """It is published next, by a worker. Raises SubmissionInvalid."""
-    if one.state is not State.REVIEWED:
+    if one.state is not SubmissionState.REVIEWED:
         raise SubmissionInvalid("submission-state", state=one.state)
     if by in (one.reviewed_by, one.made_by):
         raise SubmissionInvalid("submission-same-person")
     values = {"approved_by": by, "attempts": 0}
-    _must(book, one, Move(state=State.PUBLISHING, among=[State.REVIEWED], act="approved", actor=by, text=note.strip(), values=values))
+    _must(book, one, Move(state=SubmissionState.PUBLISHING, among=[SubmissionState.REVIEWED], act="approved", actor=by, text=note.strip(), values=values))
 
 
 def give_back(services: Services, book: SubmissionBook, one: Submission, *, by: str, reasons: str) -> None:
     """Returned with reasons; what was found stays, for whoever mends it. Raises SubmissionInvalid."""
     if not reasons.strip():
         raise SubmissionInvalid("submission-reasons", "reasons")
-    among = [State.CHECKED, State.REVIEWED]
+    among = [SubmissionState.CHECKED, SubmissionState.REVIEWED]
     if one.state not in among:
         raise SubmissionInvalid("submission-state", state=one.state)
     returned(services, book, one, among, by=by, reasons=reasons.strip())
 
 
 def returned(
-    services: Services, book: SubmissionBook, one: Submission, among: list[State], *, by: str, reasons: str, act: str = "returned", claim: str = "",
+    services: Services, book: SubmissionBook, one: Submission, among: list[SubmissionState], *, by: str, reasons: str, act: str = "returned", claim: str = "",
 ) -> None:
     """Raises SubmissionInvalid; ClaimLost where it is a worker's with a `claim` on it."""
     with book.writing() as connection:
         if claim:
             book.check_claim(connection, one, claim)
-        _must(book, one, Move(state=State.RETURNED, among=among, act=act, actor=by, text=reasons, values={"reasons": reasons}), connection)
+        _must(book, one, Move(state=SubmissionState.RETURNED, among=among, act=act, actor=by, text=reasons, values={"reasons": reasons}), connection)
         _enter(services, connection, one, Check.RETURNED, by, findings=reasons[:LONGEST_FINDINGS])
         tell(services, connection, one, "letter-returned", reasons=reasons)
-    tidy(services.settings, one.submission_id, State.RETURNED)
+    tidy(services.settings, one.submission_id, SubmissionState.RETURNED)
 
 
 def withdraw(services: Services, book: SubmissionBook, one: Submission, *, by: str) -> None:
     """By the agency: nothing of it is kept but that it was there. Raises SubmissionInvalid."""
     with book.writing() as connection:
-        _must(book, one, Move(state=State.WITHDRAWN, among=WITHDRAWABLE, act="withdrawn", actor=by), connection)
+        _must(book, one, Move(state=SubmissionState.WITHDRAWN, among=WITHDRAWABLE, act="withdrawn", actor=by), connection)
         if one.delivery_id is not None:
             _enter(services, connection, one, Check.RETURNED, by, findings=both("submission-withdrawn"))
-    tidy(services.settings, one.submission_id, State.WITHDRAWN)
+    tidy(services.settings, one.submission_id, SubmissionState.WITHDRAWN)
 
 
 def _must(book: SubmissionBook, one: Submission, move: Move, connection=None) -> None:

@@ -27,7 +27,7 @@ MOST_ATTEMPTS = 3
 """Workers that may die over one submission before it is given up."""
 
 
-class State(StrEnum):
+class SubmissionState(StrEnum):
     AWAITING = "awaiting-file"
     QUEUED = "queued"
     CHECKING = "checking"
@@ -40,11 +40,11 @@ class State(StrEnum):
 
     @property
     def is_open(self) -> bool:
-        return self not in (State.ACCEPTED, State.RETURNED, State.WITHDRAWN)
+        return self not in (SubmissionState.ACCEPTED, SubmissionState.RETURNED, SubmissionState.WITHDRAWN)
 
 
-OPEN = tuple(one for one in State if one.is_open)
-WITHDRAWABLE = tuple(one for one in OPEN if one is not State.PUBLISHING)
+OPEN = tuple(one for one in SubmissionState if one.is_open)
+WITHDRAWABLE = tuple(one for one in OPEN if one is not SubmissionState.PUBLISHING)
 
 
 class NoSuchSubmission(Exception):
@@ -66,7 +66,7 @@ class Submission:
     due: date | None
     happened: date | None
     wanted: Mapping
-    state: State
+    state: SubmissionState
     made: datetime
     made_by: str
     replaces: str = ""
@@ -104,8 +104,8 @@ class Act:
 class Move:
     """Into `state` from one of `among`, with other `values` of the row; `act` is what was done, by whom and why."""
 
-    state: State
-    among: Sequence[State]
+    state: SubmissionState
+    among: Sequence[SubmissionState]
     act: str
     actor: str
     text: str = ""
@@ -126,10 +126,10 @@ def report_folder(settings: Settings, submission_id: str) -> Path:
     return folder_of(settings, submission_id) / "report"
 
 
-def tidy(settings: Settings, submission_id: str, state: State) -> None:
+def tidy(settings: Settings, submission_id: str, state: SubmissionState) -> None:
     """Delete the files of a submission that is over: all of what was withdrawn, all but the report of another."""
     folder = folder_of(settings, submission_id)
-    if state is State.WITHDRAWN:
+    if state is SubmissionState.WITHDRAWN:
         shutil.rmtree(folder, ignore_errors=True)
         return
     for path in folder.iterdir() if folder.is_dir() else ():
@@ -161,7 +161,7 @@ class SubmissionBook:
         with self._reading() as connection:
             return [Act(at=from_database(row.at), act=row.act, actor=row.actor, text=row.text) for row in connection.execute(query)]
 
-    def list(self, agency: str | None = None, states: Sequence[State] = (), agreement: str | None = None) -> list[Submission]:
+    def list(self, agency: str | None = None, states: Sequence[SubmissionState] = (), agreement: str | None = None) -> list[Submission]:
         """The newest first."""
         columns = submissions_table.c
         query = sa.select(submissions_table).order_by(columns.made.desc(), columns.submission_id)
@@ -196,7 +196,7 @@ class SubmissionBook:
     ) -> Submission:
         made = Submission(
             submission_id=secrets.token_hex(16), agreement_id=agreement_id, agency=agency, dataset=dataset, due=due, happened=happened, wanted=wanted,
-            state=State.AWAITING, made=self.clock(), made_by=made_by, replaces=replaces, file_name=file_name,
+            state=SubmissionState.AWAITING, made=self.clock(), made_by=made_by, replaces=replaces, file_name=file_name,
         )
         with self.writing() as connection:
             connection.execute(submissions_table.insert().values(**_row(made)))
@@ -237,7 +237,7 @@ class SubmissionBook:
             row = connection.execute(query).first()
             if row is None:
                 return None
-            state = State.PUBLISHING if row.state == State.PUBLISHING.value else State.CHECKING
+            state = SubmissionState.PUBLISHING if row.state == SubmissionState.PUBLISHING.value else SubmissionState.CHECKING
             changes = {"state": state.value, "claim": worker, "lease": utc(moment + LEASE), "attempts": row.attempts + 1}
             connection.execute(submissions_table.update().where(columns.submission_id == row.submission_id).values(**changes))
             return _submission(connection.execute(_the(row.submission_id)).first())
@@ -262,7 +262,7 @@ class SubmissionBook:
 
     def hand_back(self, submission: Submission, worker: str) -> None:
         """For another worker: nothing is wrong with it. Raises ClaimLost."""
-        state = State.QUEUED if submission.state is State.CHECKING else submission.state
+        state = SubmissionState.QUEUED if submission.state is SubmissionState.CHECKING else submission.state
         with self.writing() as connection:
             self.check_claim(connection, submission, worker, state=state.value, claim="", lease=None, attempts=max(0, submission.attempts - 1))
 
@@ -301,7 +301,7 @@ def _the(submission_id: str) -> sa.Select:
 def _is_free(moment: datetime) -> sa.ColumnElement[bool]:
     columns = submissions_table.c
     is_left = sa.or_(columns.lease.is_(None), columns.lease < utc(moment))
-    return sa.or_(columns.state == State.QUEUED.value, sa.and_(columns.state.in_([State.CHECKING.value, State.PUBLISHING.value]), is_left))
+    return sa.or_(columns.state == SubmissionState.QUEUED.value, sa.and_(columns.state.in_([SubmissionState.CHECKING.value, SubmissionState.PUBLISHING.value]), is_left))
 
 
 def _row(one: Submission) -> dict:
@@ -314,5 +314,5 @@ def _row(one: Submission) -> dict:
 def _submission(row: sa.Row) -> Submission:
     values = {name: getattr(row, name) for name in Submission.__slots__}
     return Submission(**values | {
-        "state": State(row.state), "made": from_database(row.made), "received": from_database(row.received), "ended": from_database(row.ended),
+        "state": SubmissionState(row.state), "made": from_database(row.made), "received": from_database(row.received), "ended": from_database(row.ended),
     })

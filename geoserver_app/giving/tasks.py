@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from agreements.life.lifecycle import Role
 from agreements.life.tasks import OFFICE, Task
-from geoserver_app.giving.submissions import State, Submission
+from geoserver_app.giving.submissions import Submission, SubmissionState
 from geoserver_app.messages import CHINESE, ENGLISH, sentence
 
 KINDS = {
-    State.CHECKED: ("given-review", OFFICE, False), State.REVIEWED: ("given-approve", frozenset({Role.APPROVER}), False),
-    State.RETURNED: ("given-upload", frozenset[Role](), True),
+    SubmissionState.CHECKED: ("given-review", OFFICE, False), SubmissionState.REVIEWED: ("given-approve", frozenset({Role.APPROVER}), False),
+    SubmissionState.RETURNED: ("given-upload", frozenset[Role](), True),
 }
 """What has to be done, by which roles of the bureau, and whether by the agency."""
 

@@ -24,9 +24,9 @@ from geoserver_app.giving.submissions import (
     ClaimLost,
     Move,
     NoSuchSubmission,
-    State,
     Submission,
     SubmissionBook,
+    SubmissionState,
     folder_of,
     tidy,
 )
@@ -67,7 +67,7 @@ class SubmissionWorker:
         one = self.book.take(self.name)
         if one is None:
             return False
-        step = self._publish if one.state is State.PUBLISHING else self._check
+        step = self._publish if one.state is SubmissionState.PUBLISHING else self._check
         with suppress(ClaimLost), self._heart(one):
             try:
                 step(one)
@@ -97,7 +97,7 @@ class SubmissionWorker:
         with self.book.writing() as connection:
             self.book.check_claim(connection, one, self.name)
             values = {"features": checked.features, "errors": checked.errors, "warnings": checked.warnings, "step": "", "attempts": 0}
-            self.book.move(one.submission_id, Move(state=State.CHECKED, among=[State.CHECKING], act="checked", actor=PROGRAM, values=values), connection)
+            self.book.move(one.submission_id, Move(state=SubmissionState.CHECKED, among=[SubmissionState.CHECKING], act="checked", actor=PROGRAM, values=values), connection)
             checking(self.services, connection, one, checked.features)
         self._note(one, "submission.checked", features=checked.features, errors=checked.errors, warnings=checked.warnings)
 
@@ -106,7 +106,7 @@ class SubmissionWorker:
 
     def _refuse(self, one: Submission, reasons: str) -> None:
         """Nothing that a person could review came of it."""
-        returned(self.services, self.book, one, [State.CHECKING], by=PROGRAM, reasons=reasons, claim=self.name)
+        returned(self.services, self.book, one, [SubmissionState.CHECKING], by=PROGRAM, reasons=reasons, claim=self.name)
         self._note(one, "submission.returned")
 
     # -- publishing
@@ -119,7 +119,7 @@ class SubmissionWorker:
             if not paths:
                 raise SubmissionInvalid("submission-no-file")
             accept(self.services, self.book, one, paths, self.name)
-            tidy(self.services.settings, one.submission_id, State.ACCEPTED)
+            tidy(self.services.settings, one.submission_id, SubmissionState.ACCEPTED)
         except SubmissionInvalid as error:
             self._put_back(one, f"{error.told('zh')} / {error.told('en')}")
         except IngestFailed as error:
@@ -135,7 +135,7 @@ class SubmissionWorker:
         with self.book.writing() as connection:
             self.book.check_claim(connection, one, self.name)
             values = {"approved_by": "", "attempts": 0}
-            self.book.move(one.submission_id, Move(state=State.REVIEWED, among=[State.PUBLISHING], act="not-published", actor=PROGRAM, text=text, values=values), connection)
+            self.book.move(one.submission_id, Move(state=SubmissionState.REVIEWED, among=[SubmissionState.PUBLISHING], act="not-published", actor=PROGRAM, text=text, values=values), connection)
         self._note(one, "submission.not-published")
 
     # -- within

@@ -10,7 +10,7 @@ from geoserver_app.api.operation import Visit
 from geoserver_app.api.submissions import book_of, conflict, seen, submission_told
 from geoserver_app.giving.asking import SubmissionInvalid
 from geoserver_app.giving.deciding import hand_in
-from geoserver_app.giving.submissions import State, Submission, file_of, folder_of
+from geoserver_app.giving.submissions import Submission, SubmissionState, file_of, folder_of
 from geoserver_app.messages import language_of
 from geoserver_app.routes import governed
 from geoserver_app.views.receiving import CutShort, TooLarge, received, sender
@@ -44,7 +44,7 @@ def put_file(submission: str) -> flask.Response:
 def _taken(visit: Visit, one: Submission) -> Submission:
     """Raises SubmissionInvalid, ContributionInvalid."""
     settings = visit.services.settings
-    if one.state is not State.AWAITING:
+    if one.state is not SubmissionState.AWAITING:
         raise SubmissionInvalid("submission-state", state=one.state)
     said, actor = flask.request.headers.get(DIGEST_HEADER, "").strip().lower(), visit.person.login if visit.signed_in else one.made_by
     try:

@@ -18,6 +18,7 @@ from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import now
+from geoserver_app.giving.submissions import OPEN, Move, SubmissionBook, SubmissionState, report_folder
 from geoserver_app.live.tables import drop
 from geoserver_app.overlays.book import UploadBook, UploadState
 from geoserver_app.overlays.fetching import Host
@@ -101,6 +102,50 @@ def a_delivery(office: Office) -> dict:
     answer = office.visitor("member").ask(f"POST /agreements/{places['agreement']}/deliveries", json={"dataset": "水系变化"})
     assert answer.status_code == 201, answer.text
     return {"delivery": answer.json["delivery_id"]}
+
+
+GIVEN = {"dataset": "水系变化", "file": "water.geojson", "currency_to": "2026-01-10"}
+
+
+def no_submission(office: Office) -> SubmissionBook:
+    """With room for one more."""
+    book = SubmissionBook(office.house.services.database, now)
+    for one in book.list():
+        book.move(one.submission_id, Move(state=SubmissionState.WITHDRAWN, among=OPEN, act="withdrawn", actor="test"))
+    return book
+
+
+def owing(office: Office) -> dict:
+    no_submission(office)
+    return {"agreement": office.active(contributions=[{"dataset": "水系变化", "cadence": "P3M", "first_due": "2026-01-15"}])["agreement"]}
+
+
+def a_submission(office: Office) -> dict:
+    places = once(owing)(office)
+    no_submission(office)
+    answer = office.visitor("member").ask("POST /submissions", json=GIVEN | places)
+    assert answer.status_code == 201, answer.text
+    return {"submission": answer.json["submission"]}
+
+
+def a_checked_submission(office: Office) -> dict:
+    places = a_submission(office)
+    report = report_folder(office.house.services.settings, places["submission"])
+    report.mkdir(parents=True)
+    for name in ("report.html", "findings.svg"):
+        (report / name).write_text("told")
+    book = SubmissionBook(office.house.services.database, now)
+    book.move(places["submission"], Move(state=SubmissionState.CHECKED, among=OPEN, act="checked", actor="test"))
+    return places
+
+
+def a_reviewed_submission(office: Office) -> dict:
+    places = a_submission(office)
+    values = {"reviewed_by": "administrator"}
+    SubmissionBook(office.house.services.database, now).move(
+        places["submission"], Move(state=SubmissionState.REVIEWED, among=OPEN, act="reviewed", actor="administrator", values=values),
+    )
+    return places
 
 
 def a_request(office: Office) -> dict:
@@ -327,6 +372,15 @@ CASES = {
     "live.drop":              Case("401 403 403 403 403 204 404", arrange=a_live_layer),
     "requests.list":          Case("401 200 200 200 200 200 200"),
     "requests.ask":           Case("401 403 403 403 403 201 201", content=sends(layers="dem", reason="flood maps")),
+    "submissions.list":       Case("401 200 200 200 200 200 200"),
+    "submissions.create":     Case("401 403 403 403 403 201 404", arrange=owing, content=lambda places: {"json": GIVEN | places}),
+    "submissions.get":        Case("401 200 200 200 200 200 404", arrange=a_submission),
+    "submissions.withdraw":   Case("401 403 403 403 403 200 404", arrange=a_submission),
+    "submissions.report":     Case("401 200 200 200 200 200 404", arrange=a_checked_submission),
+    "submissions.picture":    Case("401 200 200 200 200 200 404", arrange=lambda office: a_checked_submission(office) | {"picture": "findings"}),
+    "submissions.review":     Case("401 200 403 403 200 403 403", arrange=a_checked_submission, content=sends(note="as agreed")),
+    "submissions.approve":    Case("401 403 200 403 403 403 403", arrange=a_reviewed_submission, content=sends(note="")),
+    "submissions.return":     Case("401 422 422 403 422 403 403", arrange=a_checked_submission, content=sends(reasons=" ")),
     "requests.answer":        Case("401 200 403 403 200 403 403", arrange=a_request, content=sends(outcome="refused", answer="not yet")),
     "tasks.list":             Case("401 200 200 200 200 200 200"),
     "usage.get":              Case("401 200 200 200 200 200 404", arrange=an_agreement),
@@ -399,7 +453,7 @@ def test_a_body_that_can_t_be_meant_is_told_as_it_is(office, name):
 @pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.changes and operation.roles])
 @pytest.mark.parametrize("trick", ("no token", "another token", "a token of another session", "another origin", "null origin", "another site", "same site"))
 def test_no_other_site_makes_a_browser_change_anything(office, name, trick):
-    login = next(login for login in ("administrator", "member") if CASES[name].expected()[login] != 403)
+    login = next(login for login in ("administrator", "member", "approver") if CASES[name].expected()[login] != 403)
     visitor = office.visitor(login)
     given = {
         "no token": {"csrf": ""}, "another token": {"csrf": "0" * 64}, "a token of another session": {"csrf": office.visitor(login).csrf},
@@ -412,7 +466,7 @@ def test_no_other_site_makes_a_browser_change_anything(office, name, trick):
 
 @pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.changes and operation.roles])
 def test_pages_of_ours_change_things(office, name):
-    login = next(login for login in ("administrator", "member") if CASES[name].expected()[login] != 403)
+    login = next(login for login in ("administrator", "member", "approver") if CASES[name].expected()[login] != 403)
     for headers in ({"Origin": "http://maps.test"}, {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}):
         assert ask(office, name, office.visitor(login), headers=headers).status_code == CASES[name].expected()[login]
 
