@@ -249,6 +249,24 @@ def a_seen_map(office: Office) -> dict:
     return {"map": answer.json["map"]}
 
 
+def a_marked_layer(office: Office) -> dict:
+    """Of which water is granted maps."""
+    if "marked" not in office.house.services.catalogue.snapshot().layers:
+        office.house.raster("marked", np.full((3, 64, 64), 90, dtype=np.uint8), 379_000, 3_542_000, 10.0)
+        office.house.agree("water", office.house.clause("marked"), agreement_id="AG-MARKED")
+    return {}
+
+
+def a_correction(office: Office) -> dict:
+    a_marked_layer(office)
+    answer = office.visitor("member").ask("POST /corrections", json=WRONG)
+    assert answer.status_code == 201, answer.text
+    return {"correction": answer.json["correction"]}
+
+
+WRONG = {"layer": "marked", "kind": "missing", "place": {"type": "Point", "coordinates": [379_300, 3_541_700]}, "crs": "EPSG:4549", "text": "a new road"}
+
+
 def a_sheet(office: Office) -> dict:
     catalogue = office.house.services.catalogue
     (sheet,) = catalogue.sheets(catalogue.snapshot().layers["dom"].editions[0].edition_id)
@@ -343,6 +361,14 @@ CASES = {
     "packages.order":         Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(layers=["dom"], area={"everywhere": True})),
     "packages.get":           Case("401 403 403 403 403 200 404", arrange=a_package),
     "packages.cancel":        Case("401 403 403 403 403 200 404", arrange=a_package),
+    "corrections.list":       Case("401 200 200 200 200 200 200"),
+    "corrections.map":        Case("401 200 200 200 200 200 200"),
+    "corrections.statistics": Case("401 200 200 200 200 200 200"),
+    "corrections.canvas":     Case("401 403 403 403 403 200 403", arrange=a_marked_layer, query="layer=marked&bounds=379000,3541400,379600,3542000&crs=EPSG:4549&width=32&height=32"),
+    "corrections.report":     Case("401 403 403 403 403 201 403", arrange=a_marked_layer, content=sends(**WRONG)),
+    "corrections.get":        Case("401 200 200 200 200 200 404", arrange=a_correction),
+    "corrections.picture":    Case("401 200 200 200 200 200 404", arrange=a_correction),
+    "corrections.move":       Case("401 200 403 403 200 409 404", arrange=a_correction, content=sends(to="taken")),
     "maps.list":              Case("401 403 403 403 403 200 200"),
     "maps.save":              Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(title="mine", layers=[{"layer": "dom"}])),
     "maps.get":               Case("401 403 403 403 403 200 404", arrange=a_map),
