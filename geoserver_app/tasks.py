@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from agreements.errors import DocumentInvalid, Fault
@@ -15,7 +15,7 @@ from geoserver_app.boundaries import boundary_tasks
 from geoserver_app.contributions import ContributionBook, contribution_tasks
 from geoserver_app.corrections.book import CorrectionBook, Wanted
 from geoserver_app.corrections.tickets import tasks_of as correction_tasks
-from geoserver_app.giving.submissions import SubmissionBook
+from geoserver_app.giving.submissions import OPEN, SubmissionBook
 from geoserver_app.giving.tasks import submission_tasks
 from layers.catalogue import Catalogue
 from layers.model import CatalogueSnapshot, LayerName
@@ -68,8 +68,14 @@ def is_published(agreement: Agreement, known: CatalogueSnapshot) -> bool:
 
 
 def of_contributions(office: Office, at: datetime) -> Iterable[Task]:
+    """What was handed in as a file is checked and decided as a submission: it is one task, not two."""
+    submitted = {(one.agreement_id, one.dataset, one.due) for one in SubmissionBook(office.book.database, lambda: at).list(states=OPEN)}
     for entries in office.book.ledgers(office.book.agreements(), at).values():
-        yield from contribution_tasks(entries, at)
+        yield from (task for task in contribution_tasks(entries, at) if task.kind != "contribution-check" or _period(task) not in submitted)
+
+
+def _period(task: Task) -> tuple[str, str, date]:
+    return task.agreement_id, task.detail["dataset"], date.fromisoformat(task.detail["due"])
 
 
 def of_boundaries(office: Office, at: datetime) -> Iterable[Task]:

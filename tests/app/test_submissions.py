@@ -1,6 +1,11 @@
 """Data that are given back: checked, reviewed and approved by two people, and then an edition of the giver's with its provenance - or returned with reasons."""
 
+import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from api_office import Office
@@ -157,6 +162,59 @@ def test_an_edition_after_another_is_compared_with_it(desk, at_hand):
     assert picture.status_code == 200 and picture.content_type.startswith("image/svg+xml") and "新增" in picture.text
     page = desk.house.get(f"/api/v1/submissions/{submission}/report", "water")
     assert page.content_type.startswith("text/html") and "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+# Whatever dies
+
+PROGRAM = Path(__file__).with_name("killed_givers.py")
+
+
+def test_acceptance_is_whole_or_nothing_wherever_the_worker_is_killed(desk, at_hand):
+    """An edition that is seen is accepted, entered as passed, and told; before that nothing of it is seen."""
+    submission = desk.checked()
+    desk.done("data_manager", submission, "review", note="as agreed")
+    desk.done("approver", submission, "approval")
+    folder = desk.house.services.settings.data
+    ran = subprocess.run(
+        [sys.executable, str(PROGRAM), str(folder), "before", "within", "after"], cwd=PROGRAM.parents[2], capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(PROGRAM.parents[2])},
+    )
+    before, within, after = map(json.loads, ran.stdout.splitlines())
+    assert {one["signal"] for one in (before, within, after)} == {9}, ran.stderr[-2000:]
+    for one in (before, within):
+        assert (one["state"], one["editions"], one["standing"], one["letters"]) == ("publishing", [], "in-check", ["letter-received"]), one
+    assert (after["state"], after["editions"], after["standing"]) == ("accepted", ["2026-Q1"], "accepted")
+    assert after["letters"] == ["letter-accepted", "letter-received"]
+    assert [act.act for act in desk.book.acts(submission)].count("accepted") == 1
+    folder = folder_of(desk.house.services.settings, submission)
+    assert (folder / "clean").is_dir()
+    desk.worker().sweep()
+    assert [path.name for path in folder.iterdir()] == ["report"] and not desk.worker().work()
+
+
+def test_a_check_that_kills_its_workers_is_given_up(desk, monkeypatch):
+    submission = desk.sent()
+    monkeypatch.setattr("geoserver_app.giving.submissions.LEASE", timedelta(seconds=-1))
+    monkeypatch.setattr("geoserver_app.giving.worker.inspected", lambda *_: 1 / 0)
+    for _ in range(3):
+        desk.worker().work()
+        assert desk.row(submission).state == "checking"
+    desk.worker().work()
+    found = desk.told(submission)
+    assert found["state"] == "returned" and "broke off" in found["reasons"]
+
+
+def test_what_can_t_be_published_waits_for_its_approval_again(desk, at_hand):
+    submission = desk.checked()
+    desk.done("data_manager", submission, "review", note="as agreed")
+    desk.done("approver", submission, "approval")
+    path = desk.house.folder / "own.geojson"
+    path.write_bytes(as_geojson())
+    desk.house.layer("water-police-districts", path, product="OVERLAY", edition="2026-Q1", owner="water")
+    desk.work()
+    assert desk.row(submission).state == "reviewed" and desk.row(submission).approved_by == "" and entry(desk).standing == "in-check"
+    staff = desk.office.visitor("approver").ask(f"GET /submissions/{submission}").json
+    assert staff["acts"][-1]["act"] == "not-published" and "2026-Q1" in staff["acts"][-1]["text"]
 
 
 # What goes wrong
