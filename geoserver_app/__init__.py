@@ -32,6 +32,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
         ows,
         packages,
         places,
+        routes,
         session,
         sheets,
         submissions,
@@ -39,6 +40,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
         vector_tiles,
         wcs,
         wfs,
+        worked,
     )
     from geoserver_app.wiring import wire
 
@@ -47,7 +49,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     app.json.ensure_ascii = False
     app.url_map.strict_slashes, app.url_map.merge_slashes = True, False      # `//host/ows` must not become a redirect, key and all
     app.extensions["geoshare"] = services or wire(settings)
-    for view in (home, health, catalogue, ows, tiles, vector_tiles, downloads, packages, live, overlays, elevation, wcs, wfs, features, places, sheets, submissions, session, openapi):
+    for view in (home, health, catalogue, ows, tiles, vector_tiles, downloads, packages, live, overlays, elevation, wcs, wfs, features, places, routes, worked, sheets, submissions, session, openapi):
         app.register_blueprint(view.bp)
     app.register_blueprint(door.blueprint())
     app.register_blueprint(console.bp)

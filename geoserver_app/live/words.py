@@ -31,14 +31,6 @@ LIVE_SENTENCES = MappingProxyType({
     "live-full": ("实时连接已满：请稍后再试", "all places for viewers are taken: try again shortly"),
     "live-box": ("`bbox` 须为 `西,南,东,北`（度）", "`bbox` must be `west,south,east,north` in degrees"),
     "live-every": ("`every` 须为 {least} 至 {most} 秒", "`every` must be {least} to {most} seconds"),
-    # routes
-    "route-none": ("`{layer}` 中没有可供您查询的路线 `{route}`", "`{layer}` holds no route `{route}` that you may ask of"),
-    "route-tables": ("图层 `{layer}` 不是路线图层：须有表 ROUTE（线，字段 ROUTE）和 STAKE（点，字段 ROUTE、STAKE）", "layer `{layer}` holds no routes: it needs tables ROUTE (lines, field ROUTE) and STAKE (points, fields ROUTE and STAKE)"),
-    "stake-spelling": ("`{value}` 不是桩号：请写作 K123+456 或 K123+456.7", "`{value}` is no stake: write K123+456 or K123+456.7"),
-    "stake-none": ("路线 `{route}` 上没有桩号 {stake}：它在断链处被跳过，或在您可见的范围之外", "route `{route}` has no stake {stake}: a broken chain skips it, or it lies outside what you may see"),
-    "stake-twice": ("路线 `{route}` 上有 {count} 处 {stake}（长链）：请写明第几处，如 {stake}#1", "route `{route}` has {count} places {stake} (a long chain): say which, such as {stake}#1"),
-    "stakes-order": ("`from` 须在 `to` 之前", "`from` must come before `to`"),
-    "route-far": ("{metres} 米内没有路线", "no route lies within {metres} m"),
     # gauges
     "gauge-none": ("`{layer}` 中没有可供您查询的测站 `{gauge}`", "`{layer}` holds no gauge `{gauge}` that you may ask of"),
     "gauge-no-datum": ("测站 `{gauge}` 没有说明基面（DTMNM）：没有基面就不能与高程比较，也不绘制淹没范围", "gauge `{gauge}` states no datum (DTMNM): without one its level is compared with no heights, and no water is drawn"),

@@ -17,6 +17,7 @@ OF_THE_SERVICE = {
     "too-many-guesses", "not-signed-in", "sign-in-refused", "password-must-change", "role-missing", "own-session-only", "form-forged",
     "nothing-there", "input-faulty", "body-media-type", "in-conflict", "changed-meanwhile",
     "package-no-data", "package-not-ready", "package-gone", "package-taken-back", "package-narrower", "package-numbers", "package-features", "package-one-range", "package-range", "packages-waiting",
+    "route-none", "route-tables", "route-name", "route-far", "stake-spelling", "stake-none", "stake-twice", "stakes-order",
     "request-invalid", "no-route", "no-method", "http", "not-trusted", "render-failed", "unexpected",
 }
 
