@@ -250,10 +250,11 @@ def a_seen_map(office: Office) -> dict:
 
 
 def a_marked_layer(office: Office) -> dict:
-    """Of which water is granted maps."""
+    """Of which both agencies are granted maps."""
     if "marked" not in office.house.services.catalogue.snapshot().layers:
         office.house.raster("marked", np.full((3, 64, 64), 90, dtype=np.uint8), 379_000, 3_542_000, 10.0)
-        office.house.agree("water", office.house.clause("marked"), agreement_id="AG-MARKED")
+        for agency in ("water", "police"):
+            office.house.agree(agency, office.house.clause("marked"), agreement_id=f"AG-MARKED-{agency}")
     return {}
 
 
@@ -364,8 +365,8 @@ CASES = {
     "corrections.list":       Case("401 200 200 200 200 200 200"),
     "corrections.map":        Case("401 200 200 200 200 200 200"),
     "corrections.statistics": Case("401 200 200 200 200 200 200"),
-    "corrections.canvas":     Case("401 403 403 403 403 200 403", arrange=a_marked_layer, query="layer=marked&bounds=379000,3541400,379600,3542000&crs=EPSG:4549&width=32&height=32"),
-    "corrections.report":     Case("401 403 403 403 403 201 403", arrange=a_marked_layer, content=sends(**WRONG)),
+    "corrections.canvas":     Case("401 403 403 403 403 200 200", arrange=a_marked_layer, query="layer=marked&bounds=379000,3541400,379600,3542000&crs=EPSG:4549&width=32&height=32"),
+    "corrections.report":     Case("401 403 403 403 403 201 201", arrange=a_marked_layer, content=sends(**WRONG)),
     "corrections.get":        Case("401 200 200 200 200 200 404", arrange=a_correction),
     "corrections.picture":    Case("401 200 200 200 200 200 404", arrange=a_correction),
     "corrections.move":       Case("401 200 403 403 200 409 404", arrange=a_correction, content=sends(to="taken")),
