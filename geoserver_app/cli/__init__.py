@@ -11,6 +11,7 @@ from geoserver_app.cli.audit import audit
 from geoserver_app.cli.base import Group
 from geoserver_app.cli.boundaries import division_changes  # noqa: F401  (its commands add themselves to `division`)
 from geoserver_app.cli.contributions import contribution, notices
+from geoserver_app.cli.corrections import correction
 from geoserver_app.cli.documents import agreement_text  # noqa: F401  (its commands add themselves to `agreement`)
 from geoserver_app.cli.explaining import explain
 from geoserver_app.cli.housekeeping import tasks, tick, workday
@@ -35,5 +36,5 @@ def main(context):
     context.obj = load_settings()
 
 
-for command in (serve, demo, layer, sheet, lineage, division, tiles, agency, key, person, agreement, explain, audit, contribution, notices, quota, review, tasks, tick, workday, package, work):
+for command in (serve, demo, layer, sheet, lineage, division, tiles, agency, key, person, agreement, explain, audit, contribution, correction, notices, quota, review, tasks, tick, workday, package, work):
     main.add_command(command)
