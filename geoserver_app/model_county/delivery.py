@@ -11,10 +11,11 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import shapely
-from shapely.geometry import Point, Polygon
+from shapely.geometry import Polygon
 
 from geoserver_app.model_county import police
 from geoserver_app.model_county.features import County, build_county
+from geoserver_app.model_county.gauges import gauges as gauges_of
 from geoserver_app.model_county.orthophoto import Painting
 from geoserver_app.model_county.terrain import CELL, Frame, build_terrain, noise
 from layers import crs
@@ -252,7 +253,7 @@ def _write_divisions(path: Path, county: County) -> None:
 
 def _write_overlay(path: Path, county: County) -> None:
     """What the water department brings, in EPSG:4490: gauges with the datum of their levels, and flood detention areas."""
-    gauges, areas = _gauges(county), _detention_areas(county)
+    gauges, areas = gauges_of(county), _detention_areas(county)
     for table, rows in (("gauges", gauges), ("detention_areas", areas)):
         _write_table(
             path, table, [(crs.transform_geometry(shape, CRS, "EPSG:4490"), attributes) for shape, attributes in rows], "EPSG:4490"
@@ -273,35 +274,6 @@ def _write_beats(path: Path, beats: list[police.Beat]) -> None:
     lines = [crs.transform_geometry(beat.line, CRS, "CRS:84") for beat in beats]
     frame = gpd.GeoDataFrame([{"UNIT": beat.unit, "STATION": beat.station} for beat in beats], geometry=lines, crs="OGC:CRS84")
     path.write_text(frame.to_json(drop_id=True), "utf-8")
-
-
-def _gauges(county: County) -> list[tuple[Point, dict]]:
-    terrain = county.terrain
-    river = [terrain.frame.place(x, y) for x, y in ((2.6, 9.4), (10.4, 8.3), (20.6, 10.4))]
-    stations = [(Point(at), f"{name}水文站", "青澜江", "ZQ", "吴淞", 8.7, 10.2) for at, name in zip(river, ("西津", "样例", "东渡"))]
-    lake = terrain.lake.exterior
-    stations += [
-        (lake.interpolate(share, normalized=True), f"镜湖{name}水位站", "镜湖", "ZZ", "吴淞", 7.6, 8.4)
-        for share, name in ((0.1, "东"), (0.55, "西"))
-    ]
-    stations += [(r.dam.centroid, f"{r.name}站", r.name, "RR", "1985国家高程基准", r.level - 1.5, r.level) for r in terrain.reservoirs]
-    stations += [(Point(terrain.frame.place(9.25, 8.35)), "通济闸站", "通济渠", "DD", "废黄河", 6.8, 7.5)]
-    return [
-        (
-            at,
-            {
-                "STCD": f"999{number:05d}",
-                "STNM": name,
-                "RVNM": water,
-                "STTP": kind,
-                "DTMNM": datum,
-                "WRZ": round(warning, 2),
-                "GRZ": round(guaranteed, 2),
-                "NOTE": "SYNTHETIC 样例",
-            },
-        )
-        for number, (at, name, water, kind, datum, warning, guaranteed) in enumerate(stations, 1)
-    ]
 
 
 def _detention_areas(county: County) -> list[tuple[Polygon, dict]]:
