@@ -25,7 +25,7 @@ APPROVERS = frozenset({Role.APPROVER})
 MOST_OPEN = 10
 """Submissions of one agency that are not over."""
 
-MOST_LISTED = 200
+MOST_LISTED, MOST_KEYS = 200, 20
 HTML, SVG = "text/html", "image/svg+xml"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
@@ -94,13 +94,35 @@ class SubmissionTold(Told):
     put: str
 
 
+class GivenFinding(Told):
+    """`keys` name some of the features that have it, by their key, or as `#7` by the number of the row."""
+
+    code: str
+    severity: Literal["error", "warning", "note"]
+    count: int
+    sentence: str
+    keys: list[str]
+
+
+class GivenChange(Told):
+    """How many features of a table are other than in the edition that is in force: `moved` have another shape, `retold` other attributes."""
+
+    table: str
+    added: int
+    removed: int
+    moved: int
+    retold: int
+    kept: int
+
+
 class SubmissionInFull(SubmissionTold):
-    """With what was found, in the asker's language, and all that was done."""
+    """With what was found, in the asker's language, what it changes, and all that was done."""
 
     terms: str
     note: str
     currency_to: date
-    findings: list[str]
+    findings: list[GivenFinding]
+    changes: list[GivenChange]
     acts: list[ActTold]
 
 
@@ -325,7 +347,14 @@ def in_full(visit: Visit, one: Submission) -> SubmissionInFull:
     ]
     return SubmissionInFull(
         **_facts(visit, one), terms=one.wanted.get("terms", ""), note=one.wanted.get("note", ""), currency_to=date.fromisoformat(one.wanted["currency_to"]),
-        findings=told(report, visit.language) if report else [], acts=acts,
+        findings=[
+            GivenFinding(code=found["code"], severity=found["severity"], count=found["count"], sentence=sentence, keys=found["keys"][:MOST_KEYS])
+            for found, sentence in zip(report["findings"], told(report, visit.language), strict=True)
+        ] if report else [],
+        changes=[
+            GivenChange(table=table["table"], **{name: change["count"] for name, change in table["changes"].items()}) for table in report["differences"]
+        ] if report else [],
+        acts=acts,
     )
 
 

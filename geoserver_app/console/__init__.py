@@ -6,6 +6,7 @@ from geoserver_app.console import (
     audit_pages,
     boundary_pages,
     contribution_pages,
+    correction_pages,
     data_acts,
     data_pages,
     difference_pages,
@@ -17,12 +18,13 @@ from geoserver_app.console import (
     preview_pages,
     register_pages,
     review_pages,
+    submission_pages,
 )
 from geoserver_app.console.frame import bp
 
 PAGES = (
     overview, register_pages, agreement_pages, difference_pages, editor_pages, preview_pages, map_pages, explain_pages, audit_pages, agency_pages,
-    people_pages, contribution_pages, review_pages, boundary_pages, data_pages, data_acts,
+    people_pages, contribution_pages, correction_pages, submission_pages, review_pages, boundary_pages, data_pages, data_acts,
 )
 """Importing a module declares its pages."""
 

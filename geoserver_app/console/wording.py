@@ -44,7 +44,7 @@ KINDS: Words = MappingProxyType({
     "conformity-check": ("合规性审核", "Conformity check"), "answer": ("答复", "Answer"), "sign": ("签署", "Signature"), "activate": ("生效", "Put in force"),
     "ratify": ("追认", "Ratify"), "renew": ("续签", "Renewal"), "destruction": ("销毁证明", "Destruction"), "contractor-destruction": ("销毁证明", "Destruction"),
     "contribution-due": ("回馈", "Contribution"), "contribution-check": ("质检", "Quality check"), "contribution-quota": ("额度", "Quota"),
-    "boundary": ("界线更新", "Boundary"), "request": ("申请", "Request"), "given-review": ("复核", "Review"), "given-approve": ("审批", "Approval"),
+    "boundary": ("界线更新", "Boundary"), "request": ("申请", "Request"), "correction": ("纠错", "Correction"), "given-review": ("复核", "Review"), "given-approve": ("审批", "Approval"),
     "given-upload": ("重新提交", "Hand in again"),
 })
 """Of tasks."""
@@ -62,6 +62,8 @@ DONE: Words = MappingProxyType({
     "checked": ("检查结果已登记。", "The result of the check is entered."),
     "asked": ("申请已提交：在 10 个工作日内答复。", "The request is sent: it is answered within 10 working days."),
     "noted": ("已登记。", "Noted."),
+    "correction-reported": ("纠错单已提交。", "The correction is sent."),
+    "correction-moved": ("纠错单已办理并写入经过。", "Done, and put into the history of the correction."),
     "overlay-decided": ("已记录决定。", "The decision is recorded."),
     "overlay-called-off": ("已取消，文件已删除。", "Called off; its file is deleted."),
     "overlay-withdrawn": ("已撤下：任何人都不能再看到它。", "Withdrawn: nobody sees it any more."),
@@ -70,6 +72,7 @@ DONE: Words = MappingProxyType({
     "overlay-refreshing": ("正在刷新：完成后成为新版本。", "Being refreshed: it becomes another edition."),
     "map-saved": ("地图已保存。", "The map is saved."),
     "map-deleted": ("地图已删除。", "The map is deleted."),
+    "submission-withdrawn": ("已撤回，文件已删除。", "Withdrawn, and its files are deleted."),
     "ordered": ("已订购：制作在后台进行，完成后可在此下载。", "Ordered: it is made in the background, and can be fetched here when it is ready."),
     "called-off": ("已取消，文件已删除。", "Called off, and its files are deleted."),
     "edition-withdrawn": ("版本已撤下：五秒内在全部服务上不再可见，其文件与瓦片已删除。", "The edition is withdrawn: gone from every service within five seconds, its files and tiles deleted."),

@@ -10,6 +10,10 @@ import shapely
 from api_office import EVERYBODY, SQUARE, Office
 
 from geoserver_app.console.frame import bp
+from geoserver_app.giving.checking import Checked
+from geoserver_app.giving.findings import Finding
+from geoserver_app.giving.report import Head, write_report
+from geoserver_app.giving.submissions import OPEN, Move, SubmissionBook, SubmissionState, report_folder
 from layers.catalogue import Division, JobState
 
 MARKUP = "<img src=x onerror=alert(1)>\"'&<b>"
@@ -36,6 +40,9 @@ PAGES = {
     "/people/auditor":                                    "303 200 404 200 404 404 404",
     "/contributions":                                     "303 200 200 200 200 200 200",
     "/contributions?agreement={agreement}":               "303 200 200 200 200 200 404",
+    "/submissions":                                       "303 200 200 200 200 404 404",
+    "/submissions?show=all&agency=water":                 "303 200 200 200 200 404 404",
+    "/submissions/{submission}":                          "303 200 200 200 200 404 404",
     "/review":                                            "303 200 200 200 200 404 404",
     "/review?year=2026":                                  "303 200 200 200 200 404 404",
     "/boundaries":                                        "303 200 200 200 200 404 404",
@@ -55,7 +62,7 @@ TAKE_FORMS = {
     "/agreements/{agreement}/1": ("move", "suspend", "resume", "look"), "/agreements/new": ("blank", "check", "compare", "save"),
     "/agreements/{agreement}/amend": ("check", "compare", "save"), "/agreements/{draft}/1/edit": ("check", "compare", "save"),
     "/audit": ("verify",), "/agencies": ("add",), "/agencies/water": ("put", "issue", "revoke"), "/people": ("add",),
-    "/people/auditor": ("change", "password", "revoke"), "/contributions": ("receive", "state", "check", "happen"), "/boundaries": ("keep",),
+    "/people/auditor": ("change", "password", "revoke"), "/contributions": ("receive", "state", "check", "happen"), "/boundaries": ("keep",), "/submissions/{submission}": ("review", "approve", "return"),
     "/requests": ("answer",), "/data/dom/2011/withdraw": ("withdraw",),
     "/no/such/page": ("anything",),
 }
@@ -89,9 +96,25 @@ def office(lasting_house) -> Office:
     check = {"result": "returned", "findings": MARKUP}
     assert administrator.ask(f"POST /deliveries/{answer.json['delivery_id']}/checks", json=check).status_code == 200
     assert administrator.ask(f"POST {path}/suspensions", json={"reason": MARKUP, "area": {"geojson": SQUARE}}).status_code == 201
+    office.places["submission"] = a_submission(office, path.rpartition("/")[2])
     assert member.ask("POST /requests", json={"layers": MARKUP, "reason": MARKUP}).status_code == 201
     assert administrator.ask(f"POST {path}/resumption", json={"comment": MARKUP}).status_code == 200
     return office
+
+
+def a_submission(office: Office, agreement: str) -> str:
+    """Checked, with a report; every text of it holds markup."""
+    words = dict.fromkeys(("terms", "note", "attribution", "title_zh", "abstract"), MARKUP)
+    sent = {"agreement": agreement, "dataset": f"数据{MARKUP}", "file": f"{MARKUP}.geojson", "currency_to": "2026-01-10", **words}
+    answer = office.visitor("member").ask("POST /submissions", json=sent)
+    assert answer.status_code == 201, answer.text
+    services, submission = office.house.services, answer.json["submission"]
+    head = Head(**{name: MARKUP for name in Head.__slots__ if name != "written"}, written=services.gate.clock())
+    found = Finding(code="given-empty", table=MARKUP, detail={"field": MARKUP}, keys=(MARKUP,))
+    write_report(Checked(findings=(found,), differences=(), features=1), head, report_folder(services.settings, submission))
+    book = SubmissionBook(services.database, services.gate.clock)
+    assert book.move(submission, Move(state=SubmissionState.CHECKED, among=OPEN, act="checked", actor=MARKUP, text=MARKUP, values={"errors": 1, "warnings": 0}))
+    return submission
 
 
 def address(office: Office, path: str) -> str:
@@ -144,7 +167,7 @@ def check_harmless(text: str) -> None:
     for tag, attributes in Tags(text).found:
         assert tag not in ("iframe", "object", "embed", "base") and not any(name.startswith("on") for name in attributes)
         assert tag != "script" or (re.fullmatch(r"/static/[\w./-]+", attributes["src"]) and "defer" in attributes)
-        assert tag != "img" or re.fullmatch(r"/static/mark\.svg|/api/v1/data/layers/[\w-]+/editions/[\w.-]+/sheets/\d+/picture", attributes["src"])
+        assert tag != "img" or re.fullmatch(r"/static/mark\.svg|/api/v1/data/layers/[\w-]+/editions/[\w.-]+/sheets/\d+/picture|/api/v1/submissions/\w+/pictures/\w+", attributes["src"])
         for name in ("src", "href", "action", "formaction"):
             assert not re.match(r"(?i)\s*(//|https?:|javascript:|data:)", attributes.get(name) or "")
 

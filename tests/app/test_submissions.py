@@ -115,8 +115,8 @@ BAD = [{**ROWS[0], "级别": "分局"}, {**ROWS[1], "机构代码": "320104A", "
 def test_errors_have_to_be_answered_for(desk, at_hand):
     submission = desk.checked(as_geojson(BAD))
     found = desk.told(submission)
-    assert found["errors"] >= 2 and any("级别" in one for one in found["findings"])
-    assert any("级别" in one for one in desk.told(submission, language="zh")["findings"])
+    assert found["errors"] >= 2 and any("级别" in one["sentence"] for one in found["findings"])
+    assert any("级别" in one["sentence"] for one in desk.told(submission, language="zh")["findings"])
     answer = desk.act("data_manager", submission, "review")
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (409, "submission-errors")
     desk.done("data_manager", submission, "review", note="taken all the same: mended next quarter")
@@ -281,4 +281,4 @@ def test_an_event_is_answered_by_its_day(house):
 
 def test_shapes_on_the_map_of_the_internet_are_told(desk, at_hand):
     found = desk.told(desk.checked(coord_origin="internet-map"))
-    assert found["errors"] >= 1 and any("GCJ-02" in one for one in found["findings"])
+    assert found["errors"] >= 1 and any("GCJ-02" in one["sentence"] for one in found["findings"])
