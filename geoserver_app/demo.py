@@ -11,13 +11,14 @@ from agreements.model import BUREAU
 from agreements.register import SqlRegister
 from geoserver_app.database import connect, migrate
 from geoserver_app.demo_keys import demo_keys, keep_demo_keys
+from geoserver_app.demo_moving import CARS, CARS_EVERY, LEVELS, LEVELS_EVERY, Moving, cars, water_levels
 from geoserver_app.demo_overlays import add_live_layer, add_overlay, missing_overlays
 from geoserver_app.demo_people import FILE as PEOPLE_FILE
 from geoserver_app.demo_people import add_demo_people
 from geoserver_app.gate import Gate
 from geoserver_app.identity import Carriage, Presented
 from geoserver_app.ingesting import ingest
-from geoserver_app.patrols import Patrols
+from geoserver_app.model_county import county_files
 from geoserver_app.samples import add_parties, load_samples, sample_parties
 from geoserver_app.settings import Settings
 from geoserver_app.sheets.indexing import has_index, make_index
@@ -26,8 +27,7 @@ from layers.model import LayerName
 from tiles.engine import Engine
 
 DESCRIPTION = "demo.json"
-COUNTY, BEATS = "demo-data", "329901_patrol_beats_SYNTHETIC.geojson"
-CARS = "police-cars"
+COUNTY = "demo-data"
 
 
 def build_demo(settings: Settings, console: Console) -> dict:
@@ -72,9 +72,10 @@ def _add_missing_layers(settings: Settings, catalogue: SqlCatalogue, demo: Mappi
 
 
 def start_what_moves(settings: Settings) -> None:
-    """Cars drive for as long as this process lives."""
-    catalogue = SqlCatalogue(connect(settings.database_url))
-    Patrols(catalogue, settings.store, CARS, settings.data / COUNTY / BEATS).start()
+    """Cars drive and waters rise for as long as this process lives."""
+    catalogue, files = SqlCatalogue(connect(settings.database_url)), county_files(settings.data / COUNTY)
+    Moving(catalogue, settings.store, CARS, cars(files.patrol_beats), CARS_EVERY).start()
+    Moving(catalogue, settings.store, LEVELS, water_levels(files.gauge_stations), LEVELS_EVERY).start()
 
 
 def _issue_keys(settings: Settings, register: SqlRegister, parties: list[Mapping]) -> None:

@@ -1,13 +1,10 @@
-"""Patrol cars of the demo: where each of them is at a moment, and a thread that writes it into the live layer as an agency's program would.
+"""Patrol cars of the demo: where each of them is at a moment.
 
 A car drives its beat to and fro; where it is hangs on the clock alone, so it goes on where it was after the demo was stopped.
 """
 
 import json
-import logging
-import sqlite3
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -15,17 +12,9 @@ from pathlib import Path
 
 import shapely
 
-from geoserver_app.clock import now
-from geoserver_app.live.tables import EDITION, path_of, plan_of
-from layers.catalogue import Catalogue
 from layers.crs import transform_geometry
-from layers.errors import CatalogueUnavailable, FeaturesUnavailable
-from layers.live import LiveRow, write
-from layers.model import LayerName
+from layers.live import LiveRow
 
-log = logging.getLogger(__name__)
-
-EVERY_SECONDS = 2.0
 SPEEDS = (7.0, 13.0)
 """Metres a second, from the slowest to the fastest car."""
 
@@ -80,35 +69,3 @@ def _status(beat: Beat, seconds: float) -> str:
 def _lot(text: str) -> float:
     """From 0 to 1, always the same for a text."""
     return int.from_bytes(sha256(text.encode()).digest()[:4]) / 2**32
-
-
-class Patrols:
-    """Writes the cars into a live layer, again and again, until it is told to stop."""
-
-    def __init__(self, catalogue: Catalogue, store: Path, layer: str, beats: Path, clock: Callable[[], datetime] = now):
-        self.catalogue, self.store, self.layer, self.beats, self.clock = catalogue, store, layer, beats, clock
-        self._stop = threading.Event()
-
-    def drive(self) -> int:
-        """Once, all cars; returns how many moved. 0 where the layer is not there any more."""
-        found = self.catalogue.snapshot().find(LayerName(self.layer, EDITION))
-        if found is None:
-            return 0
-        plan = plan_of(self.store, found[1])
-        moment = self.clock()
-        return write(path_of(self.store, found[1]), plan, cars_at(read_beats(self.beats, plan.crs), moment), now=moment).changed
-
-    def start(self) -> threading.Thread:
-        thread = threading.Thread(target=self._drive, name="patrol-cars", daemon=True)
-        thread.start()
-        return thread
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _drive(self) -> None:
-        while not self._stop.wait(EVERY_SECONDS):
-            try:
-                self.drive()
-            except (OSError, sqlite3.Error, CatalogueUnavailable, FeaturesUnavailable) as error:      # the demo goes on without cars
-                log.warning("patrol cars stand still: %s", error)

@@ -4,6 +4,6 @@ Reading order: `plan` (what was drawn by hand), `terrain`, `features`, `orthopho
 EPSG:4549, x east, y north.
 """
 
-from geoserver_app.model_county.delivery import CountyFiles, write_county
+from geoserver_app.model_county.delivery import CountyFiles, county_files, write_county
 
-__all__ = ["CountyFiles", "write_county"]
+__all__ = ["CountyFiles", "county_files", "write_county"]

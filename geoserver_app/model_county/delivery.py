@@ -13,9 +13,10 @@ import rasterio
 import shapely
 from shapely.geometry import Polygon
 
-from geoserver_app.model_county import police
+from geoserver_app.model_county import police, routes
 from geoserver_app.model_county.features import County, build_county
 from geoserver_app.model_county.gauges import gauges as gauges_of
+from geoserver_app.model_county.gauges import stations
 from geoserver_app.model_county.orthophoto import Painting
 from geoserver_app.model_county.terrain import CELL, Frame, build_terrain, noise
 from layers import crs
@@ -45,14 +46,16 @@ class CountyFiles:
     police_districts: tuple[Path, ...]
     police_incidents: tuple[Path, ...]
     police_incident_grid: tuple[Path, ...]
+    transport_routes: tuple[Path, ...]
     divisions: Path
     patrol_beats: Path
+    gauge_stations: Path
 
     @property
     def all(self) -> tuple[Path, ...]:
         return (
             *self.dom, *self.dom_2006, *self.dem, *self.dlg, *self.water_gauges, *self.police_districts, *self.police_incidents, *self.police_incident_grid,
-            self.divisions, self.patrol_beats,
+            *self.transport_routes, self.divisions, self.patrol_beats, self.gauge_stations,
         )
 
 
@@ -78,20 +81,7 @@ def write_county(
     """
     say = progress or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = [f"I50G{row:03d}{column:03d}" for row, column in product(ROWS[:rows], COLUMNS[:columns])]
-    files = CountyFiles(
-        folder=folder,
-        dom=tuple(folder / f"{n}DOM.tif" for n in numbers),
-        dom_2006=tuple(folder / f"{n}DOM_2006.tif" for n in numbers if n != NOT_YET_FLOWN),
-        dem=tuple(folder / f"{n}DEM.tif" for n in numbers),
-        dlg=(folder / "329901_DLG_SYNTHETIC.gpkg",),
-        water_gauges=(folder / "329901_water_SYNTHETIC.gpkg",),
-        police_districts=(folder / "329901_police_districts_SYNTHETIC.gpkg",),
-        police_incidents=(folder / "329901_police_incidents_SYNTHETIC.gpkg",),
-        police_incident_grid=(folder / "329901_police_incident_grid_SYNTHETIC.gpkg",),
-        divisions=folder / "329901_divisions_SYNTHETIC.gpkg",
-        patrol_beats=folder / "329901_patrol_beats_SYNTHETIC.geojson",
-    )
+    numbers, files = _numbers(columns, rows), county_files(folder, columns=columns, rows=rows)
     if all(path.exists() for path in files.all):
         return files
     if county is None:
@@ -102,6 +92,8 @@ def write_county(
     _once(files.water_gauges[0], lambda path: _write_overlay(path, county))
     _once(files.divisions, lambda path: _write_divisions(path, county))
     _write_police(files, county)
+    _once(files.transport_routes[0], lambda part: [_write_table(part, table, rows, CRS) for table, rows in routes.tables(county).items()])
+    _once(files.gauge_stations, lambda part: _write_things(part, stations(county)))
     windows = {n: sheet_window(n) for n in numbers}
     for number, path in zip(numbers, files.dem):
         _once(path, lambda part, window=windows[number]: _write_heights(part, county, window))
@@ -114,6 +106,30 @@ def write_county(
     for path in files.dom_2006:
         _once(path, lambda part, number=path.name[:10]: _write_older_photo(part, folder / f"{number}DOM.tif"))
     return files
+
+
+def county_files(folder: Path, *, columns: int = 4, rows: int = 3) -> CountyFiles:
+    """Where `write_county` writes."""
+    numbers = _numbers(columns, rows)
+    return CountyFiles(
+        folder=folder,
+        dom=tuple(folder / f"{n}DOM.tif" for n in numbers),
+        dom_2006=tuple(folder / f"{n}DOM_2006.tif" for n in numbers if n != NOT_YET_FLOWN),
+        dem=tuple(folder / f"{n}DEM.tif" for n in numbers),
+        dlg=(folder / "329901_DLG_SYNTHETIC.gpkg",),
+        water_gauges=(folder / "329901_water_SYNTHETIC.gpkg",),
+        police_districts=(folder / "329901_police_districts_SYNTHETIC.gpkg",),
+        police_incidents=(folder / "329901_police_incidents_SYNTHETIC.gpkg",),
+        police_incident_grid=(folder / "329901_police_incident_grid_SYNTHETIC.gpkg",),
+        transport_routes=(folder / "329901_transport_routes_SYNTHETIC.gpkg",),
+        divisions=folder / "329901_divisions_SYNTHETIC.gpkg",
+        patrol_beats=folder / "329901_patrol_beats_SYNTHETIC.geojson",
+        gauge_stations=folder / "329901_gauge_stations_SYNTHETIC.geojson",
+    )
+
+
+def _numbers(columns: int, rows: int) -> list[str]:
+    return [f"I50G{row:03d}{column:03d}" for row, column in product(ROWS[:rows], COLUMNS[:columns])]
 
 
 def model_county() -> County:
@@ -267,13 +283,15 @@ def _write_police(files: CountyFiles, county: County) -> None:
         (files.police_districts, police.districts(county)), (files.police_incidents, calls), (files.police_incident_grid, police.grid(calls["INCIDENT"])),
     ):
         _once(path, lambda part, tables=tables: [_write_table(part, table, rows, CRS) for table, rows in tables.items()])
-    _once(files.patrol_beats, lambda part: _write_beats(part, police.beats(county)))
+    ways = [(beat.line, {"UNIT": beat.unit, "STATION": beat.station}) for beat in police.beats(county)]
+    _once(files.patrol_beats, lambda part: _write_things(part, ways))
 
 
-def _write_beats(path: Path, beats: list[police.Beat]) -> None:
-    lines = [crs.transform_geometry(beat.line, CRS, "CRS:84") for beat in beats]
-    frame = gpd.GeoDataFrame([{"UNIT": beat.unit, "STATION": beat.station} for beat in beats], geometry=lines, crs="OGC:CRS84")
-    path.write_text(frame.to_json(drop_id=True), "utf-8")
+def _write_things(path: Path, rows: list) -> None:
+    """What the demo moves, in degrees."""
+    shapes = [crs.transform_geometry(shape, CRS, "CRS:84") for shape, _ in rows]
+    frame = gpd.GeoDataFrame([attributes for _, attributes in rows], geometry=shapes, crs="OGC:CRS84")
+    path.write_text(frame.to_json(drop_id=True, na="null"), "utf-8")
 
 
 def _detention_areas(county: County) -> list[tuple[Polygon, dict]]:

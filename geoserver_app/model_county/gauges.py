@@ -4,6 +4,7 @@ Made by rule, like all of the county. Geometries are in EPSG:4549, levels in met
 exist, and one has a datum of its own, with the correction that leads from it to the national one.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from math import pi, sin
 
@@ -46,16 +47,25 @@ def gauges(county: County) -> list[tuple[Point, dict]]:
     ]
 
 
-def objects(county: County, moment: datetime) -> list[dict]:
-    """Every gauge with its level at a moment, as rows of the live table `PLAN`: the same for the same moment. The three of the river rise one after the
-    other, to above warning; the lake follows them."""
+def stations(county: County) -> list[tuple[Point, dict]]:
+    """All gauges of the live table: the others, and two whose datum is no plain matter."""
     rows = gauges(county)
     first = rows[0][1]
-    rows = [
+    return [
         *rows,
         (Point(county.terrain.frame.place(6.0, 8.9)), first | {"STCD": "99900010", "STNM": "青澜江旧水尺", "DTMNM": DOUBTFUL, "WRZ": 3.4, "GRZ": 4.6}),
         (Point(county.terrain.frame.place(16.2, 10.9)), first | {"STCD": "99900011", "STNM": "临江水文站", "DTMNM": OF_ITS_OWN, "DTPR": 3.12, "WRZ": 3.6, "GRZ": 5.1}),
     ]
+
+
+def objects(county: County, moment: datetime) -> list[dict]:
+    """Every gauge with its level at a moment, as rows of the live table `PLAN`."""
+    return levels(stations(county), moment)
+
+
+def levels(rows: Sequence[tuple[Point, dict]], moment: datetime) -> list[dict]:
+    """Gauges of `stations` with their levels at a moment: the same for the same moment. The three of the river rise one after the other, to above warning;
+    the lake follows them."""
     hours = moment.timestamp() / 3600
     return [
         {"id": told["STCD"], "x": round(at.x, 2), "y": round(at.y, 2), "moment": moment.isoformat(),

@@ -13,9 +13,11 @@ from ruamel.yaml import YAML
 
 from agreements.model import BUREAU
 from geoserver_app.clock import SHANGHAI
+from geoserver_app.demo_moving import CARS, LEVELS, Moving, cars, water_levels
 from geoserver_app.demo_overlays import add_live_layer, add_overlay, missing_overlays
+from geoserver_app.model_county import gauges
 from geoserver_app.model_county.plan import COUNTY_CODE, COUNTY_ZH, TOWNS
-from geoserver_app.patrols import SPEEDS, Patrols, cars_at, read_beats
+from geoserver_app.patrols import SPEEDS, cars_at, read_beats
 from geoserver_app.samples import load_samples
 from geoserver_app.settings import ROOT
 from geoserver_app.views.worked import PAGES
@@ -54,7 +56,7 @@ def house(tmp_path_factory):
     for wanted in DEMO["live"]:
         assert add_live_layer(settings, catalogue, wanted) and add_live_layer(settings, catalogue, wanted) is None
     load_samples(catalogue, house.services.register, ROOT / "config")
-    for agency in ("police", "fire", "civil"):
+    for agency in ("police", "fire", "civil", "water"):
         house.keys[agency] = house.services.register.issue_key(agency, label="test")[1]
     house.look_again()
     return house
@@ -95,8 +97,7 @@ def test_cars_drive_to_and_fro_on_their_beats_and_hang_on_the_clock_alone(beats)
 
 
 def test_the_fire_brigade_sees_cars_that_help_in_a_rescue_and_nothing_else_of_them(house, beats):
-    patrols = Patrols(house.services.catalogue, house.services.settings.store, "police-cars", beats)
-    assert patrols.drive() == 30
+    assert Moving(house.services.catalogue, house.services.settings.store, CARS, cars(beats), 2.0).move() == 30
     everything = house.get("/features/collections/police-cars.CARS/items?limit=100", "police").json["features"]
     seen = house.get("/features/collections/police-cars.CARS/items?limit=100", "fire").json["features"]
     rescuing = {one["id"] for one in everything if one["properties"]["STATUS"] == "rescue"}
@@ -105,6 +106,24 @@ def test_the_fire_brigade_sees_cars_that_help_in_a_rescue_and_nothing_else_of_th
     near = house.get("/features/collections/police-cars.CARS/nearest?lon=118.8&lat=32.06&count=100&within=100000", "fire").json["features"]
     assert {one["id"] for one in near} == {one["id"] for one in seen}
     assert house.get("/features/collections/police-cars.CARS/nearest?lon=118.8&lat=32.06&filter=CREW=2", "fire").status_code == 403
+
+
+def test_levels_rise_and_fall_in_the_table_that_the_water_department_has(house):
+    wanted = next(one for one in DEMO["live"] if one["name"] == LEVELS)
+    assert (wanted["table"], list(wanted["fields"])) == (gauges.PLAN.table, [one.name for one in gauges.PLAN.fields])
+    path = house.folder / "gauges.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [{
+        "type": "Feature", "geometry": {"type": "Point", "coordinates": [118.8, 32.1]},
+        "properties": {"STCD": "99900001", "STNM": "甲站", "RVNM": "江", "STTP": "ZQ", "DTMNM": "吴淞", "WRZ": 8.7, "GRZ": 10.2, "NOTE": "n"},
+    }]}), "utf-8")
+    moments = iter(datetime(2026, 11, 25, hour, tzinfo=SHANGHAI) for hour in (6, 7, 8))
+    moving = Moving(house.services.catalogue, house.services.settings.store, LEVELS, water_levels(path), 10.0, lambda: next(moments))
+    seen = set()
+    for _ in range(3):
+        assert moving.move() == 1
+        (one,) = house.get("/features/collections/water-levels.levels/items", "water").json["features"]
+        seen.add(one["properties"]["Z"])
+    assert len(seen) == 3 and all(7.5 < level < 9.6 for level in seen)
 
 
 def test_the_police_shares_by_an_agreement_of_its_own_and_nobody_else_sees_anything(house):
