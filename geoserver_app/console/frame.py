@@ -41,6 +41,7 @@ NAVIGATION: tuple[tuple[str, tuple[str, str], frozenset[Role]], ...] = (
     ("agreements", ("协议", "Agreements"), EVERYBODY),
     ("contributions", ("回馈", "Contributions"), EVERYBODY),
     ("access_requests", ("申请", "Requests"), STAFF),
+    ("tickets", ("纠错", "Corrections"), STAFF),
     ("data", ("数据", "Data"), STAFF),
     ("explain", ("解释", "Explain"), EVERYBODY),
     ("audit", ("审计", "Audit"), OPERATIONS["audit.records"].roles),

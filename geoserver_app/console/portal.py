@@ -24,6 +24,7 @@ NAVIGATION: tuple[tuple[str, tuple[str, str]], ...] = (
     ("explain", ("为什么看不到", "Why can't I see this?")),
     ("audit", ("我的记录", "My records")),
     ("contributions", ("回馈", "Contributions")),
+    ("corrections", ("纠错", "Corrections")),
     ("requests", ("申请", "Requests")),
 )
 """Endpoint, and title in Chinese and English."""

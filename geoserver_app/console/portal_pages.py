@@ -1,6 +1,7 @@
 """All pages of the portal."""
 
 from geoserver_app.console import (
+    correction_pages,
     portal_area,
     portal_audit,
     portal_connect,
@@ -12,7 +13,7 @@ from geoserver_app.console import (
 )
 from geoserver_app.console.portal import bp
 
-PAGES = (portal_home, portal_area, portal_connect, portal_explain, portal_audit, portal_giving, portal_requests, portal_packages)
+PAGES = (portal_home, portal_area, portal_connect, portal_explain, portal_audit, portal_giving, portal_requests, correction_pages, portal_packages)
 """Importing a module declares its pages."""
 
 __all__ = ["PAGES", "bp"]

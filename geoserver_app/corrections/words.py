@@ -18,6 +18,7 @@ CORRECTION_SENTENCES = MappingProxyType({
         "位置无法识别：请给出 GeoJSON 的点、线或面（先 x 后 y，坐标系为 {crs}），最多 {vertices} 个顶点，线面不自交，范围宽高均不超过 {most} 度",
         "the place can't be read: give a point, a line or an area as GeoJSON (x before y, in {crs}) of at most {vertices} vertices, that does not cross itself, no side above {most} degrees",
     ),
+    "correction-unmarked": ("没有标出位置：请在图上标注，或按“经度, 纬度”输入，如 118.75, 32.05", "no place is marked: mark it on the map, or type it as longitude, latitude: 118.75, 32.05"),
     "correction-not-bureau": (
         "图层 `{layer}` 不由测绘主管部门维护：请直接向提供单位反映", "layer `{layer}` is not kept by the bureau: tell the agency that shares it",
     ),
