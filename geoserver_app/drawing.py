@@ -6,7 +6,7 @@ from geoserver_app.charging import Tally, opaque_part
 from geoserver_app.messages import ENGLISH, sentence
 from geoserver_app.wiring import services
 from layers.model import STYLES, View
-from tiles.compose import composed, shown
+from tiles.compose import composed, composed_parts, shown
 from tiles.errors import RequestInvalid
 from tiles.permits import Permit
 from tiles.requests.expressible import expressible
@@ -33,7 +33,7 @@ def drawn(
         picture = composed(parts, inner, lambda variant: water_picture(engine.values(edition, inner, permit, variant), inner, water))
     else:
         drawn_as = drawn_style(style, is_strict=permit.is_strict)
-        picture = composed(parts, inner, lambda variant: engine.map(edition, drawn_as, inner, permit, symbol_scale, variant))
+        picture = composed_parts(parts, inner, lambda part: services().tiles.borders.map(edition, drawn_as, inner, part, permit, symbol_scale))
     tallies.append(Tally(view=inner, opaque=None if water is not None else opaque_part(picture)) if permit.bookings else None)
     if inner == view:
         return picture

@@ -17,6 +17,8 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
+from PIL import Image
+
 from agreements.model import Decision, Effect, Operation
 from geoserver_app.charging import ONE_REQUEST, SOME_FEATURES, SOME_PICTURE, Tally, Turn, opaque_part
 from geoserver_app.decision_log import DecisionLog, DecisionLogUnavailable, as_members
@@ -39,7 +41,8 @@ from layers.crs import ground_resolution
 from layers.errors import FeaturesUnavailable
 from layers.model import ENCODINGS, VECTOR_TILE, Edition, Source
 from tiles.area import TileClass
-from tiles.compose import composed, shown
+from tiles.border import Borders
+from tiles.compose import composed, composed_parts, shown
 from tiles.encode import JPEG, blank, decode, encode
 from tiles.engine import Engine, StoredTile
 from tiles.errors import RenderFailed, RequestInvalid
@@ -108,8 +111,8 @@ class _Body:
 class TileServer:
     """Tiles for callers: decides, records, cuts. Never renders without a permit, never writes to the shared cache."""
 
-    def __init__(self, gate: Gate, engine: Engine, log: DecisionLog, shelf: TileShelf | None = None):
-        self.gate, self.engine, self.log, self.shelf = gate, engine, log, shelf
+    def __init__(self, gate: Gate, engine: Engine, log: DecisionLog, shelf: TileShelf | None = None, borders: Borders | None = None):
+        self.gate, self.engine, self.log, self.shelf, self.borders = gate, engine, log, shelf, borders or Borders(engine)
         self._bodies = _Bodies(BODIES_BYTES)
         self._counts: dict[tuple, int] = {}
 
@@ -264,17 +267,19 @@ class TileServer:
             (part,) = permit.parts
             place = part.place_of(tile.tms, tile.z, tile.row, tile.col)
             places = ((part, place),) if place != "outside" else ()
-            shows = part.inside if place == "inside" else part.edge
+            near = self._near(edition, tile, places)
+            shows = (part.inside if place == "inside" else part.edge) if not near else (part.edge, "near")
         else:
             places = _places(permit.parts, tile)
-            shows = tuple(part.inside if place == "inside" else part.edge for part, place in places)
+            near = self._near(edition, tile, places)
+            shows = tuple((part.inside if place == "inside" else part.edge) if part not in near else (part.edge, "near") for part, place in places)
         if not places or self.engine.is_beyond(edition, tile.tms.id, tile.z, tile.row, tile.col):
             return _blank_tile(tile.media_type)
         style = drawn_style(self.engine.style(edition, permit.style), is_strict=permit.is_strict)
         key = (edition.edition_id, edition.generation, style, tile.tms.id, tile.z, tile.row, tile.col, tile.media_type, shows)
         if (body := self._bodies.get(key)) is not None:
             return body
-        data = self._drawn(rule, tile, style, places, render)
+        data = self._drawn_near(rule, tile, style, places, near, render) if near else self._drawn(rule, tile, style, places, render)
         if data is None:
             return None
         body = _Body.of(data)
@@ -317,6 +322,25 @@ class TileServer:
             picture = decode(whole.data)
         else:
             picture = composed(shown([one for one, _ in places], tile.view), tile.view, lambda variant: decode(stored[variant].data))
+        return blank(tile.media_type, 256, 256) if picture is None else encode(picture, tile.media_type, lossless=rule.edition.lossless)
+
+    def _near(self, edition: Edition, tile: GetTile, places: Places) -> tuple[PermitPart, ...]:
+        """The parts in whose picture of all one could see something beyond the border: of line maps alone."""
+        if edition.product.is_raster:
+            return ()
+        return tuple(part for part, _ in places if self.borders.is_tile_near(edition, part, tile.tms, tile.z, tile.row, tile.col))
+
+    def _drawn_near(self, rule: TileRule, tile: GetTile, style: str, places: Places, near: tuple[PermitPart, ...], render: bool) -> bytes | None:
+        """The tile as it leaves, where some parts are drawn from cut features: it takes drawing, so none is at hand."""
+        if not render:
+            return None
+
+        def draw(part: PermitPart) -> Image.Image:
+            if part in near:
+                return self.borders.tile(rule.edition, style, tile.tms, tile.z, tile.row, tile.col, part, rule.permit)
+            return decode(self._master(rule, tile, style, part.variant, render).data)
+
+        picture = composed_parts(shown([one for one, _ in places], tile.view), tile.view, draw)
         return blank(tile.media_type, 256, 256) if picture is None else encode(picture, tile.media_type, lossless=rule.edition.lossless)
 
     def _master(self, rule: TileRule, tile: GetTile, style: str, variant: Variant, render: bool) -> StoredTile | None:

@@ -97,6 +97,19 @@ class ServedArea:
         with self._lock:
             return bool(shapely.covers(self.geometry, shapely.box(lon - across, lat - along, lon + across, lat + along)))
 
+    def has_all(self, geometry: BaseGeometry) -> bool:
+        """Whether all of `geometry` (CRS84) lies inside."""
+        with self._lock:
+            return self.is_world or bool(shapely.covers(self.geometry, geometry))
+
+    def has_box(self, crs: str, bounds: Bounds) -> bool:
+        """Whether all of the box, x before y in `crs`, lies inside."""
+        if self.is_world:
+            return True
+        compiled = self._in(crs)
+        with self._lock:
+            return bool(shapely.covers(compiled.geometry, shapely.box(*bounds)))
+
     def cut(self, geometry: BaseGeometry) -> BaseGeometry:
         """The part of `geometry` (CRS84) inside the area: truly cut, holes and Z kept; empty where there is none."""
         return geometry if self.is_world else shapely.intersection(geometry, self.geometry)

@@ -32,7 +32,12 @@ def composed(parts: Sequence[tuple[PermitPart, Visible]], view: View, draw: Call
 
     `draw` gives the whole picture of a variant, unclipped. A single part that is wholly visible and bears no mark comes back as it was drawn.
     """
-    pictures = [marked(cut_to(draw(part.variant), visible), part.mark, view) for part, visible in parts]
+    return composed_parts(parts, view, lambda part: draw(part.variant))
+
+
+def composed_parts(parts: Sequence[tuple[PermitPart, Visible]], view: View, draw: Callable[[PermitPart], Image.Image]) -> Image.Image | None:
+    """As `composed`, where what is drawn hangs on more of a part than its variant (`tiles.border`)."""
+    pictures = [marked(cut_to(draw(part), visible), part.mark, view) for part, visible in parts]
     return lay_over(pictures, (view.width, view.height)) if pictures else None
 
 

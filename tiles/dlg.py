@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def width_factor(denominator: float) -> float:
 def draw(map_: mapnik.Map, view: View, scale_factor: float) -> Image.Image:
     """`view` of a loaded map as RGBA, straight alpha. The caller owns `map_` while it draws: two threads in one Mapnik map crash."""
     if min(view.width, view.height) < SMALLEST:
-        return draw(map_, _enlarged(view), scale_factor).crop((0, 0, view.width, view.height))
+        return draw(map_, enlarged(view), scale_factor).crop((0, 0, view.width, view.height))
     map_.srs = mapnik_srs(view.crs)
     map_.resize(view.width, view.height)
     map_.zoom_to_box(mapnik.Box2d(*view.bounds))
@@ -76,8 +77,10 @@ def draw(map_: mapnik.Map, view: View, scale_factor: float) -> Image.Image:
     return Image.frombytes("RGBA", (view.width, view.height), canvas.to_string())
 
 
-def _enlarged(view: View) -> View:
-    """More of the same to the right and below, up to the smallest size."""
+def enlarged(view: View) -> View:
+    """More of the same to the right and below, up to the smallest size; the very view where it has that."""
+    if min(view.width, view.height) >= SMALLEST:
+        return view
     width, height = max(view.width, SMALLEST), max(view.height, SMALLEST)
     step_x, step_y = view.resolution
     bounds = Bounds(view.bounds.left, view.bounds.top - height * step_y, view.bounds.left + width * step_x, view.bounds.top)
@@ -99,6 +102,30 @@ def load_map(xml: str) -> mapnik.Map:
     except RuntimeError as fault:
         raise RenderFailed("the line map can't be opened: see the server's log") from fault
     return map_
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What it takes to draw an edition: its tables with their styles, where they lie, and which rows of them are meant (None: all)."""
+
+    edition: Edition
+    source: Path | None
+    tables: list[TableStyles]
+    copies: Mapping[str, drawing_copy.TableCopy]
+    rows: RowFilter | None
+
+
+def prepared(folder: Path, edition: Edition, styles: Path, *, style: str = "", rows: RowFilter | None = None, cache: Path | None = None) -> Prepared:
+    """See `LineMapRenderer`."""
+    book = StyleBook.load(styles).in_style(style)
+    source = folder / edition.vectors if edition.vectors else None
+    parameters = contour_parameters(book, source, edition)
+    tables = book.fit(edition, parameters)
+    copies = drawing_copy.find(cache, edition, styles) if cache and rows is None and edition.symbols is None else {}
+    if copies:
+        by_kind = {one.feature_class.name: one for one in book.fit(edition, parameters, kinds_in=drawing_copy.KIND)}
+        tables = [by_kind[one.feature_class.name] if one.feature_class.name in copies else one for one in tables]
+    return Prepared(edition=edition, source=source, tables=tables, copies=copies, rows=rows)
 
 
 class LineMapRenderer:
@@ -126,15 +153,7 @@ class LineMapRenderer:
     """
 
     def __init__(self, folder: Path, edition: Edition, styles: Path, *, labels: bool = True, style: str = "", rows: RowFilter | None = None, cache: Path | None = None):
-        book = StyleBook.load(styles).in_style(style)
-        source = folder / edition.vectors if edition.vectors else None
-        parameters = contour_parameters(book, source, edition)
-        tables = book.fit(edition, parameters)
-        copies = drawing_copy.find(cache, edition, styles) if cache and rows is None and edition.symbols is None else {}
-        if copies:
-            by_kind = {one.feature_class.name: one for one in book.fit(edition, parameters, kinds_in=drawing_copy.KIND)}
-            tables = [by_kind[one.feature_class.name] if one.feature_class.name in copies else one for one in tables]
-        self._xml = map_xml(_layers(tables, edition, source, rows, copies), BUFFER, labels=labels)
+        self._xml = map_xml(_layers(prepared(folder, edition, styles, style=style, rows=rows, cache=cache)), BUFFER, labels=labels)
         self._idle: deque[mapnik.Map] = deque()
         self._turns = threading.BoundedSemaphore(MOST_MAPS)
         self._building = threading.Lock()
@@ -173,25 +192,29 @@ class LineMapRenderer:
                 return load_map(self._xml)
 
 
-def _layers(
-    tables: list[TableStyles], edition: Edition, source: Path | None, rows: RowFilter | None, copies: Mapping[str, drawing_copy.TableCopy],
-) -> Iterator[MapLayer]:
-    """One Mapnik layer a table and drawing order, those together that follow one another: each asks the table once for every picture. Of a table that
-    has a copy, as many as that has steps of scale."""
+def passes_of(tables: list[TableStyles]) -> Iterator[tuple[str, int, TableStyles, list]]:
+    """Table by name, drawing order and styles: one Mapnik layer each, those styles together that follow one another, since each layer asks its table once
+    for every picture."""
     passes = sorted(((style.order, table.feature_class.name, table, style.element) for table in tables for style in table.styles), key=lambda one: one[:2])
     for name, together in groupby(passes, key=lambda one: one[1]):
         (order, _, table, first), *others = together
-        elements = [first, *(element for *_, element in others)]
-        copy = copies.get(name)
+        yield name, order, table, [first, *(element for *_, element in others)]
+
+
+def _layers(one: Prepared) -> Iterator[MapLayer]:
+    """Those of `passes_of`; of a table that has a copy, as many of each as that has steps of scale."""
+    srs = mapnik_srs(one.edition.crs)
+    for name, order, table, elements in passes_of(one.tables):
+        copy = one.copies.get(name)
         if copy is None:
-            if datasource := _datasource(source, table, rows):
-                yield MapLayer(f"{name} {order}", mapnik_srs(edition.crs), datasource, elements)
+            if datasource := _datasource(one.source, table, one.rows):
+                yield MapLayer(f"{name} {order}", srs, datasource, elements)
             continue
         for element in elements:
             copy.rewritten(element)
         for step in copy.steps:
             datasource = {"type": "shape", "file": str(step.shapes), "encoding": "utf-8"}
-            yield MapLayer(f"{name} {order} from {step.finest:.0f}", mapnik_srs(edition.crs), datasource, elements, step.finest, step.coarsest)
+            yield MapLayer(f"{name} {order} from {step.finest:.0f}", srs, datasource, elements, step.finest, step.coarsest)
 
 
 def _datasource(source: Path | None, table: TableStyles, rows: RowFilter | None) -> Mapping[str, str] | None:

@@ -258,7 +258,7 @@ MAPNIKS_HAIR = 1e-6
 
 
 class MapLayer(NamedTuple):
-    """One layer of a Mapnik map: drawn between two scale denominators, `finest` among them and `coarsest` not."""
+    """One layer of a Mapnik map: drawn between two scale denominators, `finest` among them and `coarsest` not. Without a datasource it waits for one."""
 
     name: str
     srs: str
@@ -307,7 +307,7 @@ def map_xml(layers: Iterable[MapLayer | tuple], buffer_size: int, *, labels: boo
             layer.set("maximum-scale-denominator", repr(one.coarsest - 2 * MAPNIKS_HAIR))
         for style in one.styles:
             etree.SubElement(layer, "StyleName").text = names[id(style)]
-        source = etree.SubElement(layer, "Datasource")
+        source = etree.SubElement(layer, "Datasource") if one.datasource else None
         for key, value in one.datasource.items():
             etree.SubElement(source, "Parameter", name=key).text = value
     return etree.tostring(root, encoding="unicode")

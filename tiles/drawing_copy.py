@@ -15,12 +15,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import shapely
 from lxml import etree
 
 from layers.model import Edition
 from tiles.palettes import LABELS
 
-KIND = "gs_kind"
+KIND, FROM = "gs_kind", "gs_from"
+"""Fields of the copy: the kind, and the feature's number in the finest step."""
+
+FORM = 2
+"""Of the copy: one of another form is not used."""
+
+PIXEL = 0.00028
+"""Metres on paper: with a scale denominator, metres on the ground."""
+
+SHORTEST_NAME = 20
+"""Pixels: two letters of the smallest size."""
+
 FOLDER, MANIFEST = "drawing", "manifest.json"
 NAMED = re.compile(r"\[([^\[\]]+)\]")
 
@@ -36,8 +49,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCopy:
+    """`unit` is how many units of the edition's CRS make a metre. The first step is the finest, and holds every feature that any of them holds."""
+
     steps: tuple[Step, ...]
     texts: Mapping[str, str]    # field of the edition -> field of the copy
+    unit: float
 
     def rewritten(self, style: etree._Element) -> None:
         """Changes a <Style> in place, so that it asks for the fields of the copy, and passes by what has nothing to write."""
@@ -67,7 +83,7 @@ def find(cache: Path, edition: Edition, styles: Path) -> dict[str, TableCopy]:
         return {}
     return {
         name: TableCopy(
-            texts=one["texts"],
+            texts=one["texts"], unit=one["unit"],
             steps=tuple(Step(shapes=folder / file, finest=finest, coarsest=coarsest or float("inf")) for file, finest, coarsest in one["steps"]),
         )
         for name, one in said.items()
@@ -77,8 +93,17 @@ def find(cache: Path, edition: Edition, styles: Path) -> dict[str, TableCopy]:
 def digest_of(styles: Path) -> str:
     """Of all that decides which kind a feature is and where kinds are drawn."""
     files = sorted([*(styles / "dlg").glob("*.xml"), styles / "overlay.xml", styles / "fields.csv", styles.parent / "dlg_classes.csv"])
-    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:12]
+    return hashlib.sha256(b"%d" % FORM + b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def folder_of(cache: Path, edition: Edition, styles: Path) -> Path:
     return cache / str(edition.edition_id) / FOLDER / f"{edition.generation}-{digest_of(styles)}"
+
+
+def too_small(shapes: np.ndarray, pixel: float) -> np.ndarray:
+    """(n,) of bool: lines and areas that are nowhere so large that the shortest name has room. Looking for its place costs more than drawing them."""
+    if not len(shapes) or shapely.get_dimensions(shapes[0]) == 0:
+        return np.zeros(len(shapes), bool)
+    left, bottom, right, top = shapely.bounds(shapes).T
+    size = shapely.length(shapes) if shapely.get_dimensions(shapes[0]) == 1 else np.maximum(right - left, top - bottom)
+    return size < SHORTEST_NAME * pixel

@@ -21,18 +21,12 @@ from layers.ingest.generalising import generalised
 from layers.model import Edition, FeatureClass, ProductType
 from tiles.dlg import contour_parameters
 from tiles.dlg_styles import StyleBook, TableStyles
-from tiles.drawing_copy import KIND, MANIFEST, NAMED, folder_of
+from tiles.drawing_copy import FROM, KIND, MANIFEST, NAMED, PIXEL, folder_of, too_small
 from tiles.mapnik_runtime import mapnik
 from tiles.vector.contents import Overrides, TableContents, contents_of
 
 STEPS = (0.0, 50_000.0, 200_000.0, 750_000.0, 3_000_000.0)
 """Scale denominators at which a coarser step of a table takes over."""
-
-PIXEL = 0.00028
-"""Metres on paper: with a scale denominator, metres on the ground."""
-
-SHORTEST_NAME = 20
-"""Pixels: two letters of the smallest size."""
 
 AT_ONCE = 50_000
 LONGEST_TEXT = 80
@@ -133,35 +127,31 @@ def _written(table: _Table, folder: Path) -> dict:
         kinds = {kind for kind, to_scale in contents.to_scale.items() if to_scale > finest}
         if kinds:
             steps.append((f"{_file_name(table.feature_class.name)}-{number}", finest, coarsest, kinds))
+    count = 0                                       # in the finest step, of what came before
     for shapes, kinds, columns in table.batches():
+        numbers = np.full(len(kinds), -1, np.int64)
+        drawn = np.flatnonzero(np.isin(kinds, [kind for *_, wanted in steps for kind in wanted]) & ~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
+        numbers[drawn] = np.arange(count, count + len(drawn))
+        count += len(drawn)
         for name, finest, _, wanted in steps:
-            at = np.flatnonzero(np.isin(kinds, list(wanted)))
+            at = drawn[np.isin(kinds[drawn], list(wanted))]
             pixel = finest * PIXEL * table.unit
             found, kept = generalised(shapes[at], pixel) if pixel else (shapely.force_2d(shapes[at]), np.arange(len(at)))
-            bare = _too_small(found, pixel).tolist()
+            bare = too_small(found, pixel).tolist()
             texts = {
                 text: [None if is_bare else columns[text][i] for i, is_bare in zip(at[kept].tolist(), bare, strict=True)] for text in table.texts
             }
-            _append(folder / f"{name}.shp", table, found, kinds[at[kept]], texts)
+            _append(folder / f"{name}.shp", table, found, kinds[at[kept]], texts, numbers[at[kept]])
     written = [one for one in steps if (folder / f"{one[0]}.shp").exists()]
-    return {"texts": dict(table.texts), "steps": [[name, finest, coarsest] for name, finest, coarsest, _ in written]}
+    return {"texts": dict(table.texts), "unit": table.unit, "steps": [[name, finest, coarsest] for name, finest, coarsest, _ in written]}
 
 
-def _too_small(shapes: np.ndarray, pixel: float) -> np.ndarray:
-    """(n,) of bool: lines and areas that are nowhere so large that the shortest name has room. Looking for its place costs more than drawing them."""
-    if not len(shapes) or shapely.get_dimensions(shapes[0]) == 0:
-        return np.zeros(len(shapes), bool)
-    left, bottom, right, top = shapely.bounds(shapes).T
-    size = shapely.length(shapes) if shapely.get_dimensions(shapes[0]) == 1 else np.maximum(right - left, top - bottom)
-    return size < SHORTEST_NAME * pixel
-
-
-def _append(path: Path, table: _Table, shapes: np.ndarray, kinds: np.ndarray, columns: Mapping[str, Sequence]) -> None:
+def _append(path: Path, table: _Table, shapes: np.ndarray, kinds: np.ndarray, columns: Mapping[str, Sequence], numbers: np.ndarray) -> None:
     if not len(shapes):
         return
-    columns_of = [kinds, *(np.array([_text(value) for value in columns[name]], dtype=object) for name in table.texts)]
+    columns_of = [kinds, numbers.astype(np.int32), *(np.array([_text(value) for value in columns[name]], dtype=object) for name in table.texts)]
     pyogrio.raw.write(
-        path, shapely.to_wkb(shapes), columns_of, [KIND, *table.texts.values()], geometry_type=SHAPES[table.feature_class.geometry], crs=table.edition.crs,
+        path, shapely.to_wkb(shapes), columns_of, [KIND, FROM, *table.texts.values()], geometry_type=SHAPES[table.feature_class.geometry], crs=table.edition.crs,
         driver="ESRI Shapefile", encoding="UTF-8", append=path.exists(),
     )
 

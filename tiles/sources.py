@@ -60,7 +60,7 @@ class EditionRegistry:
         self._store, self._config, self._cache, self._door = store, config, cache, door
         self._editions: OrderedDict[tuple[int, int], Edition] = OrderedDict()
         self._readers: dict[tuple[int, int], dict[float | None, MosaicReader]] = {}
-        self._line_maps: dict[tuple[int, int], dict[tuple[str, str | None], object]] = {}
+        self._line_maps: dict[tuple[int, int], dict[tuple[str, str | None, bool], object]] = {}
         self._lock = threading.Lock()
 
     def enrol(self, edition: Edition) -> None:
@@ -123,19 +123,26 @@ class EditionRegistry:
     def _ramp(self) -> Ramp:
         return Ramp.load(self._config / "relief.csv")
 
-    def _line_map(self, edition: Edition, style: str, rows: str | None):
-        from tiles.dlg import LineMapRenderer  # Mapnik is loaded where a line map is first drawn, not with every worker
+    def cut_line_map(self, edition_id: int, generation: int, style: str, variant: Variant = MASTER):
+        """What draws the edition within a ground (`tiles.cut_line_map.CutLineMap`). Raises KeyError where it was not enrolled."""
+        return self._line_map(self._editions[edition_id, generation], style, variant.rows, is_cut=True)
+
+    def _line_map(self, edition: Edition, style: str, rows: str | None, *, is_cut: bool = False):
+        from tiles.cut_line_map import CutLineMap  # Mapnik is loaded where a line map is first drawn, not with every worker
+        from tiles.dlg import LineMapRenderer, prepared
         from tiles.palettes import has_labels
 
         key = edition.edition_id, edition.generation
         with self._lock:
             renderers = self._line_maps.setdefault(key, {})
-            if (style, rows) not in renderers:
-                renderers[style, rows] = LineMapRenderer(
-                    self._store / edition.folder, edition, self._config / "styles", labels=has_labels(style), style=style,
-                    rows=None if rows is None else parse_rows(rows), cache=self._cache,
+            if (style, rows, is_cut) not in renderers:
+                place = self._store / edition.folder, edition, self._config / "styles"
+                how = {"style": style, "rows": None if rows is None else parse_rows(rows), "cache": self._cache}
+                renderers[style, rows, is_cut] = (
+                    CutLineMap(prepared(*place, **how), labels=has_labels(style)) if is_cut
+                    else LineMapRenderer(*place, labels=has_labels(style), **how)
                 )
-            return renderers[style, rows]
+            return renderers[style, rows, is_cut]
 
 
 def picture_of(patch: Patch | None, view: View) -> Image.Image:

@@ -19,7 +19,8 @@ from geoserver_app.packages.items import PICTURE
 from layers.ingest.cog import STRIP_ROWS, Packing, write_raster
 from layers.model import Bounds, Edition, ProductType, View
 from layers.mosaic.reader import NODATA
-from tiles.compose import composed, shown
+from tiles.border import Borders
+from tiles.compose import composed_parts, shown
 from tiles.coverage import cut_values
 from tiles.encode import encode
 from tiles.engine import Engine
@@ -44,6 +45,10 @@ class Cutter:
     style: str | None
     step: Callable[[], None]
     pixels: int = field(default=0, init=False)
+    borders: Borders = field(init=False)
+
+    def __post_init__(self):
+        self.borders = Borders(self.engine)
 
     @property
     def edition(self) -> Edition:
@@ -65,7 +70,7 @@ class Cutter:
         self.step()
         edition, parts = self.edition, shown(self.permit.parts, view)
         style = drawn_style(self.style, is_strict=self.permit.is_strict)
-        drawn = composed(parts, view, lambda variant: self.engine.map(edition, style, view, self.permit, 1.0, variant)) if parts else None
+        drawn = composed_parts(parts, view, lambda part: self.borders.map(edition, style, view, part, self.permit)) if parts else None
         if drawn is None:
             return None
         seen = view.width * view.height if drawn.mode == "RGB" else int(np.count_nonzero(np.asarray(drawn.getchannel("A"))))
