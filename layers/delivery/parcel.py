@@ -12,13 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers.delivery import formats
+from layers.delivery import formats, geodatabases, refused_vectors, vector_formats
 from layers.delivery.object_stores import stage_objects
 from layers.delivery.sheet_facts import FACTS_FILE, SheetFacts, named_product
 from layers.delivery.staging import Limits, Staged, staging_folder
 from layers.delivery.zips import stage_zip
 from layers.errors import LayerRejected
-from layers.ingest import vectors
 from layers.model import ProductType
 
 STORE_URL = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.IGNORECASE)
@@ -77,7 +76,9 @@ def received(
             tables += _tables(folder)
             continue
         path = Path(place)
-        if path.is_dir():
+        if geodatabases.is_geodatabase(path):
+            found.append(path)
+        elif path.is_dir():
             _add(_files_in(path), product, found, told, faults)
             tables += _tables(path)
         elif path.is_file() and path.suffix.lower() == ".zip":
@@ -115,17 +116,20 @@ def _files_in(folder: Path) -> Staged:
 
 
 def _add(staged: Staged, product: ProductType, found: list[Path], told: list[str], faults: list[LayerRejected]) -> None:
-    wanted = [path for path in staged.files if _is_wanted(path, product)]
-    unread = [path for path in staged.files if path.suffix.lower() == ".vct"]
+    files = list(staged.files) if product.is_raster else geodatabases.folded(staged.files)
+    wanted = [path for path in files if _is_wanted(path, product)]
+    refused = [] if product.is_raster else [(path, why) for path in files if path not in wanted and (why := _refusal(path))]
+    unread = [path for path in files if path.suffix.lower() == ".vct"] if product.is_raster else []
     other = [path for path in wanted if named_product(path.name) not in (None, product.value)]
     if other and len(other) < len(wanted):                  # DOM and DEM in one folder; a folder of one kind is taken at its word
         told.append(f"{staged.name}: {len(other)} files are called something else than {product.value} (`{other[0].name}`), and were left out")
         wanted = [path for path in wanted if path not in set(other)]
     if not wanted and not staged.faults:
-        kinds = ", ".join(formats.SUFFIXES if product.is_raster else vectors.SUFFIXES)
-        faults.append(formats.unreadable(unread[0]) if unread else LayerRejected(
-            staged.name, f"the folder holds no file of the kind {kinds}", "name the right folder"))
-    elif unread:
+        kinds = ", ".join(formats.SUFFIXES if product.is_raster else vector_formats.SUFFIXES)
+        faults += [why for _, why in refused] or [formats.unreadable(unread[0]) if unread else LayerRejected(
+            staged.name, f"the folder holds no file of the kind {kinds}", "name the right folder")]
+    else:
+        told += [str(why) for _, why in refused]
         told += [str(formats.unreadable(path)) for path in unread]
     found += wanted
     told += staged.told
@@ -133,7 +137,14 @@ def _add(staged: Staged, product: ProductType, found: list[Path], told: list[str
 
 
 def _is_wanted(path: Path, product: ProductType) -> bool:
-    return formats.is_raster(path) if product.is_raster else path.suffix.lower() in vectors.SUFFIXES
+    return formats.is_raster(path) if product.is_raster else path.suffix.lower() in vector_formats.SUFFIXES
+
+
+def _refusal(path: Path) -> LayerRejected | None:
+    """Why a file that looks like vectors is left out; None for one that is meant for something else."""
+    if path.suffix.lower() not in refused_vectors.SUFFIXES or path.name.lower() == FACTS_FILE:
+        return None
+    return refused_vectors.refusal_of(path)
 
 
 def _tables(folder: Path) -> Sequence[Path]:

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from layers.delivery import companions, formats
+from layers.delivery import companions, formats, geodatabases, refused_vectors, vector_formats
 from layers.delivery.sheet_facts import FACTS_FILE
 from layers.errors import LayerRejected
-from layers.ingest import vectors
 from layers.ingest.sources import sync
 
 LIST = "staged.jsonl"
@@ -19,7 +18,7 @@ BLOCK = 1 << 20
 ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz")
 SHAPEFILE_PARTS = (".shx", ".dbf", ".cpg", ".prj", ".qix", ".sbn", ".sbx")
 WANTED = frozenset({
-    *formats.DRIVERS, *vectors.SUFFIXES, *SHAPEFILE_PARTS, ".prj", ".xml", ".msk", ".ige", ".vct",
+    *formats.DRIVERS, *vector_formats.SUFFIXES, *SHAPEFILE_PARTS, ".prj", ".xml", ".msk", ".ige", *refused_vectors.SUFFIXES,
     *(suffix for world in companions.WORLD.values() for suffix in world),
 })
 LONGEST_NAME = 180
@@ -71,19 +70,28 @@ class Entry:
         return "".join("_" if ord(c) < 32 or c in '<>:"|?*\x7f' else c for c in last).strip(" .")
 
     @property
+    def geodatabase(self) -> str:
+        """The name of the file geodatabase that it is a part of; empty for any other file."""
+        folder = PurePosixPath(unicodedata.normalize("NFC", self.name.replace("\\", "/"))).parent.name
+        is_part = folder.lower().endswith(geodatabases.SUFFIX) and geodatabases.MEMBER.fullmatch(self.base)
+        return Entry(name=folder, size=0, mark="").base if is_part else ""
+
+    @property
     def group(self) -> str:
         """What it shares with the files that belong to it: folder and stem, in one case."""
         folder = str(PurePosixPath(self.name.replace("\\", "/")).parent)
+        if self.geodatabase:
+            return unicodedata.normalize("NFKC", folder).casefold()
         stem = self.base.split(".", 1)[0] if self.base.lower().endswith((".xml", ".msk")) else Path(self.base).stem
         return unicodedata.normalize("NFKC", f"{folder}/{stem}").casefold()
 
 
 def is_wanted(entry: Entry) -> bool:
-    """A raster, a vector file, what lies beside one, or the table of sheets; no hidden file, none of a Macintosh's shadows."""
+    """A raster, a vector file, what lies beside one or makes up a geodatabase, or the table of sheets; no hidden file, none of a Macintosh's shadows."""
     parts = entry.name.replace("\\", "/").split("/")
     if any(part.startswith((".", "__MACOSX")) for part in parts if part not in ("..", ".")):
         return False
-    return entry.base.lower() == FACTS_FILE or Path(entry.base).suffix.lower() in WANTED
+    return bool(entry.geodatabase) or entry.base.lower() == FACTS_FILE or Path(entry.base).suffix.lower() in WANTED
 
 
 def checked(entries: Iterable[Entry], place: str, limits: Limits, free: int) -> tuple[list[Entry], list[str], list[LayerRejected]]:
@@ -147,21 +155,24 @@ class StagedList:
         known = self._done.get(entry.name)
         if known is None or (known["size"], known["mark"]) != (entry.size, entry.mark):
             return None
-        path = self.folder / known["folder"] / entry.base
+        path = self.folder / known["folder"] / entry.geodatabase / entry.base
         return path if path.is_file() and path.stat().st_size == entry.size else None
 
     def place(self, entry: Entry) -> Path:
         """Where an entry shall lie: a folder of a random name, shared with the files that belong to it."""
-        folder = self.folder / hashlib.sha256(self._salt + entry.group.encode()).hexdigest()[:16]
-        folder.mkdir(exist_ok=True)
+        folder = self._folder_of(entry) / entry.geodatabase
+        folder.mkdir(parents=True, exist_ok=True)
         return folder / entry.base
+
+    def _folder_of(self, entry: Entry) -> Path:
+        return self.folder / hashlib.sha256(self._salt + entry.group.encode()).hexdigest()[:16]
 
     def finished(self, entry: Entry, part: Path) -> Path:
         """Gives a whole copy its name and remembers it."""
         target = self.place(entry)
         sync(part)
         part.replace(target)
-        line = {"name": entry.name, "size": entry.size, "mark": entry.mark, "folder": target.parent.name}
+        line = {"name": entry.name, "size": entry.size, "mark": entry.mark, "folder": self._folder_of(entry).name}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
         return target

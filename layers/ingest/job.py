@@ -31,6 +31,7 @@ from layers.ingest.publishing import publish, publish_without
 from layers.ingest.rasters import RasterFacts, RasterOptions
 from layers.ingest.records import CHECKSUMS, LOCK, Checksums, FileMark, Finished
 from layers.ingest.sources import checksum_of
+from layers.ingest.table_findings import TableChecked
 from layers.ingest.validation import Inspected
 from layers.ingest.vectors import VectorOptions
 from layers.model import Classification, Edition, ProductType, Sheet
@@ -367,7 +368,8 @@ class _Job:
         for number, survey in enumerate(surveys):
             found = self._finished_before(survey, options)
             if found is None:
-                work = self.pool.submit(take_in_file, survey, options, self.folder, keep_delivered=self.request.keep_delivered)
+                work = self.pool.submit(
+                    take_in_file, survey, options, self.folder, keep_delivered=self.request.keep_delivered, config=self.config)
                 waiting[work] = number
             else:
                 done[number] = found
@@ -458,7 +460,7 @@ def parts_of(path: Path, facts: RasterFacts | None) -> tuple[Path, ...]:
     return vectors.parts_of(path) if facts is None else (path,)
 
 
-def take_in_file(survey: Survey, options: Options, folder: Path, *, keep_delivered: bool) -> Finished:
+def take_in_file(survey: Survey, options: Options, folder: Path, *, keep_delivered: bool, config: Path = CONFIG) -> Finished:
     """One file into the store, with the record that says it is finished. Raises LayerRejected."""
     options, parts, delivered = survey.options(options), parts_of(survey.path, survey.facts), None
     name_of = partial(survey.relative, options)
@@ -472,7 +474,7 @@ def take_in_file(survey: Survey, options: Options, folder: Path, *, keep_deliver
         return found
     if found is None:
         try:
-            found = _written(survey, options, checksum, folder / relative, relative)
+            found = _written(survey, options, checksum, folder / relative, relative, config)
         except LayerRejected:
             records.forget_delivered(folder, relative)
             raise
@@ -481,9 +483,11 @@ def take_in_file(survey: Survey, options: Options, folder: Path, *, keep_deliver
     return found
 
 
-def _written(survey: Survey, options: Options, checksum: str, target: Path, relative: str) -> Finished:
+def _written(survey: Survey, options: Options, checksum: str, target: Path, relative: str, config: Path) -> Finished:
     if survey.facts is None:
-        return Finished(sheet=vectors.take_in(survey.path, options, checksum, target, relative))
+        tables: list[TableChecked] = []
+        sheet = vectors.take_in(survey.path, options, checksum, target, relative, checked=tables, config=config)
+        return Finished(sheet=sheet, tables=tuple(tables))
     taken = rasters.take_in(survey.path, survey.facts, options, checksum, target, relative)
     return Finished(sheet=taken.sheet, heights=taken.heights)
 

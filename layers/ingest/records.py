@@ -21,6 +21,7 @@ from pathlib import Path
 import shapely
 
 from layers.ingest.sources import copy_and_sum
+from layers.ingest.table_findings import TableChecked
 from layers.model import Bounds, Edition, Sheet
 
 LOCK = ".lock"
@@ -30,10 +31,11 @@ DELIVERED = "delivered"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A file that was taken in: the sheet, and the 2nd and 98th percentile of a DEM's heights in metres."""
+    """A file that was taken in: the sheet, the 2nd and 98th percentile of a DEM's heights in metres, and what was found in the tables of vectors."""
 
     sheet: Sheet
     heights: tuple[float, float] | None = None
+    tables: tuple[TableChecked, ...] = ()
 
 
 # Records
@@ -43,7 +45,7 @@ def write_record(folder: Path, finished: Finished) -> None:
     sheet = finished.sheet
     values = {name: getattr(sheet, name) for name in Sheet.__slots__} | {
         "footprint": shapely.to_wkb(sheet.footprint, hex=True), "heights": finished.heights, "size": (folder / sheet.path).stat().st_size,
-        "currency": sheet.currency and sheet.currency.isoformat(), "taken_in": sheet.taken_in and sheet.taken_in.isoformat(),
+        "currency": sheet.currency and sheet.currency.isoformat(), "taken_in": sheet.taken_in and sheet.taken_in.isoformat(), "tables": [table.as_json() for table in finished.tables],
     }
     record = record_path(folder, sheet.path)
     unfinished = record.with_suffix(f".{part_mark()}.part.json")
@@ -60,7 +62,7 @@ def read_record(folder: Path, relative: str) -> Finished | None:
         values = json.loads(record.read_text(encoding="utf-8"))
     except ValueError:
         return None
-    heights, size = values.pop("heights"), values.pop("size")
+    heights, size, tables = values.pop("heights"), values.pop("size"), values.pop("tables", [])
     if target.stat().st_size != size:
         return None
     sheet = Sheet(**{
@@ -69,7 +71,7 @@ def read_record(folder: Path, relative: str) -> Finished | None:
         "currency": date.fromisoformat(values["currency"]) if values.get("currency") else None,
         "taken_in": datetime.fromisoformat(values["taken_in"]) if values.get("taken_in") else None,
     })
-    return Finished(sheet=sheet, heights=tuple(heights) if heights else None)
+    return Finished(sheet=sheet, heights=tuple(heights) if heights else None, tables=tuple(map(TableChecked.from_json, tables)))
 
 
 def heights_of(folder: Path, relative: str) -> tuple[float, float] | None:
@@ -145,6 +147,9 @@ FileMark = tuple[str, int, int, int]
 
 def mark_of(path: Path) -> FileMark:
     about = path.stat()
+    if path.is_dir():                                       # a geodatabase: of all its files
+        files = [file.stat() for file in path.iterdir() if file.is_file()]
+        return path.name, sum(file.st_size for file in files), about.st_ino, max((file.st_mtime_ns for file in files), default=about.st_mtime_ns)
     return path.name, about.st_size, about.st_ino, about.st_mtime_ns
 
 

@@ -19,9 +19,11 @@ from layers.delivery.parcel import Delivery
 from layers.errors import LayersError
 from layers.ingest.adding import AddLayer
 from layers.ingest.coverage_gaps import gaps_between, missing_sheets, overlapping
+from layers.ingest.edges import EdgeChecked, check_edge, shared_edges
 from layers.ingest.rasters import RasterFacts
 from layers.ingest.records import Finished
 from layers.ingest.seams import Seam, neighbours_of, seam_of
+from layers.ingest.table_findings import TableChecked
 from layers.ingest.thumbnails import thumbnail_of
 from layers.model import Bounds, ProductType, Sheet
 from layers.sheets import numbers as sheets
@@ -95,6 +97,7 @@ class SheetChecked:
     checksum: str | None = None
     footprint: shapely.Geometry | None = None
     thumbnail: str | None = None                # a data: URI
+    tables: tuple[TableChecked, ...] = ()       # of vectors, as they were delivered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +131,16 @@ class Report:
     overlaps: tuple[Overlap, ...]
     told: tuple[str, ...]
     served: tuple[shapely.Geometry, ...]
+    edges: tuple[EdgeChecked, ...] = ()         # lines of neighbouring sheets of vectors
 
     def count(self, state: State) -> int:
         return sum(sheet.state is state for sheet in self.sheets)
 
     @property
     def is_clean(self) -> bool:
-        """Nothing to look at: every sheet good, no step at a seam, no gap."""
-        return self.count(State.GOOD) == len(self.sheets) and not self.gaps and not any(seam.rms > self.seam_threshold for seam in self.seams)
+        """Nothing to look at: every sheet good, no step at a seam, no loose end, no gap."""
+        return self.count(State.GOOD) == len(self.sheets) and not self.gaps and not any(seam.rms > self.seam_threshold for seam in self.seams) \
+            and not any(edge.loose for edge in self.edges)
 
 
 def validate(inspected: Inspected, catalogue: Catalogue, *, seam_threshold: float = SEAM_THRESHOLD) -> Report:
@@ -144,27 +149,30 @@ def validate(inspected: Inspected, catalogue: Catalogue, *, seam_threshold: floa
     replaced = {sheet.path for sheet in inspected.live if any(_replaces(fresh, sheet) for fresh in new)}
     kept = [sheet for sheet in inspected.live if sheet.path not in replaced and sheet.path not in {fresh.path for fresh in new}]
     served = _published_checksums(catalogue)
-    seams, pictures = (), {}
+    seams, edges, pictures = (), (), {}
     if request.product.is_raster:
         pictures = _thumbnails(inspected, new)
         if request.product is ProductType.DEM:
             seams = _seams(inspected, new, kept)
+    elif request.product is ProductType.DLG:
+        edges = _edges(inspected, new, kept)
     whole = [*kept, *new] if request.product.is_raster else []
     missing = missing_sheets([sheet.number for sheet in whole if sheet.number])
     gaps = [Gap(number=number, km2=reference.geodesic_km2(frame), shape=frame) for number, frame in missing]
     gaps += [Gap(number=None, km2=reference.geodesic_km2(shape), shape=shape) for shape in gaps_between(whole, [frame for _, frame in missing])]
     steps = {name: seam for seam in seams if seam.rms > seam_threshold for name in (seam.first, seam.second)}
+    loose = _loose_ends(edges)
     checked = [
         *(_refused(fault) for fault in inspected.faults),
         *(_copy(name, of) for name, of in inspected.repeated),
-        *(_checked(each, inspected, served, steps, pictures.get(each.sheet.path)) for each in inspected.finished),
+        *(_checked(each, inspected, served, steps, loose, pictures.get(each.sheet.path)) for each in inspected.finished),
     ]
     return Report(
         job=inspected.job, layer=request.name, edition=request.edition, product=request.product.value,
         sheets=tuple(sorted(checked, key=lambda sheet: (list(State)[::-1].index(sheet.state), sheet.name))), seams=tuple(seams),
         seam_threshold=seam_threshold, gaps=tuple(gaps),
         overlaps=tuple(Overlap(first=a, second=b, km2=km2) for a, b, km2 in overlapping(whole)), told=inspected.delivery.told,
-        served=tuple(sheet.footprint for sheet in kept),
+        served=tuple(sheet.footprint for sheet in kept), edges=tuple(edges),
     )
 
 
@@ -194,6 +202,23 @@ def _seams(inspected: Inspected, new: Sequence[Sheet], kept: Sequence[Sheet]) ->
     return sorted((seam for seam in (future.result() for future in futures) if seam is not None), key=lambda seam: -seam.rms)
 
 
+def _edges(inspected: Inspected, new: Sequence[Sheet], kept: Sequence[Sheet]) -> list[EdgeChecked]:
+    futures = [
+        inspected.pool.submit(check_edge, a, inspected.folder / a.path, b, inspected.folder / b.path) for a, b in shared_edges(new, kept)
+    ]
+    return sorted((edge for future in futures for edge in future.result()), key=lambda edge: (-edge.loose, edge.first, edge.second, edge.table))
+
+
+def _loose_ends(edges: Iterable[EdgeChecked]) -> dict[str, list[EdgeChecked]]:
+    """By file, the edges at which lines end without a partner."""
+    found: dict[str, list[EdgeChecked]] = {}
+    for edge in edges:
+        if edge.loose:
+            found.setdefault(edge.first, []).append(edge)
+            found.setdefault(edge.second, []).append(edge)
+    return found
+
+
 def _are_comparable(a: Sheet, b: Sheet) -> bool:
     return reference.datum_of(a.crs) == reference.datum_of(b.crs)
 
@@ -211,21 +236,22 @@ def _copy(name: str, of: str) -> SheetChecked:
 
 
 def _checked(
-    each: Finished, inspected: Inspected, served: dict[str, str], steps: dict[str, Seam], picture: str | None,
+    each: Finished, inspected: Inspected, served: dict[str, str], steps: dict[str, Seam], loose: dict[str, list[EdgeChecked]], picture: str | None,
 ) -> SheetChecked:
     sheet, facts = each.sheet, inspected.facts.get(each.sheet.source_name)
-    findings = [*_findings(sheet, facts, inspected, served, steps)]
+    findings = [*_findings(sheet, facts, inspected, served, steps), *_at_edges(sheet, loose.get(sheet.source_name, ()))]
     hidden = next((match for match in map(HIDDEN.match, sheet.lineage) if match), None)
     is_raster = inspected.request.product.is_raster
     return SheetChecked(
-        name=sheet.source_name, number=sheet.number, state=State.WARNED if any(finding.is_warning for finding in findings) else State.GOOD,
+        name=sheet.source_name, number=sheet.number, state=State.WARNED if any(finding.is_warning for finding in findings) or any(
+            finding.is_warning for table in each.tables for finding in table.findings) else State.GOOD,
         findings=tuple(findings), lineage=sheet.lineage, crs=sheet.crs, crs_name=reference.to_pyproj(sheet.crs).name,
         datum_accuracy=_accuracy(sheet.crs), bounds=facts.bounds if facts else sheet.bounds, frame=_frame(sheet),
         width=facts.width if facts else None, height=facts.height if facts else None, resolution=sheet.resolution if is_raster else None,
         bands=facts.band_count if facts else None, dtype=facts.dtype if facts else None, colours=facts.interpretation if facts else (),
         nodata=facts.nodata if facts else None, hidden_share=int(hidden[1]) / int(hidden[2]) if hidden else (0.0 if is_raster else None),
         heights=each.heights, currency=sheet.currency.isoformat() if sheet.currency else None, checksum=sheet.checksum,
-        footprint=sheet.footprint, thumbnail=picture,
+        footprint=sheet.footprint, thumbnail=picture, tables=each.tables,
     )
 
 
@@ -268,6 +294,12 @@ def _findings(
     if seam := steps.get(sheet.source_name):
         other = seam.second if seam.first == sheet.source_name else seam.first
         yield Finding(code="step-at-seam", is_warning=True, values={"other": other, "rms": round(seam.rms, 2), "most": round(seam.most, 2)})
+
+
+def _at_edges(sheet: Sheet, edges: Iterable[EdgeChecked]) -> Iterable[Finding]:
+    for edge in edges:
+        other = edge.second if edge.first == sheet.source_name else edge.first
+        yield Finding(code="loose-ends", is_warning=True, values={"other": other, "table": edge.table, "loose": edge.loose, "ends": edge.ends})
 
 
 def _unfilled(sheet: Sheet) -> float:

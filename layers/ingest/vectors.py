@@ -25,14 +25,16 @@ import shapely
 from pyogrio.errors import DataSourceError, FieldError, GeometryError
 
 from layers import crs as reference
-from layers.delivery.vct import is_vct, vct_refusal
+from layers.delivery.dimensions import STEP_DEGREES, Beyond, beyond_of, fine_arcs
+from layers.delivery.geodatabases import readable
+from layers.delivery.vector_formats import NAMES_ITS_TABLES, check_parts, driver_of, parts_of
+from layers.delivery.vector_formats import SUFFIXES as SUFFIXES
 from layers.errors import LayerRejected, OutsideAreaOfUse
 from layers.feature_classes import SHEET_INDEX, FeatureClassTable
 from layers.ingest.sources import approved_crs, check_frame, check_place, footprint_of, settle
+from layers.ingest.table_findings import KnownCodes, TableChecked, known_codes, look_at
 from layers.model import Bounds, FeatureClass, ProductType, Sheet
 from layers.sheets import numbers as sheets
-
-SUFFIXES = (".gpkg", ".shp", ".geojson", ".json")
 
 KINDS = ("point", "line", "area")
 """By dimension of the geometry."""
@@ -40,9 +42,9 @@ KINDS = ("point", "line", "area")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 NOT_IN_A_NAME = re.compile(r"[^0-9A-Za-z_\u3400-\u9fff-]+")
-SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 DBF_LANGUAGE_UNKNOWN = (0x00, 0x57)     # "not stated" and "whatever the machine has"
 LONGEST_NAME = 60
+SURFACES = ("TIN", "PolyhedralSurface", "Triangle")
 ROW_ID = "ogc_fid"
 """Of our tables: `fid` is a name that delivered fields have."""
 
@@ -68,16 +70,17 @@ class Table:
     features: geopandas.GeoDataFrame
 
 
-def parts_of(path: Path) -> tuple[Path, ...]:
-    """The files that make up one data set: a shapefile has several."""
-    if path.suffix.lower() != ".shp":
-        return (path,)
-    siblings = {sibling.suffix.lower(): sibling for sibling in path.parent.iterdir() if sibling.stem.lower() == path.stem.lower()}
-    return tuple(siblings[suffix] for suffix in SHAPEFILE_PARTS if suffix in siblings)
-
-
-def take_in(path: Path, options: VectorOptions, checksum: str, target: Path, relative: str) -> Sheet:
+def take_in(
+    path: Path, options: VectorOptions, checksum: str, target: Path, relative: str, *, checked: list[TableChecked] | None = None, config: Path | None = None,
+) -> Sheet:
     """Rewrites one delivered file as the GeoPackage `target`: under a temporary name first, so that `target` is whole or absent.
+
+    Parameters
+    ----------
+    checked : list, optional
+        Gets what was found in each table, as it was delivered.
+    config : Path, optional
+        The folder of the tables by which codes of a line map are looked up.
 
     Raises
     ------
@@ -87,21 +90,27 @@ def take_in(path: Path, options: VectorOptions, checksum: str, target: Path, rel
     """
     driver = driver_of(path)
     lineage: list[str] = [f"taken from `{path.name}`: {driver}, sha256 {checksum}"]
-    crs, tables = None, []
-    for layer in _layers_of(path):
-        own, frame = _read(path, driver, layer, options, lineage)
-        if frame is None:
-            continue
-        table_crs = approved_crs(own, options.crs, path.name)
-        if own is None:
-            lineage.append(f"`{layer}` states no CRS; {table_crs} was declared")
-        crs = crs or table_crs
-        tables += _cleaned(_table_name(path, driver, layer), _into(frame, table_crs, crs, layer, lineage), lineage)
+    crs, tables, number = None, [], sheets.find_number(path.name)
+    codes = known_codes(config) if config and options.product is ProductType.DLG else None
+    with readable(path) as source, fine_arcs():
+        for layer, geometry in _layers_of(source, path.name):
+            own, frame = _read(source, driver, layer, options, lineage)
+            if frame is None:
+                continue
+            table_crs = approved_crs(own, options.crs, path.name)
+            if own is None:
+                lineage.append(f"`{layer}` states no CRS; {table_crs} was declared")
+            crs = crs or table_crs
+            name = _table_name(path, driver, layer)
+            beyond = beyond_of(source, driver, layer, geometry)
+            _tell_of(beyond, name, lineage)
+            if checked is not None:
+                checked.append(_looked_at(name, frame, table_crs, number, codes, beyond))
+            tables += _cleaned(name, _into(frame, table_crs, crs, layer, lineage), lineage)
     if not tables:
         raise LayerRejected(path.name, "it holds no feature with a geometry", "see that the right file was given")
     bounds = _bounds_of(tables)
     check_place(path.name, bounds, crs)
-    number = sheets.find_number(path.name)
     if number:
         check_frame(path.name, number, bounds, crs, fills=False)
     write_tables(tables, crs, target)
@@ -163,34 +172,6 @@ def _kind_of_type(geometry_type: str) -> str:
 
 # Reading
 
-def driver_of(path: Path) -> str:
-    """By the first bytes: an allow-list, since GDAL would follow a file that points at others."""
-    with path.open("rb") as file:
-        head = file.read(65536)
-    if head.startswith(b"SQLite format 3\0"):
-        return "GPKG"
-    if head.startswith(b"\0\0\x27\x0a"):
-        return "ESRI Shapefile"
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        _check_json(path, head)
-        return "GeoJSON"
-    if not head:
-        raise LayerRejected(path.name, "the file is empty", "deliver it again")
-    if is_vct(head):
-        raise vct_refusal(path)
-    raise LayerRejected(path.name, "it is not a GeoPackage, Shapefile or GeoJSON", "convert it, for instance by `ogr2ogr -f GPKG`")
-
-
-def _check_json(path: Path, head: bytes) -> None:
-    if b'"UTF8Encoding"' in head or b'"encodeOffsets"' in head:
-        raise LayerRejected(
-            path.name, "it is an ECharts map, not GeoJSON: its coordinates are packed text (encodeOffsets), and shifted (GCJ-02)",
-            "take the boundaries from a source in CGCS2000",
-        )
-    if b'"Topology"' in head[:2000]:
-        raise LayerRejected(path.name, "it is TopoJSON, not GeoJSON", "convert it, for instance by `ogr2ogr -f GPKG`")
-
-
 @contextmanager
 def read_faults(name: str) -> Iterator[None]:
     """GDAL's errors in a sentence; its warnings are facts that we count ourselves."""
@@ -205,9 +186,27 @@ def read_faults(name: str) -> Iterator[None]:
             raise LayerRejected(name, "it can't be read: it is truncated or damaged", "deliver it again") from error
 
 
-def _layers_of(path: Path) -> list[str]:
-    with read_faults(path.name):
-        return [str(name) for name, _ in pyogrio.list_layers(path)]
+def _layers_of(path: Path, name: str) -> list[tuple[str, str]]:
+    """Tables and their types of geometry, "" where a table has none."""
+    with read_faults(name):
+        found = [(str(layer), str(geometry or "")) for layer, geometry in pyogrio.list_layers(path)]
+    surfaces = next((layer for layer, geometry in found if any(kind in geometry for kind in SURFACES)), None)
+    if surfaces is not None:
+        raise LayerRejected(name, f"its table `{surfaces[:40]}` holds bodies in space (multipatch), which no map shows", "deliver their footprints as polygons")
+    return found
+
+
+def _tell_of(beyond: Beyond, name: str, lineage: list[str]) -> None:
+    if beyond.curved:
+        lineage.append(f"`{name}`: features with arcs, made of straight pieces of {STEP_DEGREES:g} degrees (off by 0.001 % of the radius at most): {len(beyond.curved)}")
+    if beyond.has_measures:
+        lineage.append(f"`{name}`: M of its vertices was left out; X, Y and Z are kept")
+
+
+def _looked_at(
+    name: str, frame: geopandas.GeoDataFrame, crs: str, number: str | None, codes: KnownCodes | None, beyond: Beyond,
+) -> TableChecked:
+    return look_at(name, frame, crs, number=number, codes=codes, curved=beyond.curved, has_measures=beyond.has_measures)
 
 
 def _read(
@@ -216,9 +215,10 @@ def _read(
     """The CRS that the table states, and its features; None for a table without geometry or features."""
     encoding = options.encoding
     if driver == "ESRI Shapefile":
+        check_parts(path)
         encoding = _shapefile_encoding(path, options.encoding, lineage)
     with read_faults(path.name):
-        frame = pyogrio.read_dataframe(path, layer=layer, encoding=encoding if driver == "ESRI Shapefile" else None)
+        frame = pyogrio.read_dataframe(path, layer=layer, encoding=encoding if driver == "ESRI Shapefile" else None, fid_as_index=True)
     if not isinstance(frame, geopandas.GeoDataFrame):
         lineage.append(f"table `{layer}` has no geometry and was left out")
         return None, None
@@ -239,7 +239,7 @@ def _names_a_crs(path: Path) -> bool:
 
 def _table_name(path: Path, driver: str, layer: str) -> str:
     """As delivered, without the sheet number, so that the tables of neighbouring sheets meet."""
-    name = layer if driver == "GPKG" else path.stem
+    name = layer if driver in NAMES_ITS_TABLES else path.stem
     number = sheets.find_number(name)
     if number:
         name = re.sub(number, "", name, flags=re.IGNORECASE).strip("_- .")

@@ -265,9 +265,9 @@ def test_geojson_is_in_degrees_unless_it_says_otherwise(refusal, taken, tmp_path
 
 
 @pytest.mark.parametrize("content, words", [
-    ("", "the file is empty"), ("just text", "it is not a GeoPackage, Shapefile or GeoJSON"),
+    ("", "the file is empty"), ("just text", "it is not a GeoPackage, Shapefile, file geodatabase, FlatGeobuf or GeoJSON"),
     ('{"type": "FeatureCollection", "feat', "truncated"),
-    ("HeadBegin\nDataMark: LANDUSE-VCT", "VCT"), ("<OGRVRTDataSource/>", "it is not a GeoPackage"), ('{"type": "Topology"}', "TopoJSON"),
+    ("HeadBegin\nDataMark: LANDUSE-VCT", "VCT"), ("<OGRVRTDataSource/>", "a project that only points at data"), ('{"type": "Topology"}', "TopoJSON"),
 ])
 def test_what_is_no_vector_file_is_told_so(refusal, tmp_path, content, words):
     (tmp_path / "a.json").write_text(content)
