@@ -25,6 +25,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
         downloads,
         elevation,
         features,
+        gauges,
         health,
         home,
         live,
@@ -49,7 +50,7 @@ def create_app(settings: Settings, services=None) -> flask.Flask:
     app.json.ensure_ascii = False
     app.url_map.strict_slashes, app.url_map.merge_slashes = True, False      # `//host/ows` must not become a redirect, key and all
     app.extensions["geoshare"] = services or wire(settings)
-    for view in (home, health, catalogue, ows, tiles, vector_tiles, downloads, packages, live, overlays, elevation, wcs, wfs, features, places, routes, worked, sheets, submissions, session, openapi):
+    for view in (home, health, catalogue, ows, tiles, vector_tiles, downloads, packages, live, overlays, elevation, wcs, wfs, features, places, routes, gauges, worked, sheets, submissions, session, openapi):
         app.register_blueprint(view.bp)
     app.register_blueprint(door.blueprint())
     app.register_blueprint(console.bp)

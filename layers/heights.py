@@ -36,7 +36,8 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerticalDatum:
     """`to_1985` metres are added to a height in this datum to get one in the 1985 national height datum, give or take `accuracy` metres;
-    both None where there is no such constant. `area` (west, south, east, north in degrees) is where it holds, None everywhere."""
+    both None where there is no such constant. `area` (west, south, east, north in degrees) is where it holds, None everywhere. `also_called` are names
+    by which gauges state it."""
 
     code: str
     name_zh: str
@@ -48,6 +49,7 @@ class VerticalDatum:
     note: str
     source: str
     standing: str
+    also_called: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,13 @@ class VerticalDatums:
         if found is None:
             raise refused("datum-not-known", value=code[:40], choices=", ".join(self.by_code))
         return found
+
+    def stated(self, text: str) -> VerticalDatum | None:
+        """The datum that somebody states by its code or by any of its names; None where it is none of these."""
+        said = "".join(text.split()).casefold()
+        return next((one for one in self.by_code.values() if said in {
+            "".join(name.split()).casefold() for name in (one.code, one.name_zh, one.name_en, *one.also_called)
+        }), None)
 
     def to(
         self, height: float, from_code: str, to_code: str, *, is_of_gauge: bool = False, place: tuple[float, float] | None = None,
@@ -129,6 +138,7 @@ def _datum(row: dict[str, str], name: str) -> VerticalDatum:
             code=row["code"], name_zh=row["name_zh"], name_en=row["name_en"], kind=Kind(row["kind"]),
             to_1985=float(row["to_1985_m"]) if row["to_1985_m"] else None, accuracy=float(row["accuracy_m"]) if row["accuracy_m"] else None,
             area=Bounds(*map(float, sides)) if any(sides) else None, note=row["note"], source=row["source"], standing=row["standing"],
+            also_called=tuple(one for one in row["also_called"].split(";") if one),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{name}: the row of `{row.get('code', '')}` can't be read: {error}") from error

@@ -31,9 +31,4 @@ LIVE_SENTENCES = MappingProxyType({
     "live-full": ("实时连接已满：请稍后再试", "all places for viewers are taken: try again shortly"),
     "live-box": ("`bbox` 须为 `西,南,东,北`（度）", "`bbox` must be `west,south,east,north` in degrees"),
     "live-every": ("`every` 须为 {least} 至 {most} 秒", "`every` must be {least} to {most} seconds"),
-    # gauges
-    "gauge-none": ("`{layer}` 中没有可供您查询的测站 `{gauge}`", "`{layer}` holds no gauge `{gauge}` that you may ask of"),
-    "gauge-no-datum": ("测站 `{gauge}` 没有说明基面（DTMNM）：没有基面就不能与高程比较，也不绘制淹没范围", "gauge `{gauge}` states no datum (DTMNM): without one its level is compared with no heights, and no water is drawn"),
-    "gauge-no-level": ("测站 `{gauge}` 没有水位", "gauge `{gauge}` has no level"),
-    "gauge-tables": ("图层 `{layer}` 没有水位：须有字段 STCD、DTMNM、Z", "layer `{layer}` holds no levels: it needs fields STCD, DTMNM and Z"),
 })

@@ -18,6 +18,8 @@ OF_THE_SERVICE = {
     "nothing-there", "input-faulty", "body-media-type", "in-conflict", "changed-meanwhile",
     "package-no-data", "package-not-ready", "package-gone", "package-taken-back", "package-narrower", "package-numbers", "package-features", "package-one-range", "package-range", "packages-waiting",
     "route-none", "route-tables", "route-name", "route-far", "stake-spelling", "stake-none", "stake-twice", "stakes-order",
+    "gauge-none", "gauge-name", "gauge-tables", "gauge-no-level", "gauge-no-datum", "gauge-datum-own", "gauge-datum-contradiction", "gauge-water-not-there",
+    "gauge-one-elevation",
     "request-invalid", "no-route", "no-method", "http", "not-trusted", "render-failed", "unexpected",
 }
 
