@@ -24,6 +24,7 @@ from geoserver_app.cli.review import review
 from geoserver_app.cli.samples import agreement_samples  # noqa: F401  (adds itself to `agreement`)
 from geoserver_app.cli.serving import demo, serve
 from geoserver_app.cli.sheets import lineage, sheet
+from geoserver_app.cli.submissions import submission
 from geoserver_app.cli.tiles import tiles
 from geoserver_app.settings import load_settings
 
@@ -36,5 +37,5 @@ def main(context):
     context.obj = load_settings()
 
 
-for command in (serve, demo, layer, sheet, lineage, division, tiles, agency, key, person, agreement, explain, audit, contribution, correction, notices, quota, review, tasks, tick, workday, package, work):
+for command in (serve, demo, layer, sheet, lineage, division, tiles, agency, key, person, agreement, explain, audit, contribution, correction, submission, notices, quota, review, tasks, tick, workday, package, work):
     main.add_command(command)

@@ -8,6 +8,8 @@ import click
 
 from agreements.life.ledger import Check, Entry
 from geoserver_app.cli.base import InputInvalid, counted, json_option, opened, table, tell
+from geoserver_app.clock import now
+from geoserver_app.messages import ENGLISH, sentence
 from geoserver_app.settings import Settings
 
 OPERATOR = "operator"
@@ -134,7 +136,13 @@ def contribution_happen(settings: Settings, agreement_id, dataset, happened, not
 @click.pass_obj
 def contribution_check(settings: Settings, delivery_id, result, findings, by):
     """Tell how far the quality check of a delivery is."""
-    delivery = open_book(settings).check(delivery_id, Check(result), findings, by)
+    from geoserver_app.giving.submissions import SubmissionBook
+
+    book = open_book(settings)
+    found = SubmissionBook(book.database, now).of_delivery(delivery_id)
+    if found is not None and found.state.is_open:
+        raise InputInvalid(sentence("submission-of-delivery", {"delivery": delivery_id, "submission": found.submission_id}, ENGLISH))
+    delivery = book.check(delivery_id, Check(result), findings, by)
     click.echo(f"delivery {delivery.delivery_id}: {delivery.dataset}, {delivery.check.value}{f': {delivery.findings}' if delivery.findings else ''}")
 
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Collection
 from datetime import date
+from pathlib import Path
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -45,6 +46,17 @@ def inspected(services: Services, one: Submission, step: Callable[[str], None], 
     source = file_of(settings, one)
     if not source.is_file():
         raise OverlayInvalid("overlay-no-file")
+    checked = looked_over(services, one, source, folder, step, is_wanted)
+    step("report")
+    write_report(checked, head_of(services, one), report_folder(settings, one.submission_id))
+    return checked
+
+
+def looked_over(
+    services: Services, one: Submission, source: Path, folder: Path, step: Callable[[str], None] = lambda name: None, is_wanted: Callable[[], bool] = lambda: True,
+) -> Checked:
+    """The same of a file anywhere, without a report: `one` need not be kept, and what is made of it lies in `folder`."""
+    settings = services.settings
     step("reading")
     told = opened(source, folder, "vectors", caps_of(settings), crs=one.wanted.get("crs"), encoding=one.wanted.get("encoding"), is_wanted=is_wanted)
     paths = [folder / name for name in told["files"]]
@@ -54,8 +66,6 @@ def inspected(services: Services, one: Submission, step: Callable[[str], None], 
     suspicion, _ = compared(services, one, paths)
     if suspicion.code in SHIFTED:
         checked = _with(checked, Finding(code=suspicion.code, detail={name: value.removeprefix(DIVISIONS) for name, value in suspicion.detail.items()}))
-    step("report")
-    write_report(checked, head_of(services, one), report_folder(settings, one.submission_id))
     return checked
 
 

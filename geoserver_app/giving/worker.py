@@ -128,6 +128,11 @@ class SubmissionWorker:
             raise
         except LayersError as error:
             self._put_back(one, str(error)[:300])
+        except ClaimLost:
+            raise
+        except Exception:
+            log.exception("submission %s", one.submission_id)
+            self._put_back(one, both("submission-broke-off"))
 
     def _put_back(self, one: Submission, fault: str) -> None:
         """It waits for its approval again; whoever approves reads why."""

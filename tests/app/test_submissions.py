@@ -4,18 +4,22 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from api_office import Office
+from api_office import PASSWORD, Office
+from click.testing import CliRunner
 from giving import AGREEMENT, DATASET, DUE, MAIL, ROWS, TODAY, Desk, as_geojson, owing
 
 from agreements.life.ledger import Check
 from agreements.record import Contribution, Record
-from geoserver_app.giving.letters import letters
+from geoserver_app.cli.submissions import submission as submission_commands
+from geoserver_app.giving.letters import letters, mail_letters
 from geoserver_app.giving.submissions import folder_of, report_folder
 from geoserver_app.giving.tasks import submission_tasks
+from geoserver_app.mail_server import MailServer
 from geoserver_app.overlays.faults import OverlayInvalid
 from geoserver_app.overlays.reading import Unfit, read_vectors
 
@@ -282,3 +286,58 @@ def test_an_event_is_answered_by_its_day(house):
 def test_shapes_on_the_map_of_the_internet_are_told(desk, at_hand):
     found = desk.told(desk.checked(coord_origin="internet-map"))
     assert found["errors"] >= 1 and any("GCJ-02" in one["sentence"] for one in found["findings"])
+
+
+# At the shell
+
+@pytest.fixture
+def types(desk):
+    """What a person types, and what comes of it."""
+
+    def run(*words: str, **options):
+        return CliRunner().invoke(submission_commands, words, obj=desk.house.services.settings, **options)
+
+    return run
+
+
+def test_a_file_is_checked_at_the_shell_before_anybody_hands_it_in(desk, types, tmp_path):
+    path, bad = tmp_path / "good.geojson", tmp_path / "bad.geojson"
+    path.write_bytes(as_geojson())
+    bad.write_bytes(as_geojson(BAD))
+    good = types("check", AGREEMENT, DATASET, str(path), "--report", str(tmp_path / "report"))
+    assert good.exit_code == 0 and "2 added" in good.output and (tmp_path / "report" / "report.html").is_file(), good.output
+    found = types("check", AGREEMENT, DATASET, str(bad))
+    assert found.exit_code == 3 and "error: " in found.output and "级别" in found.output
+    assert desk.book.list() == [] and entry(desk).deliveries == () and layer(desk) is None
+
+
+def test_people_decide_at_the_shell_by_their_roles_and_passwords(desk, types, at_hand):
+    submission = desk.checked()
+    assert submission in types("list", "--state", "checked").output
+    told = json.loads(types("show", submission, "--json").output)
+    assert {"what": "state", "value": "checked"} in told
+
+    def decides(login: str, *words: str):
+        return types(*words, "--as", login, "--password-stdin", input=f"{PASSWORD}\n")
+
+    refused = decides("auditor", "review", submission)
+    assert refused.exit_code != 0 and "may not do this" in str(refused.exception)
+    assert decides("data_manager", "review", submission).output == f"{submission} reviewed\n"
+    assert decides("approver", "approve", submission).output == f"{submission} publishing\n"
+    desk.work()
+    assert desk.row(submission).state == "accepted"
+    assert "published as water-police-districts@2026-Q1" in types("letters").output
+
+
+def test_letters_are_sent_once_to_whom_the_agency_named(desk, at_hand, monkeypatch):
+    desk.accepted()
+    sent, database = [], desk.house.services.database
+
+    class Mail:
+        def send_message(self, message):
+            sent.append(message)
+
+    monkeypatch.setattr("geoserver_app.giving.letters.connected", lambda server: nullcontext(Mail()))
+    server, at = MailServer.parse("smtp://mail.test"), desk.house.services.gate.clock()
+    assert (mail_letters(database, server, "office@bureau.test", "http://maps.test", at), mail_letters(database, server, "x@y.test", "", at)) == (2, 0)
+    assert {one["To"] for one in sent} == {MAIL} and "正在检查" in sent[0].get_content() and "accepted" in sent[1].get_content()
