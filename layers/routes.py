@@ -102,6 +102,10 @@ def reading(text: str) -> tuple[float, float]:
 
 # -- what a route is made of
 
+SetOut = tuple[float, Post]
+"""A post, and the metres on the ground at which it stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """A part of a run on which stakes count without a break: metres on the ground from and to, and metres by stakes; whether posts stand at both ends."""
@@ -310,11 +314,12 @@ def route_of(name: str, lines: Iterable[shapely.Geometry], posts: Sequence[Post]
         A vertex is nowhere on earth.
     """
     runs = [Run(places) for places in _runs(lines, crs)]
-    beside: list[list[Post]] = [[] for _ in runs]
+    beside: list[list[SetOut]] = [[] for _ in runs]
     for post in posts:
-        feet = [(abs(foot.aside), number) for number, run in enumerate(runs) if (foot := run.foot(post.place, OFF_THE_ROAD)) is not None]
+        feet = [(abs(foot.aside), number, foot.ground) for number, run in enumerate(runs) if (foot := run.foot(post.place, OFF_THE_ROAD)) is not None]
         if feet:
-            beside[min(feet)[1]].append(post)
+            _, number, ground = min(feet)
+            beside[number].append((ground, post))
     staked = [_staked(run, some) for run, some in zip(runs, beside, strict=True) if len(some) > 1]
     return Route(name, tuple(sorted((run for run in staked if run.reaches), key=lambda run: (run.reaches[0].stakes[0], *run.places[0].tolist()))))
 
@@ -347,14 +352,13 @@ def _joined_ends(parts: np.ndarray, crs: str) -> np.ndarray:
     return np.array(moved, object)
 
 
-def _staked(run: Run, posts: Sequence[Post]) -> Run:
+def _staked(run: Run, set_out: Sequence[SetOut]) -> Run:
     """A run with what its posts say, turned to the way in which they count."""
-    run = _opened(run, posts)
-    set_out = _set_out(run, posts)
+    run, set_out = _opened(run, sorted(set_out, key=_order))
     steps = [ahead.back - before.ahead for (_, before), (_, ahead) in zip(set_out, set_out[1:], strict=False)]
     if sum(step < 0 for step in steps) > sum(step > 0 for step in steps):
-        run = Run(run.places[::-1])
-        set_out = _set_out(run, posts)
+        length, run = run.length, Run(run.places[::-1])
+        set_out = sorted(((length - ground, post) for ground, post in set_out), key=_order)
     reaches = [
         Reach((before, ahead), (one.ahead, other.back), True) for (before, one), (ahead, other) in zip(set_out, set_out[1:], strict=False)
         if ahead - before > SAME and LEAST_SCALE <= (other.back - one.ahead) / (ahead - before) <= MOST_SCALE
@@ -370,18 +374,15 @@ def _staked(run: Run, posts: Sequence[Post]) -> Run:
     return Run(run.places, reaches, [Break(run.at(ground), post.back, post.ahead) for ground, post in set_out if post.back != post.ahead])
 
 
-def _set_out(run: Run, posts: Sequence[Post]) -> list[tuple[float, Post]]:
-    """Posts with the metres on the ground at which they stand, in the order of the line."""
-    found = [(run.foot(post.place, 2 * OFF_THE_ROAD).ground, post) for post in posts]
-    return sorted(found, key=lambda one: (one[0], one[1].back))
+def _order(one: SetOut) -> tuple[float, float]:
+    return one[0], one[1].back
 
 
-def _opened(run: Run, posts: Sequence[Post]) -> Run:
+def _opened(run: Run, set_out: list[SetOut]) -> tuple[Run, list[SetOut]]:
     """A ring begins where its stakes do."""
-    if (run.places[0] != run.places[-1]).any():
-        return run
-    start = run.foot(min(posts, key=lambda post: post.ahead).place, 2 * OFF_THE_ROAD).ground
-    if not SAME < start < run.length - SAME:
-        return run
+    start = min(set_out, key=lambda one: one[1].ahead)[0]
+    if (run.places[0] != run.places[-1]).any() or not SAME < start < run.length - SAME:
+        return run, set_out
     rest, begun = run.places[run.reached > start], run.places[(run.reached < start)][1:]
-    return Run(np.vstack([run.at(start), rest, begun, run.at(start)]))
+    opened = Run(np.vstack([run.at(start), rest, begun, run.at(start)]))
+    return opened, sorted((((ground - start) % run.length, post) for ground, post in set_out), key=_order)

@@ -1,5 +1,8 @@
 """Routes and posts out of what a permit lets be told of the tables of a layer."""
 
+import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +34,33 @@ def of_events(table: str) -> frozenset[str]:
     return frozenset(f"{table}.{field}" for field in (NAME, START, END))
 
 
+class MadeRoutes:
+    """Routes last asked of, by all that they are made of: a road of 400 km with a post every 100 m is measured once, not for every stake. Whoever is told the
+    same lines and posts is answered by the same route, and nobody else."""
+
+    def __init__(self, most: int):
+        self._most, self._routes, self._lock = most, OrderedDict(), threading.Lock()
+
+    def route(self, name: str, lines: Sequence[shapely.Geometry], posts: Sequence[Post], crs: str) -> Route:
+        told_ = hashlib.sha256(repr((name, crs, posts)).encode())
+        for blob in shapely.to_wkb(lines):
+            told_.update(blob)
+        key = told_.digest()
+        with self._lock:
+            if key in self._routes:
+                self._routes.move_to_end(key)
+                return self._routes[key]
+        route = route_of(name, lines, posts, crs)
+        with self._lock:
+            self._routes[key] = route
+            while len(self._routes) > self._most:
+                self._routes.popitem(last=False)
+        return route
+
+
+MADE = MadeRoutes(64)
+
+
 @dataclass(frozen=True, slots=True)
 class Routes:
     """The routes of a layer, as a permit tells them. Raises RequestInvalid where the layer holds none."""
@@ -44,7 +74,7 @@ class Routes:
         if not lines:
             raise refused("route-none", "route", layer=self.permit.edition.layer, route=name)
         posts = [post for some in self._of_route(self.table(POSTS, NAME, READS), name, (READS,)) for post in self._posts(some)]
-        return route_of(name, lines, posts, self.permit.edition.crs)
+        return MADE.route(name, lines, posts, self.permit.edition.crs)
 
     def names_near(self, place: Place, within: float) -> list[str]:
         """Routes whose lines come so near to a place (CRS84), or not much farther."""
