@@ -3,6 +3,8 @@
 A job works through meta tiles (4 x 4), which are what is drawn at once. What is there already is not drawn again, so a job that was stopped or
 killed goes on where it was: the cache itself says how far it came. At the end a manifest counts, level by level, what the area needs and
 what the cache holds, with a digest over the bytes, so that completeness can be proved later, and a change of the edition told.
+
+Tiles of vectors go the same way: they lie beside the pictures, one set of them for each set of rows and attributes that grants tell.
 """
 
 import hashlib
@@ -14,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -25,7 +28,11 @@ from tiles.engine import Engine
 from tiles.errors import SeedInvalid
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.mapproxy_config import META_SIZE
+from tiles.permits import PermitPiece
 from tiles.variants import MASTER
+from tiles.vector.grid import TileGrid
+from tiles.vector.mvt import variant_of
+from tiles.vector.shelf import TileShelf
 
 FORM = 1
 """Of the manifest."""
@@ -46,15 +53,24 @@ Told = Callable[[int, int, str], None]
 """Meta tiles that are done, of how many, and the level."""
 
 
+VECTORS = "vector"
+"""In the place of a style: tiles of vectors, which have none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedTask:
-    """What is to be there: tiles of one edition in one style and set, at some levels, wherever they touch `area` (CRS84; None is the edition's)."""
+    """What is to be there: tiles of one edition in one style and set, at some levels, wherever they touch `area` (CRS84; None is the edition's).
+
+    Of vectors (`style` is `VECTORS`) those that show `rows` (CQL2 text) and `attributes` (`FIELD` or `CLASS.FIELD`), as a grant names them; None is all.
+    """
 
     edition: Edition
     style: str
     tms_id: str
     zooms: tuple[int, ...]
     area: BaseGeometry | None = None
+    attributes: tuple[str, ...] | None = None
+    rows: str | None = None
 
     def __post_init__(self):
         served = TILE_MATRIX_SETS[self.tms_id].zooms
@@ -62,6 +78,14 @@ class SeedTask:
             raise SeedInvalid(f"{self.tms_id} has no level {wrong[0]}: its levels are {served[0]} to {served[-1]}")
         if not self.zooms:
             raise SeedInvalid("no level is asked for: give some, such as 6-14")
+        if self.is_vector and self.edition.product.is_raster:
+            raise SeedInvalid(f"`{self.edition.layer}` is imagery or heights: it has no features to make tiles of")
+        if not self.is_vector and (self.attributes, self.rows) != (None, None):
+            raise SeedInvalid("attributes and rows are those of tiles of vectors: pictures are seeded whole")
+
+    @property
+    def is_vector(self) -> bool:
+        return self.style == VECTORS
 
     @property
     def ground(self) -> BaseGeometry:
@@ -92,6 +116,8 @@ class Manifest:
     tms: str
     area: str | None            # WKT in CRS84; None is all of the edition
     levels: tuple[Level, ...]
+    attributes: tuple[str, ...] | None = None
+    rows: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -105,16 +131,21 @@ class Manifest:
         """Raises SeedInvalid where the file is no manifest."""
         try:
             values = json.loads(path.read_text("utf-8"))
-            manifest = cls(**{**values, "levels": tuple(Level(**level) for level in values["levels"])})
+            attributes = values.get("attributes")
+            more = {"levels": tuple(Level(**level) for level in values["levels"]), "attributes": None if attributes is None else tuple(attributes)}
+            manifest = cls(**{**values, **more})
             if manifest.form != FORM or manifest.tms not in TILE_MATRIX_SETS:
                 raise ValueError("another form")
-        except (ValueError, TypeError, KeyError, OSError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
             raise SeedInvalid(f"`{path.name}` is no manifest of tiles: name a file that `tiles seed --manifest` wrote") from error
         return manifest
 
     def task(self, edition: Edition) -> SeedTask:
         area = None if self.area is None else shapely.from_wkt(self.area)
-        return SeedTask(edition=edition, style=self.style, tms_id=self.tms, zooms=tuple(level.z for level in self.levels), area=area)
+        return SeedTask(
+            edition=edition, style=self.style, tms_id=self.tms, zooms=tuple(level.z for level in self.levels), area=area,
+            attributes=self.attributes, rows=self.rows,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,11 +217,12 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """The folders of an engine (`tiles.engine.Engine`), for a worker to make its own."""
+    """The folders of an engine (`tiles.engine.Engine`), for a worker to make its own; and what makes the shelf of vectors beside it."""
 
     store: Path
     cache: Path
     config: Path
+    shelf: Callable[[Engine], TileShelf] | None = None      # can be pickled and compared
 
 
 def seed(house: House, task: SeedTask, executor: Executor, told: Told | None = None) -> Manifest:
@@ -228,7 +260,7 @@ def seed(house: House, task: SeedTask, executor: Executor, told: Told | None = N
     finally:
         for future in waiting:
             future.cancel()
-    return manifest_of(_engine(house), task)
+    return manifest_of(_engine(house), task, _shelf(house) if task.is_vector else None)
 
 
 def _gather(waiting: dict[Future, tuple[int, int]], done: int, total: int, told: Told | None) -> int:
@@ -250,11 +282,73 @@ def _pieces(ground: Ground, zooms: Iterable[int]) -> Iterator[tuple[int, list[tu
 
 def draw(house: House, task: SeedTask, z: int, metas: Sequence[Sequence[tuple[int, int]]]) -> None:
     """The tiles of some meta tiles, where the cache has none. Runs in a worker."""
-    engine, permit = _engine(house), Anything(task.edition.edition_id)
+    tray = _tray(_engine(house), task, _shelf(house) if task.is_vector else None)
     for places in metas:
         for row, col in places:
-            if not _is_there(engine.tile_path(task.edition, task.style, task.tms_id, z, row, col)):
-                engine.tile(task.edition, task.style, task.tms_id, z, row, col, permit)
+            if not _is_there(tray.path(z, row, col)):
+                tray.make(z, row, col)
+
+
+class Tray(Protocol):
+    """Where the tiles of a task are, and how one is made."""
+
+    def path(self, z: int, row: int, col: int) -> str | Path: ...
+
+    def make(self, z: int, row: int, col: int) -> None: ...
+
+    def stored(self, z: int, row: int, col: int) -> bytes | None: ...
+
+    def is_blank(self, tile: bytes) -> bool: ...
+
+
+def _tray(engine: Engine, task: SeedTask, shelf: TileShelf | None) -> Tray:
+    if not task.is_vector:
+        return _Pictures(engine, task)
+    if shelf is None:
+        raise SeedInvalid("tiles of vectors can't be made here: name the store of features")
+    return _Vectors(shelf, task)
+
+
+class _Pictures:
+    def __init__(self, engine: Engine, task: SeedTask):
+        self._engine, self._what, self._permit = engine, (task.edition, task.style, task.tms_id), Anything(task.edition.edition_id)
+
+    def path(self, z: int, row: int, col: int) -> str:
+        return self._engine.tile_path(*self._what, z, row, col)
+
+    def make(self, z: int, row: int, col: int) -> None:
+        self._engine.tile(*self._what, z, row, col, self._permit)
+
+    def stored(self, z: int, row: int, col: int) -> bytes | None:
+        found = self._engine.stored_tile(*self._what, z, row, col, self._permit)
+        return None if found is None else found.data
+
+    def is_blank(self, tile: bytes) -> bool:
+        return len(tile) < LARGEST_BLANK and is_blank(tile)
+
+
+class _Vectors:
+    def __init__(self, shelf: TileShelf, task: SeedTask):
+        attributes = None if task.attributes is None else frozenset(task.attributes)
+        self._shelf, self._edition, self._tms = shelf, task.edition, TILE_MATRIX_SETS[task.tms_id]
+        self._shown = variant_of(task.edition, PermitPiece(area=None, attributes=attributes, rows=task.rows))
+
+    def path(self, z: int, row: int, col: int) -> Path:
+        return self._shelf.path(self._edition, self._shown, TileGrid(self._tms, z, row, col))
+
+    def make(self, z: int, row: int, col: int) -> None:
+        self._shelf.tile(self._edition, self._shown, TileGrid(self._tms, z, row, col))
+
+    def stored(self, z: int, row: int, col: int) -> bytes | None:
+        return self._shelf.stored(self._edition, self._shown, TileGrid(self._tms, z, row, col))
+
+    def is_blank(self, tile: bytes) -> bool:
+        return not self._shelf.inflated(tile)
+
+
+@cache
+def _shelf(house: House) -> TileShelf | None:
+    return None if house.shelf is None else house.shelf(_engine(house))
 
 
 @cache
@@ -262,7 +356,7 @@ def _engine(house: House) -> Engine:
     return Engine(house.store, house.cache, house.config)
 
 
-def _is_there(path: str) -> bool:
+def _is_there(path: str | Path) -> bool:
     try:
         return os.stat(path).st_size > 0
     except FileNotFoundError:
@@ -271,23 +365,23 @@ def _is_there(path: str) -> bool:
 
 # What there is
 
-def manifest_of(engine: Engine, task: SeedTask) -> Manifest:
-    """What the cache holds of `task` now."""
-    edition = task.edition
+def manifest_of(engine: Engine, task: SeedTask, shelf: TileShelf | None = None) -> Manifest:
+    """What the cache holds of `task` now; of one of vectors `shelf` holds it."""
+    edition, tray = task.edition, _tray(engine, task, shelf)
     return Manifest(
         form=FORM, layer=edition.layer, edition=edition.name, edition_id=edition.edition_id, generation=edition.generation, style=task.style,
         tms=task.tms_id, area=None if task.area is None else shapely.to_wkt(task.area, rounding_precision=-1),
-        levels=tuple(_level(engine, task, Ground(task), z)[0] for z in task.zooms),
+        levels=tuple(_level(tray, Ground(task), z)[0] for z in task.zooms), attributes=task.attributes, rows=task.rows,
     )
 
 
-def verify(engine: Engine, manifest: Manifest, edition: Edition) -> Finding:
+def verify(engine: Engine, manifest: Manifest, edition: Edition, shelf: TileShelf | None = None) -> Finding:
     """Compares the cache with a manifest: everything that the area needs of the edition as it is now, and the bytes where nothing is missing."""
     task = manifest.task(edition)
-    ground, missing, count, altered = Ground(task), [], 0, []
+    ground, tray, missing, count, altered = Ground(task), _tray(engine, task, shelf), [], 0, []
     is_stale = (edition.edition_id, edition.generation) != (manifest.edition_id, manifest.generation)
     for told in manifest.levels:
-        level, absent = _level(engine, task, ground, told.z)
+        level, absent = _level(tray, ground, told.z)
         count += len(absent)
         missing += [f"{manifest.tms}/{told.z}/{row}/{col}" for row, col in absent[: MOST_NAMED - len(missing)]]
         if not absent and not is_stale and level.digest != told.digest:
@@ -295,17 +389,17 @@ def verify(engine: Engine, manifest: Manifest, edition: Edition) -> Finding:
     return Finding(is_stale=is_stale, missing_count=count, missing=tuple(missing), altered=tuple(altered))
 
 
-def _level(engine: Engine, task: SeedTask, ground: Ground, z: int) -> tuple[Level, list[tuple[int, int]]]:
+def _level(tray: Tray, ground: Ground, z: int) -> tuple[Level, list[tuple[int, int]]]:
     """What there is of a level, and the tiles (row, col) that are missing."""
     expected, blank, digest, missing = 0, 0, hashlib.sha256(), []
     for row, col in (place for places in ground.meta_tiles(z) for place in places):
         expected += 1
-        stored = engine.stored_tile(task.edition, task.style, task.tms_id, z, row, col, Anything(task.edition.edition_id))
+        stored = tray.stored(z, row, col)
         if stored is None:
             missing.append((row, col))
             continue
-        blank += len(stored.data) < LARGEST_BLANK and is_blank(stored.data)
-        digest.update(f"{row}/{col} {hashlib.sha256(stored.data).hexdigest()}\n".encode())
+        blank += tray.is_blank(stored)
+        digest.update(f"{row}/{col} {hashlib.sha256(stored).hexdigest()}\n".encode())
     return Level(z=z, expected=expected, present=expected - len(missing), blank=blank, digest=digest.hexdigest()), missing
 
 

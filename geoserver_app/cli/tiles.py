@@ -1,5 +1,6 @@
 """`geoshare tiles`: draw tiles before they are asked for, and prove that they are there."""
 
+import hashlib
 import json
 import re
 import sys
@@ -11,7 +12,9 @@ from rich.console import Console
 
 from geoserver_app.cli.base import FAILED, InputInvalid, counted, json_option, layer_named, opened, table, tell
 from geoserver_app.settings import Settings
+from layers.errors import RowsInvalid
 from layers.model import LayerName
+from layers.rows import parse_rows
 from tiles.errors import RenderFailed, SeedInvalid, TilesError
 from tiles.grids import TILE_MATRIX_SETS
 
@@ -38,6 +41,9 @@ def _zooms(_context, _parameter, text: str) -> tuple[int, ...]:
 @tiles.command("seed")
 @click.argument("name", callback=layer_named)
 @click.option("--style", help="Style; default: the first of the layer.")
+@click.option("--vector", is_flag=True, help="Vector tiles instead of pictures.")
+@click.option("--attributes", help="Of vector tiles: those of the grants that they are for, as FIELD or CLASS.FIELD, comma between; default: all.")
+@click.option("--rows", help="Of vector tiles: the row filter (CQL2) of the grants that they are for; default: all rows.")
 @click.option("--tms", type=click.Choice(list(TILE_MATRIX_SETS)), default="WebMercatorQuad", show_default=True, help="Tile matrix set.")
 @click.option("--zooms", callback=_zooms, required=True, help="Levels, such as 6-14.")
 @click.option("--coverage", help="Division code; sheet numbers, comma between; W,S,E,N in degrees; or a file of WKT or GeoJSON (lon, lat). Default: all.")
@@ -45,21 +51,29 @@ def _zooms(_context, _parameter, text: str) -> tuple[int, ...]:
 @click.option("--workers", type=click.IntRange(0), help="Processes; default: one a core.")
 @click.option("--dask", metavar="URL", help="Scheduler of a Dask cluster whose workers share the store and the cache.")
 @click.pass_obj
-def tiles_seed(settings: Settings, name, style, tms, zooms, coverage, manifest, workers, dask):
+def tiles_seed(settings: Settings, name, style, vector, attributes, rows, tms, zooms, coverage, manifest, workers, dask):
     """Draw the tiles of an area that are not there, and write a manifest of what there is then.
 
     May be stopped or killed at any moment: the same command goes on where it was. Nothing is drawn twice.
     """
+    from geoserver_app.seeding import ShelfMaker
     from layers.ingest.executors import executor
-    from tiles.seed import House, SeedTask, seed
+    from tiles.seed import VECTORS, House, SeedTask, seed
 
     catalogue, edition = _edition(settings, name)
+    if vector and style:
+        raise InputInvalid("vector tiles have no style: leave out --style or --vector")
+    if vector and dask:
+        raise InputInvalid("vector tiles are made on this host, which knows the names of features: leave out --dask")
     try:
-        task = SeedTask(edition=edition, style=_style(settings, edition, style), tms_id=tms, zooms=zooms, area=_area(catalogue, coverage))
+        task = SeedTask(
+            edition=edition, style=VECTORS if vector else _style(settings, edition, style), tms_id=tms, zooms=zooms, area=_area(catalogue, coverage),
+            attributes=tuple(attributes.split(",")) if attributes else None, rows=_rows(rows),
+        )
     except SeedInvalid as error:
         raise InputInvalid(str(error)) from error
-    target = manifest or settings.data / "seeds" / f"{edition.layer}@{edition.name}-{task.style}-{tms}.json"
-    house = House(store=settings.store, cache=settings.cache, config=settings.config)
+    target = manifest or settings.data / "seeds" / f"{edition.layer}@{edition.name}-{_named(task)}-{tms}.json"
+    house = House(store=settings.store, cache=settings.cache, config=settings.config, shelf=ShelfMaker.of(settings) if vector else None)
     try:
         with _Progress() as told, executor(workers, len(zooms) * 64, dask=dask) as pool:
             made = seed(house, task, pool, told)
@@ -87,15 +101,17 @@ def tiles_seed(settings: Settings, name, style, tms, zooms, coverage, manifest, 
 @click.pass_obj
 def tiles_verify(settings: Settings, manifest, as_json):
     """Compare the cache with a manifest: is every tile there, are the bytes the same, is the edition still the one that was drawn?"""
+    from geoserver_app.seeding import ShelfMaker
     from tiles.engine import Engine
-    from tiles.seed import Manifest, verify
+    from tiles.seed import VECTORS, Manifest, verify
 
     try:
         told = Manifest.read(manifest)
     except SeedInvalid as error:
         raise InputInvalid(str(error)) from error
     _, edition = _edition(settings, f"{told.layer}@{told.edition}")
-    finding = verify(Engine(settings.store, settings.cache, settings.config), told, edition)
+    engine = Engine(settings.store, settings.cache, settings.config)
+    finding = verify(engine, told, edition, ShelfMaker.of(settings)(engine) if told.style == VECTORS else None)
     if as_json:
         click.echo(json.dumps({
             "stale": finding.is_stale, "missing": finding.missing_count, "some_missing": finding.missing, "altered_levels": finding.altered,
@@ -143,6 +159,22 @@ def _style(settings: Settings, edition, asked: str | None) -> str:
         return Engine(settings.store, settings.cache, settings.config).style(edition, asked)
     except TilesError as error:
         raise InputInvalid(str(error)) from error
+
+
+def _rows(text: str | None) -> str | None:
+    if text:
+        try:
+            parse_rows(text)
+        except RowsInvalid as error:
+            raise InputInvalid(f"--rows: {error}") from error
+    return text or None
+
+
+def _named(task) -> str:
+    """What tells the manifests of one edition and set apart."""
+    if task.attributes is None and task.rows is None:
+        return task.style
+    return f"{task.style}-{hashlib.sha256(repr((task.attributes, task.rows)).encode()).hexdigest()[:8]}"
 
 
 def _area(catalogue, coverage: str | None):

@@ -2,11 +2,20 @@
 
 import json
 
+import geopandas
 import numpy as np
+import pyogrio
 import pytest
 from click.testing import CliRunner
+from shapely.geometry import LineString
 
 from geoserver_app.cli import main
+from layers import crs as crs_room
+from layers.model import Bounds, LayerName
+from tiles.grids import TILE_MATRIX_SETS
+from tiles.permits import PermitPiece
+from tiles.vector.grid import TileGrid
+from tiles.vector.mvt import variant_of
 
 
 @pytest.fixture
@@ -72,3 +81,25 @@ def test_coverage_may_be_a_box_sheets_or_a_file(house, run, tmp_path):
     (tmp_path / "bad.txt").write_text("nonsense")
     code, said = run("tiles", "seed", "dom", "--zooms", "15", "--coverage", str(tmp_path / "bad.txt"))
     assert code == 3 and "neither WKT nor GeoJSON" in said
+
+
+def test_vector_tiles_are_seeded_where_requests_find_them(house, run, tmp_path):
+    roads = geopandas.GeoDataFrame(
+        [{"NAME": "滨河路", "GB": "420101", "geometry": LineString([(380_000, 3_550_000), (383_000, 3_551_000)])}], geometry="geometry", crs="EPSG:4549",
+    )
+    pyogrio.write_dataframe(roads, tmp_path / "roads.gpkg", layer="LRDL")
+    house.layer("dlg", tmp_path / "roads.gpkg", product="DLG")
+    manifest = tmp_path / "vectors.json"
+    code, said = run("tiles", "seed", "dlg", "--vector", "--attributes", "NAME", "--zooms", "10-12", "--workers", "0", "--manifest", str(manifest))
+    assert code == 0, said
+    assert run("tiles", "verify", str(manifest)) == (0, "complete\n")
+    house.look_again()
+    edition = house.services.catalogue.snapshot().find(LayerName.parse("dlg"))[1]
+    shelf, shown = house.services.tiles.shelf, variant_of(edition, PermitPiece(area=None, attributes=frozenset({"NAME"})))
+    tms = TILE_MATRIX_SETS["WebMercatorQuad"]
+    row, _, col, _ = tms.limits(12, crs_room.transform_bounds(Bounds(380_900, 3_550_300, 381_000, 3_550_400), "EPSG:4549", tms.crs))
+    kept = shelf.stored(edition, shown, TileGrid(tms, 12, row, col))
+    assert kept and shelf.inflated(kept) == shelf.made(edition, shown, TileGrid(tms, 12, row, col)), "the same names of features too"
+    for words, fault in ((("--vector", "--style", "grey"), "have no style"), (("--vector", "--rows", "NAME ="), "--rows"), (("--attributes", "NAME"), "pictures are seeded whole")):
+        code, said = run("tiles", "seed", "dlg", "--zooms", "10", "--workers", "0", *words)
+        assert code == 3 and fault in said, said

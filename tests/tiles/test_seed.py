@@ -7,15 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from county import write_county
 from synthetic_sheets import edition_of, footprint, write_sheet
 
 from layers import crs as crs_room
+from layers.features import GeoPackageStore
 from layers.ingest.executors import ThisProcess
 from layers.model import ProductType
 from tiles.engine import Engine, _Renderer
 from tiles.errors import SeedInvalid
 from tiles.grids import TILE_MATRIX_SETS
-from tiles.seed import Ground, House, Manifest, SeedTask, is_blank, manifest_of, seed, status, verify
+from tiles.permits import PermitPiece
+from tiles.seed import VECTORS, Ground, House, Manifest, SeedTask, is_blank, manifest_of, seed, status, verify
+from tiles.vector.making import TileMaker
+from tiles.vector.mvt import variant_of
+from tiles.vector.shelf import TileShelf
 
 LEFT, TOP, SIDE = 360_000.0, 3_550_000.0, 600
 
@@ -136,3 +142,49 @@ def test_tiles_that_show_nothing_are_counted(house, dom):
 class _Any:
     def covers(self, *_):
         return True
+
+
+# Tiles of vectors
+
+def shelf_of(engine: Engine) -> TileShelf:
+    store = engine._registry._store
+    return TileShelf(TileMaker(GeoPackageStore(store), store, engine._config, lambda _layer, _table, keys: np.asarray(keys, np.uint64)), engine._cache, engine.storing)
+
+
+@pytest.fixture(scope="module")
+def lines(store, config_folder):
+    (store / "lines").mkdir()
+    return dataclasses.replace(write_county(store / "lines", config_folder).edition, edition_id=61, folder="lines")
+
+
+def test_tiles_of_vectors_are_seeded_for_what_grants_tell_and_go_on_where_they_were(house, lines, tmp_path, monkeypatch):
+    house = dataclasses.replace(house, shelf=shelf_of)
+    made, original = [], TileShelf.made
+    monkeypatch.setattr(TileShelf, "made", lambda self, *what: made.append(what[2]) or original(self, *what))
+    task = task_of(lines, style=VECTORS, zooms=(12, 14), attributes=("NAME",))
+    manifest = seed(house, task, ThisProcess())
+    assert manifest.is_complete and len(made) == sum(level.expected for level in manifest.levels) > 6
+    again = seed(house, task, ThisProcess())
+    assert again == manifest and len(made) == sum(level.expected for level in manifest.levels)
+    engine = Engine(house.store, house.cache, house.config)
+    shelf, shown = shelf_of(engine), variant_of(lines, PermitPiece(area=None, attributes=frozenset({"NAME"})))
+    grid = made[0]
+    assert shelf.stored(lines, shown, grid) == shelf.tile(lines, shown, grid) and len(made) == len({(one.z, one.row, one.col) for one in made})
+    path = tmp_path / "vectors.json"
+    path.write_text(manifest.written())
+    read = Manifest.read(path)
+    assert read == manifest and verify(engine, read, lines, shelf).is_good
+    shelf.path(lines, shown, grid).unlink()
+    finding = verify(engine, read, lines, shelf)
+    assert (finding.missing_count, finding.missing) == (1, (f"WebMercatorQuad/{grid.z}/{grid.row}/{grid.col}",))
+    assert seed(house, task_of(lines, style=VECTORS, zooms=(12,)), ThisProcess()).is_complete
+    assert len(made) > sum(level.expected for level in manifest.levels), "what tells other attributes is another set of tiles"
+
+
+def test_tiles_of_vectors_are_asked_of_what_has_features(dom, lines):
+    with pytest.raises(SeedInvalid, match="no features"):
+        task_of(dom, style=VECTORS)
+    with pytest.raises(SeedInvalid, match="pictures are seeded whole"):
+        task_of(lines, attributes=("NAME",))
+    with pytest.raises(SeedInvalid, match="store of features"):
+        manifest_of(Engine(Path("."), Path("."), Path("config")), task_of(lines, style=VECTORS))

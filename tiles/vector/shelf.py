@@ -68,7 +68,7 @@ class TileShelf:
         if edition.source is not Source.STORED:
             return None
         try:
-            return self._path(edition, shown, grid).read_bytes() or None
+            return self.path(edition, shown, grid).read_bytes() or None
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -79,7 +79,7 @@ class TileShelf:
         found = self.stored(edition, shown, grid)
         if found is not None:
             return found
-        with self._turns.of((edition.generation, self._path(edition, shown, grid)), self._patience):
+        with self._turns.of((edition.generation, self.path(edition, shown, grid)), self._patience):
             found = self.stored(edition, shown, grid)              # who waited for another finds it there
             return self._new(edition, shown, grid) if found is None else found
 
@@ -89,7 +89,7 @@ class TileShelf:
         if edition.source is Source.STORED:
             with self._storing(edition) as is_current:
                 if is_current:
-                    _write(self._path(edition, shown, grid), made)
+                    _write(self.path(edition, shown, grid), made)
         return made
 
     def made(self, edition: Edition, shown: Shown, grid: TileGrid) -> bytes:
@@ -118,7 +118,8 @@ class TileShelf:
     def inflated(tile: bytes) -> bytes:
         return igzip.decompress(tile)
 
-    def _path(self, edition: Edition, shown: Shown, grid: TileGrid) -> Path:
+    def path(self, edition: Edition, shown: Shown, grid: TileGrid) -> Path:
+        """Where the tile is in the cache, or would be."""
         return self._cache / str(edition.edition_id) / shown.folder / grid.tms.id / str(grid.z) / str(grid.col) / f"{grid.row}.mvt"
 
 
