@@ -44,12 +44,12 @@ class Gauge:
 
     @property
     def state(self) -> str | None:
-        """"guaranteed", "warning" or "below": how high the water stands. None where that is not known."""
+        """"guaranteed", "warning" or "normal": how high the water stands. None where that is not known."""
         if self.level is None or (self.warning is None and self.guaranteed is None):
             return None
         if self.guaranteed is not None and self.level >= self.guaranteed:
             return "guaranteed"
-        return None if self.warning is None else "warning" if self.level >= self.warning else "below"
+        return None if self.warning is None else "warning" if self.level >= self.warning else "normal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,7 +124,7 @@ def refused(answer, slug, status=400):
 # -- levels
 
 @pytest.mark.parametrize(("gauge", "height", "accuracy", "state", "over"), [
-    ("g1", 4.0, 0.15, "warning", 0.953), ("h85", 4.0, 0.0, "below", -0.5), ("own", 4.0, None, "guaranteed", 0.5), ("huai", 4.0, 0.15, "below", -4.81),
+    ("g1", 4.0, 0.15, "warning", 0.953), ("h85", 4.0, 0.0, "normal", -0.5), ("own", 4.0, None, "guaranteed", 0.5), ("huai", 4.0, 0.15, "normal", -4.81),
 ])
 def test_a_level_is_told_in_the_national_datum_with_the_accuracy_of_the_way(house, gauge, height, accuracy, state, over):
     assert level(house, gauge) == {"state": state, "over_warning": over, "height": height, "datum": "1985", "accuracy": accuracy}
@@ -260,7 +260,7 @@ def test_levels_of_a_live_table_are_those_of_the_moment(house):
         row = {"id": "g", "lon": lon, "lat": lat, "moment": datetime.now(UTC).isoformat(), "properties": {"STCD": "g", "DTMNM": "85高程", "Z": z, "WRZ": 4.0}}
         assert house.client().patch("/api/v1/live/all-levels", json={"objects": [row]}, headers=key).status_code == 200
         told = house.get("/gauges/all-levels/level?gauge=g", "all").json
-        assert told["level"]["height"] == z and told["level"]["state"] == ("warning" if z > 4 else "below") and told["properties"]["moment"]
+        assert told["level"]["height"] == z and told["level"]["state"] == ("warning" if z > 4 else "normal") and told["properties"]["moment"]
         flooded = house.get(f"/gauges/all-levels/inundation?gauge=g&dem=dem&f=json&{BOX}", "all").json
         assert flooded["deepest"] == pytest.approx(z - 3.0)
 
