@@ -88,6 +88,10 @@ def _address(task: Task) -> str:
     """Where it is done."""
     if task.kind.startswith("contribution"):
         return address("contributions", agreement=task.agreement_id)
+    if task.kind in ("given-review", "given-approve"):
+        return address("submission", submission=task.detail["submission"])
+    if task.kind == "given-upload":
+        return address("contributions", agreement=task.agreement_id)
     if task.kind == "request":
         return address("access_requests")
     if task.kind.startswith("boundary"):

@@ -134,11 +134,11 @@ class Waiting:
 def _waiting(frame: PortalFrame, task: TaskTold) -> Waiting:
     last = task.due and (task.due - timedelta(microseconds=1)).astimezone(SHANGHAI).date()
     working, today = calendar(frame.visit.services.settings.config), frame.at.astimezone(SHANGHAI).date()
-    is_owed = task.kind.startswith("contribution")
+    is_owed, given = task.kind.startswith("contribution"), task.detail.get("submission")
     return Waiting(
         title=worded(KINDS, task.kind, frame.language), sentence=task.sentence, last_day=last.isoformat() if last else "",
         working_days=working.working_days_between(today, last) if last else None, is_overdue=task.is_overdue, is_assumed=bool(task.assumed),
-        address=address("contributions") if is_owed else address("agreement", agreement=task.agreement),
+        address=address("contributions") if is_owed else address("submission", submission=given) if given else address("agreement", agreement=task.agreement),
     )
 
 

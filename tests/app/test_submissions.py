@@ -341,3 +341,18 @@ def test_letters_are_sent_once_to_whom_the_agency_named(desk, at_hand, monkeypat
     server, at = MailServer.parse("smtp://mail.test"), desk.house.services.gate.clock()
     assert (mail_letters(database, server, "office@bureau.test", "http://maps.test", at), mail_letters(database, server, "x@y.test", "", at)) == (2, 0)
     assert {one["To"] for one in sent} == {MAIL} and "正在检查" in sent[0].get_content() and "accepted" in sent[1].get_content()
+
+
+def test_tasks_lead_to_where_they_are_done(desk, at_hand):
+    submission = desk.checked()
+    desk.done("data_manager", desk.checked(edition="other"), "review", note="ok")
+    for login, kind in (("data_manager", "given-review"), ("approver", "given-approve")):
+        visitor = desk.office.visitor(login)
+        (task,) = [one for one in visitor.ask("GET /tasks?mine=true").json["items"] if one["kind"].startswith("given")]
+        assert task["kind"] == kind
+        assert f"/console/submissions/{task['detail']['submission']}" in visitor.client.get("/console").text
+    assert not [one for one in desk.office.visitor("data_manager").ask("GET /tasks").json["items"] if one["kind"] == "contribution-check"]
+    desk.done("data_manager", submission, "return", reasons="again")
+    member = desk.office.visitor("member")
+    assert [one["kind"] for one in member.ask("GET /tasks?mine=true").json["items"] if one["kind"].startswith("given")] == ["given-upload"]
+    assert f"/portal/submissions/{submission}" in member.client.get("/portal").text
