@@ -469,7 +469,7 @@ STATUS_LINES = {200: "200 OK", 204: "204 No Content", 304: "304 Not Modified"}
 
 MAP_PATHS = ("/tiles/", "/wmts/1.0.0/")
 KEYED_PATHS = ("/ows", "/wms", "/wmts", "/wcs", "/wfs", "/features", "/features/collections", "/height", "/profile", "/api/v1/layers", "/sheets", "/lineage")
-KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/", "/styles/", "/live/", "/features/collections/")
+KEYED_FOLDERS = (*MAP_PATHS, "/download/", "/packages/", "/sheets/", "/layers/", "/styles/", "/live/", "/features/collections/", "/routes/", "/gauges/")
 """Where keys are taken: what pages of other origins may ask for at all."""
 
 

@@ -16,6 +16,7 @@ PATHS = {
     "capabilities": "/ows?SERVICE=WMS&REQUEST=GetCapabilities", "wmts": "/wmts?SERVICE=WMTS&REQUEST=GetCapabilities", "catalogue": "/api/v1/layers",
     "refused": "/tiles/absent/WebMercatorQuad/14/13596/6645.png", "misspelt": "/ows?SERVICE=WMS&REQUEST=GetMap",
     "height": "/height?layer=dom&lon=118.75&lat=32.0", "profile": "/profile?layer=dom&line=118.75,32;118.76,32",
+    "stake": "/routes/dom/point?route=G1&stake=K1", "gauges": "/gauges/dom",
 }
 
 
