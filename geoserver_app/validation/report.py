@@ -12,9 +12,11 @@ from pathlib import Path
 import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from geoserver_app.validation.vector_words import reason_in_chinese, table_finding_in_words
 from geoserver_app.validation.words import STATES, finding_in_words, in_chinese
 from layers import crs as reference
 from layers.ingest.sources import sync
+from layers.ingest.table_findings import TableChecked
 from layers.ingest.validation import Report, SheetChecked, State
 
 SCHEMA = Path(__file__).parents[1] / "templates" / "reports" / "validation.schema.json"
@@ -44,19 +46,20 @@ def as_document(report: Report, now: datetime) -> dict:
         "counts": {state.value: report.count(state) for state in State} | {
             "seams": len(report.seams), "steps": sum(seam.rms > report.seam_threshold for seam in report.seams),
             "missing_sheets": sum(gap.number is not None for gap in report.gaps), "slivers": sum(gap.number is None for gap in report.gaps),
-            "overlaps": len(report.overlaps),
+            "overlaps": len(report.overlaps), "loose_ends": sum(edge.loose for edge in report.edges),
         },
         "seam_threshold_m": report.seam_threshold,
         "sheets": [_sheet(sheet) for sheet in report.sheets],
         "seams": [asdict(seam) | {"is_step": seam.rms > report.seam_threshold} for seam in report.seams],
         "gaps": [{"number": gap.number, "km2": round(gap.km2, 4), "shape": _geojson(gap.shape)} for gap in report.gaps],
         "overlaps": [asdict(overlap) for overlap in report.overlaps],
+        "edges": [asdict(edge) for edge in report.edges],
         "told": list(report.told),
     }
 
 
 def _sheet(sheet: SheetChecked) -> dict:
-    values = {name: getattr(sheet, name) for name in SheetChecked.__slots__ if name not in ("thumbnail", "footprint", "findings", "state")}
+    values = {name: getattr(sheet, name) for name in SheetChecked.__slots__ if name not in ("thumbnail", "footprint", "findings", "state", "tables")}
     findings = []
     for finding in sheet.findings:
         chinese, english = finding_in_words(finding.code, finding.values)
@@ -65,9 +68,20 @@ def _sheet(sheet: SheetChecked) -> dict:
         values["nodata"] = None                             # JSON has no NaN; such cells count as hidden
     return values | {
         "state": sheet.state.value, "fault_zh": in_chinese(sheet.fault) if sheet.fault else None,
-        "mend_zh": in_chinese(sheet.mend) if sheet.mend else None, "findings": findings,
+        "mend_zh": in_chinese(sheet.mend) if sheet.mend else None, "findings": findings, "tables": [_table(table) for table in sheet.tables],
         "footprint": _geojson(sheet.footprint) if sheet.footprint is not None else None,
     }
+
+
+def _table(checked: TableChecked) -> dict:
+    """What was found in one table, in both languages; `places` beside `keys` are x, y in the file's CRS, and why."""
+    found = []
+    for one in checked.findings:
+        chinese, english = table_finding_in_words(one.code, one.count, one.values)
+        places = [{"key": key, "x": x, "y": y, "why": why, "why_zh": reason_in_chinese(why)} for key, (x, y, why) in zip(one.keys, one.places, strict=False)]
+        found.append({"code": one.code, "count": one.count, "is_warning": one.is_warning, "keys": list(one.keys), "places": places, "values": one.values,
+                      "zh": chinese, "en": english})
+    return {"table": checked.table, "features": checked.features, "findings": found}
 
 
 def _geojson(shape: shapely.Geometry) -> dict:
@@ -78,7 +92,7 @@ def as_page(report: Report, document: dict) -> str:
     """One HTML page; it can be read on a telephone and printed."""
     return _template().render(
         report=report, document=document, states=STATES, chart=_map(report), in_words=finding_in_words, in_chinese=in_chinese, box=_box,
-        seams=report.seams[:MOST_SEAMS_SHOWN],
+        seams=report.seams[:MOST_SEAMS_SHOWN], edges=report.edges[:MOST_SEAMS_SHOWN], tables={sheet["name"]: sheet["tables"] for sheet in document["sheets"]},
     )
 
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from geoserver_app.validation import vector_words
+
 FINDINGS = {
     "crs-declared": ("文件未注明坐标系，按申报的 {crs} 处理", "the file states no CRS; {crs} was declared"),
     "told": ("{sentence}", "{sentence}"),
@@ -12,6 +14,7 @@ FINDINGS = {
     "replaces": ("将替换 {name}（现势性 {currency}）", "replaces {name} (currency {currency})"),
     "older-than-served": ("现势性 {new} 早于已发布的 {old}", "its currency {new} is older than {old}, which is served"),
     "sheet-not-filled": ("图幅有 {percent}% 没有数据", "{percent}% of its sheet frame holds no data"),
+    "loose-ends": ("{table} 与 {other} 接边：{ends} 个线端中 {loose} 个没有对应", "{loose} of {ends} ends of {table} at the edge with {other} have no partner there"),
     "step-at-seam": ("与 {other} 接边处高差中误差 {rms} 米，最大 {most} 米", "differs from {other} at their seam by RMS {rms} m, at most {most} m"),
 }
 
@@ -19,6 +22,7 @@ STATES = {"good": ("合格", "good"), "warned": ("需查看", "look at it"), "re
 
 # Sentences of `LayerRejected` and warnings of lineages: a pattern of the English, then the Chinese with its groups.
 SHAPES = tuple((re.compile(pattern), chinese) for pattern, chinese in (
+    *vector_words.SHAPES,
     (r"the file is empty", "文件为空"),
     (r"it begins with nothing but zeros.*", "文件开头全为零，未写完整"),
     (r"it begins like (?:an? )?(.+?)(?: file)? but can't be opened: it is truncated or damaged", "开头像 {0}，但打不开：文件被截断或已损坏"),

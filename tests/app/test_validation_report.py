@@ -73,7 +73,7 @@ def test_the_command_ends_with_1_where_a_file_would_be_refused(settings, deliver
 
 @pytest.mark.parametrize("code", sorted(FINDINGS))
 def test_every_finding_has_both_languages(code):
-    values = dict.fromkeys(("crs", "of", "where", "name", "currency", "new", "old", "percent", "other", "rms", "most"), "X") | {"sentence": "the file is empty"}
+    values = dict.fromkeys(("crs", "of", "where", "name", "currency", "new", "old", "percent", "other", "rms", "most", "table", "loose", "ends"), "X") | {"sentence": "the file is empty"}
     chinese, english = finding_in_words(code, values)
     assert re.search(r"[\u4e00-\u9fff]", chinese) and not re.search(r"[\u4e00-\u9fff]", english)
 
