@@ -23,6 +23,9 @@ from tiles.water import OPACITY, depth_colours
 BESIDE = 200.0
 """Metres from a gauge within which its water is looked for: gauges stand on the bank."""
 
+LEAST_CELL = 0.05
+"""Metres: finer cells are looked for within fewer of them."""
+
 ROWS_MEASURED = 9
 
 ValuesOf = Callable[[Edition, View, Permit, Variant], Patch | None]
@@ -92,19 +95,24 @@ def _connected(wet: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 
 def _near(view: View, place: Place) -> np.ndarray:
-    """(row, col) of bool: cells whose middles lie so near to a place as water may be of a gauge."""
-    lons, lats = _middles(view)
-    _, _, metres = ELLIPSOID.inv(np.full(lons.size, place[0]), np.full(lons.size, place[1]), lons.ravel(), lats.ravel())
-    metres = np.asarray(metres).reshape(lons.shape)
-    finest = np.nanmin(metres) if np.isfinite(metres).any() else np.inf
-    return metres <= max(BESIDE, 2 * finest)
-
-
-def _middles(view: View) -> tuple[np.ndarray, np.ndarray]:
+    """(row, col) of bool: cells whose middles lie so near to a place as water may be of a gauge, at the least those around it."""
     step_x, step_y = view.resolution
-    x = view.bounds.left + (np.arange(view.width) + 0.5) * step_x
-    y = view.bounds.top - (np.arange(view.height) + 0.5) * step_y
-    return transformer(view.crs, "CRS:84").transform(*np.meshgrid(x, y))
+    x, y = transformer("CRS:84", view.crs).transform(*place)
+    col, row = (x - view.bounds.left) / step_x, (view.bounds.top - y) / step_y
+    to_earth = transformer(view.crs, "CRS:84").transform
+    ends = (to_earth(x + east, y + north) for east, north in ((step_x, 0.0), (0.0, step_y)))
+    beside = [ELLIPSOID.inv(*place, *end)[2] if np.isfinite(end).all() and abs(end[1]) <= 90 else BESIDE for end in ends]       # metres of a cell, each way
+    beside = [max(metres, LEAST_CELL) for metres in beside]
+    reach = max(BESIDE, 2 * max(beside))
+    width, height = (int(reach / metres) + 2 for metres in beside)
+    left, top = max(int(col) - width, 0), max(int(row) - height, 0)
+    cols, rows = np.arange(left, min(int(col) + width + 1, view.width)), np.arange(top, min(int(row) + height + 1, view.height))
+    near = np.zeros((view.height, view.width), bool)
+    if len(cols) and len(rows):
+        lons, lats = to_earth(*np.meshgrid(view.bounds.left + (cols + 0.5) * step_x, view.bounds.top - (rows + 0.5) * step_y))
+        _, _, metres = ELLIPSOID.inv(np.full(lons.shape, place[0]), np.full(lons.shape, place[1]), lons, lats)
+        near[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] = metres <= reach
+    return near
 
 
 def _cell_areas(view: View) -> np.ndarray:

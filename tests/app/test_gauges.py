@@ -191,6 +191,16 @@ def test_no_water_comes_from_a_gauge_far_from_any(house):
     assert numbers(house, "hill", more="&connected=false")["area"] > LOW * STEP**2 and not wet(water(house, "hill")).any()
 
 
+@pytest.mark.parametrize("box", [
+    "crs=CRS:84&bbox=-180,-90,180,90&width=4&height=2", "crs=EPSG:3857&bbox=-20037508,-20037508,20037508,20037508&width=1&height=1",
+    f"crs={CRS}&bbox={LEFT},{TOP - 2000},{LEFT + 2000},{TOP}&width=1&height=1", f"crs={CRS}&bbox={LEFT + 199.9},{TOP - 1000.1},{LEFT + 200.1},{TOP - 999.9}&width=90&height=90",
+    "crs=EPSG:4490&bbox=100,0,130,60&width=7&height=900",
+])
+def test_pictures_of_any_size_are_answered(house, box):
+    for more in ("", "&f=json", "&connected=false"):
+        assert get(house, f"/inundation?gauge=g1&dem=dem&{box}{more}").status_code == 200
+
+
 # -- what is told
 
 def test_both_layers_are_decided_and_both_decisions_kept(house):
