@@ -61,11 +61,15 @@ def metric_crs(shapes: np.ndarray) -> str:
 
 
 def moved(shapes: np.ndarray, source: str, target: str) -> np.ndarray:
-    """Vertex by vertex, without heights: of features, whose edges are short. Raises OutsideAreaOfUse."""
+    """Vertex by vertex, without heights: of features, whose edges are short. A sliver that is sound in one plane may cross itself in another: it is made
+    sound again. Raises OutsideAreaOfUse."""
     if source == target or not len(shapes):
         return np.asarray(shapes, dtype=object)
     together = reference.transform_geometry(shapely.GeometryCollection(list(shapely.force_2d(shapes))), source, target)
-    return np.array(list(together.geoms), dtype=object)
+    found = np.array(list(together.geoms), dtype=object)
+    broken = ~shapely.is_valid(found)
+    found[broken] = shapely.make_valid(found[broken])
+    return found
 
 
 def read_clean(path: Path) -> Iterator[Contents]:

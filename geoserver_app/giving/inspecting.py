@@ -24,6 +24,7 @@ from geoserver_app.overlays.faults import DIVISIONS, OverlayInvalid
 from geoserver_app.overlays.sandbox import opened
 from geoserver_app.overlays.uploads import caps_of
 from geoserver_app.wiring import Services
+from layers.errors import OutsideAreaOfUse
 from layers.features import FeatureQuery
 
 SHIFTED = ("shift-suspected", "shift-declared")
@@ -60,10 +61,13 @@ def looked_over(
     step("reading")
     told = opened(source, folder, "vectors", caps_of(settings), crs=one.wanted.get("crs"), encoding=one.wanted.get("encoding"), is_wanted=is_wanted)
     paths = [folder / name for name in told["files"]]
-    tables = [contents for path in paths for contents in read_clean(path)]
-    checked = check(tables, terms_of(services, one), told["notes"], in_force(services, one), step)
-    step("comparing")
-    suspicion, _ = compared(services, one, paths)
+    try:
+        tables = [contents for path in paths for contents in read_clean(path)]
+        checked = check(tables, terms_of(services, one), told["notes"], in_force(services, one), step)
+        step("comparing")
+        suspicion, _ = compared(services, one, paths)
+    except OutsideAreaOfUse as error:
+        raise OverlayInvalid("overlay-rejected", name=one.file_name, fault=str(error)[:300], mend="see the data") from None
     if suspicion.code in SHIFTED:
         checked = _with(checked, Finding(code=suspicion.code, detail={name: value.removeprefix(DIVISIONS) for name, value in suspicion.detail.items()}))
     return checked

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import geopandas
+import numpy as np
 import pyogrio
 import pytest
 import shapely
@@ -15,7 +16,7 @@ from agreements.record import Contribution
 from geoserver_app.giving.checking import Checked, Terms, check
 from geoserver_app.giving.codes import DivisionCodes
 from geoserver_app.giving.comparing import compare
-from geoserver_app.giving.contents import Contents, read_clean
+from geoserver_app.giving.contents import Contents, moved, read_clean
 from geoserver_app.giving.declared import (
     Base,
     DeclarationsInvalid,
@@ -282,6 +283,12 @@ def test_the_report_tells_people_and_machines_the_same_and_runs_nothing(given, t
         assert root.tag.endswith("svg") and len(list(root.iter())) > 6
     assert json.loads((folder / "report.json").read_text("utf-8")) == document
     assert read_report(tmp_path / "none") is None
+
+
+def test_a_sliver_that_crosses_itself_in_another_plane_is_made_sound():
+    crossed = shapely.Polygon([(EAST, NORTH), (EAST + 10, NORTH + 10), (EAST + 10, NORTH), (EAST, NORTH + 10)])
+    (found,) = moved(np.array([crossed], dtype=object), "EPSG:4549", "CRS:84")
+    assert not crossed.is_valid and found.is_valid and found.area > 0
 
 
 def test_the_same_data_make_the_same_pictures(given, terms, tmp_path):
