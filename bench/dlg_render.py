@@ -1,11 +1,11 @@
-"""The line map drawn, nothing cached: ours through the whole service (HTTP, key, gate, clip, record) beside MapServer on the same features and styles.
+"""The line map drawn, nothing cached: ours through the whole service (HTTP, key, gate, clip, record) beside MapServer and QGIS Server on the same features and styles.
 
     .venv/bin/python bench/dlg_render.py [--quick] [--json]
 
 GetMap as PNG in EPSG:4549 with names, 512 and 1,600 px at 1:10,000; new places in every round. MapServer draws from the fastest of the formats and with
 the fastest of the PNG encodings that it has, tried before anything is timed: shapefiles with .qix, FlatGeobuf and the GeoPackage itself; true colour
-at the lowest compression, and a palette. Its map file is made from our style files (`mapserver_style.py`). Pictures are looked at: all of them must show
-as much as ours. With --quick smaller ground and fewer rounds.
+at the lowest compression, and a palette. Its map file is made from our style files (`mapserver_style.py`). QGIS Server, where it is installed, draws from the
+same shapefiles by a project made from them too (`qgis_style.py`). Pictures are looked at: all of them must show as much as ours. With --quick smaller ground and fewer rounds.
 
 Also: what a picture of a province costs, with and without the tables that ingest generalises.
 """
@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 import mapserver_style
 import numpy as np
 import pyogrio
+import qgis_style
 import shapely
 from harness import (
     WORKERS,
@@ -54,6 +55,9 @@ ENCODINGS = {
     "png": 'DRIVER "AGG/PNG" IMAGEMODE RGB FORMATOPTION "COMPRESSION=1"',
     "png8": 'DRIVER "AGG/PNG" IMAGEMODE RGB FORMATOPTION "COMPRESSION=1" FORMATOPTION "QUANTIZE_FORCE=on" FORMATOPTION "QUANTIZE_COLORS=256"',
 }
+
+
+QGIS_SERVER = "/usr/lib/cgi-bin/qgis_mapserv.fcgi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +100,43 @@ class Scene:
 
     def mapserver(self, form: str, encoding: str) -> Server:
         """One that stays: four processes behind nginx."""
-        name = f"mapserver-{form}-{encoding}"
-        folder = self.yard.folder / name
+        folder = self.yard.folder / f"mapserver-{form}-{encoding}"
         folder.mkdir()
         tables = mapserver_style.fitted(_book(self.config), self.edition)
         (folder / "bench.map").write_text(mapserver_style.mapfile(folder, tables, CRS, RESOLUTION / 0.00028, self._data(form), ENCODINGS[encoding]))
         (folder / "mapserver.conf").write_text('CONFIG\n ENV\n  MS_MAP_PATTERN "."\n END\nEND\n')
+        environ = {"MAPSERVER_CONFIG_FILE": str(folder / "mapserver.conf")}
+        return self._behind_nginx(
+            f"MapServer {form} {encoding}", find_program("mapserv"), environ, f"fastcgi_param MS_MAPFILE {folder / 'bench.map'};", "",
+        )
+
+    def qgis(self) -> Server:
+        """QGIS Server over the shapefiles: as many processes as MapServer has, behind nginx."""
+        folder = self.yard.folder / "qgis"
+        folder.mkdir()
+        self._data(FORMATS[0])
+        files = {one.name: self.yard.folder / FORMATS[0] / f"{one.name}.shp" for one in self.edition.classes}
+        tables = mapserver_style.fitted(_book(self.config), self.edition)
+        qgis_style.write_project(folder / "line-map.qgs", tables, CRS, RESOLUTION / 0.00028, files)
+        environ = {
+            "QGIS_PROJECT_FILE": str(folder / "line-map.qgs"), "QT_QPA_PLATFORM": "offscreen", "QGIS_SERVER_LOG_LEVEL": "2", "HOME": str(folder),
+            "QGIS_SERVER_MAX_THREADS": "1",
+        }
+        return self._behind_nginx("QGIS Server", QGIS_SERVER, environ, f"fastcgi_param QGIS_PROJECT_FILE {folder / 'line-map.qgs'};", "")
+
+    def _behind_nginx(self, name: str, program: str, environ: dict[str, str], parameters: str, ready: str) -> Server:
+        short = name.replace(" ", "-")
         port, fastcgi = free_port(), free_port()
         listening = socket.create_server(("127.0.0.1", fastcgi), backlog=512)
         self.yard.callback(listening.close)
-        drawing = self.yard.start(
-            name, fastcgi, [[find_program("mapserv")]] * (2 * WORKERS), ready="", environ={"MAPSERVER_CONFIG_FILE": str(folder / "mapserver.conf")}, stdin=listening,
-        )
+        drawing = self.yard.start(short, fastcgi, [[program]] * (2 * WORKERS), ready=ready, environ=environ, stdin=listening)
         known = ("QUERY_STRING", "query_string"), ("REQUEST_METHOD", "request_method"), ("SCRIPT_NAME", "uri"), ("SERVER_NAME", "host"), ("SERVER_PORT", "server_port"), ("SERVER_PROTOCOL", "server_protocol")
-        parameters = "\n".join(f"    fastcgi_param {one} ${value};" for one, value in known) + f"\n    fastcgi_param MS_MAPFILE {folder / 'bench.map'};"
-        front = self.yard.nginx(f"{name}-front", f"""server {{ listen 127.0.0.1:{port};
-  location / {{ fastcgi_pass 127.0.0.1:{fastcgi}; fastcgi_buffers 64 64k; fastcgi_buffer_size 64k;
-{parameters}
+        lines = "\n".join(f"    fastcgi_param {one} ${value};" for one, value in known) + f"\n    {parameters}"
+        front = self.yard.nginx(f"{short}-front", f"""server {{ listen 127.0.0.1:{port};
+  location / {{ fastcgi_pass 127.0.0.1:{fastcgi}; fastcgi_buffers 64 64k; fastcgi_buffer_size 64k; fastcgi_read_timeout 120s;
+{lines}
   }} }}""", port, "/?SERVICE=WMS&REQUEST=GetCapabilities")
-        return Server(f"MapServer {form} {encoding}", port, [*front.processes, *drawing.processes], drawing.log)
+        return Server(name, port, [*front.processes, *drawing.processes], drawing.log)
 
     def _data(self, form: str) -> dict[str, str]:
         """The tables with the kind of each feature, in the format; how a LAYER names them."""
@@ -144,7 +166,7 @@ class Scene:
                 pyogrio.write_dataframe(frame, folder / "all.gpkg", layer=one.name, append=(folder / "all.gpkg").exists())
         return data
 
-    def of_mapserver(self, size: int, place: Place) -> bytes:
+    def of_peer(self, size: int, place: Place) -> bytes:
         return get(f"/?{_get_map('line-map', size, place)}")
 
 
@@ -208,9 +230,9 @@ def best_mapserver(scene: Scene) -> tuple[Server, float]:
             if form != FORMATS[0] and encoding != min(found)[3]:
                 continue                                     # the encoding has nothing to do with the format
             server = scene.mapserver(form, encoding)
-            answers, _ = ask_each_once(server, [scene.of_mapserver(512, place) for place in places], CONNECTIONS)
+            answers, _ = ask_each_once(server, [scene.of_peer(512, place) for place in places], CONNECTIONS)
             alike = compare(ours, answers, 512, server.name)
-            _, run = ask_each_once(server, [scene.of_mapserver(512, place) for place in scene.places(512, 24)], CONNECTIONS)
+            _, run = ask_each_once(server, [scene.of_peer(512, place) for place in scene.places(512, 24)], CONNECTIONS)
             say(f"{server.name}: {run.rate:.1f} maps/s, {run.cpu:.1f} ms CPU, {np.mean([len(one.body) for one in answers]) / 1000:.0f} kB, {alike:.0%} of our ink in theirs")
             found.append((run.cpu, server, alike, encoding))
             if kept := os.environ.get("BENCH_KEEP"):
@@ -220,14 +242,28 @@ def best_mapserver(scene: Scene) -> tuple[Server, float]:
     return server, alike
 
 
+def qgis_server(scene: Scene) -> Server:
+    """With its pictures compared with ours."""
+    server, places = scene.qgis(), scene.places(512, 16)
+    ours, _ = ask_each_once(scene.ours, [scene.of_ours(512, place) for place in places], CONNECTIONS)
+    answers, run = ask_each_once(server, [scene.of_peer(512, place) for place in places], CONNECTIONS)
+    if kept := os.environ.get("BENCH_KEEP"):
+        Path(kept, "qgis.png").write_bytes(answers[0].body)
+    alike = compare(ours, answers, 512, server.name)
+    say(f"{server.name}: {run.rate:.1f} maps/s, {run.cpu:.1f} ms CPU, {np.mean([len(one.body) for one in answers]) / 1000:.0f} kB, {alike:.0%} of our ink in theirs")
+    return server
+
+
 def measure(chosen: Namespace) -> dict[str, float]:
     say(machine())
     require("nginx", "mapserv", "shptree")
     scale, ratios, rows = QUICK if chosen.quick else FULL, {}, []
     with Yard() as yard:
-        scene = Scene(yard, scale)
+        scene, peers = Scene(yard, scale), {}
         say(f"{sum(scene.counts.values()):,} features on {scale.side_km:g} x {scale.side_km:g} km")
-        peer, _ = best_mapserver(scene)
+        peers["MapServer"], _ = best_mapserver(scene)
+        if Path(QGIS_SERVER).exists():
+            peers["QGIS Server"] = qgis_server(scene)
         for name, size, share in KINDS:
             count = max(4, round(scale.places * share))
 
@@ -238,17 +274,19 @@ def measure(chosen: Namespace) -> dict[str, float]:
                 return run
 
             places = [scene.places(size, count) for _ in range(scale.rounds)]
-            for server, request in ((scene.ours, scene.of_ours), (peer, scene.of_mapserver)):           # every thread of every process opens its own
+            for server, request in ((scene.ours, scene.of_ours), *((one, scene.of_peer) for one in peers.values())):     # every thread of every process opens its own
                 ask(server, request, [scene.places(size, max(24, count)) for _ in range(2 if size < 1000 else 1)], 0)
-            measured = in_rounds({
-                "ours": lambda number, places=places, ask=ask: ask(scene.ours, scene.of_ours, places, number),
-                "MapServer": lambda number, places=places, ask=ask: ask(peer, scene.of_mapserver, places, number),
-            }, scale.rounds)
-            ratios[f"{name}_vs_mapserver"] = ratio(measured["ours"], measured["MapServer"])
-            ratios[f"{name}_cpu_vs_mapserver"] = ratio(measured["MapServer"], measured["ours"], lambda run: run.cpu)
+            turns = {"ours": lambda number, places=places, ask=ask: ask(scene.ours, scene.of_ours, places, number)} | {
+                who: lambda number, places=places, ask=ask, one=one: ask(one, scene.of_peer, places, number) for who, one in peers.items()
+            }
+            measured = in_rounds(turns, scale.rounds)
+            for who in peers:
+                short = who.lower().replace(" ", "_")
+                ratios[f"{name}_vs_{short}"] = ratio(measured["ours"], measured[who])
+                ratios[f"{name}_cpu_vs_{short}"] = ratio(measured[who], measured["ours"], lambda run: run.cpu)
             rows += [[f"{name} {who}", one.rate, one.p50, one.p99, one.cpu] for who, one in measured.items()]
-        ratios["dlg_vs_best_peer"] = min(ratios[f"{name}_vs_mapserver"] for name, _, _ in KINDS)
-    say(f"\n{scale.rounds} rounds of new places, {CONNECTIONS} connections, medians; times in ms; {peer.name}")
+        ratios["dlg_vs_best_peer"] = min(ratios[key] for key in ratios if "_cpu_" not in key)
+    say(f"\n{scale.rounds} rounds of new places, {CONNECTIONS} connections, medians; times in ms; {', '.join(one.name for one in peers.values())}")
     table(["map", "maps/s", "p50", "p99", "cpu"], rows)
     return ratios
 

@@ -74,7 +74,7 @@ def draw(map_: mapnik.Map, view: View, scale_factor: float) -> Image.Image:
     canvas = mapnik.Image(view.width, view.height)
     mapnik.render_with_vars(map_, canvas, {"w": width_factor(map_.scale_denominator() * scale_factor)}, scale_factor)
     canvas.demultiply()
-    return Image.frombytes("RGBA", (view.width, view.height), canvas.to_string())
+    return Image.frombuffer("RGBA", (view.width, view.height), canvas.to_string(), "raw", "RGBA", 0, 1)     # not copied again until somebody writes
 
 
 def enlarged(view: View) -> View:
