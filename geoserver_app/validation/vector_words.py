@@ -51,7 +51,12 @@ SHAPES = (
     (r"it is a file geodatabase that was compressed \(CDF\), .*", "它是压缩过的文件地理数据库（CDF），只有 ArcGIS 能读"),
     (r"it is not a whole file geodatabase: its list of tables is missing", "文件地理数据库不完整：缺少总表"),
     (r"its table `(.+)` holds bodies in space \(multipatch\), .*", "表 {0} 存的是三维体（multipatch），地图上无法显示"),
-    (r"it can't be read: it is truncated or damaged", "读不出：文件被截断或已损坏"), (r"it holds no feature with a geometry", "没有带几何的要素"),
+    (r"its file `(.+)` is truncated or damaged", "其中的文件 {0} 被截断或已损坏"), (r"it can't be read: it is truncated or damaged", "读不出：文件被截断或已损坏"),
+    (r"a table of it holds a kind of geometry that is not taken in, .*", "有表的几何类型不能入库，例如带 M 的混合类型"),
+    (r"deliver points, lines and areas in tables of their own, without M", "请把点、线、面分表提交，不带 M"),
+    (r"its attribute text is neither UTF-8 nor GB18030, and it has no \.cpg", "属性文字既不是 UTF-8 也不是 GB18030，又没有 .cpg"),
+    (r"its attribute text is not in the encoding that it states", "属性文字与注明的编码不符"), (r"its attribute text is not (.+)", "属性文字不是 {0}"),
+    (r"encoding `(.+)` is not known", "不认识编码 {0}"), (r"its features reach beyond what its CRS can express", "要素超出其坐标系所能表示的范围"), (r"it holds no feature with a geometry", "没有带几何的要素"),
     # How to mend it.
     (r"export each class with its attributes as GeoPackage from the drawing program, and say its CRS", CAD), (r"convert it with its CRS and encoding, .*", CONVERT),
     (r"convert it, for instance by `(.+)`", "请转换，例如用 {0}"), (r"deliver all of its parts: .*", PARTS), (r"deliver the data that it was made of, in CGCS2000", "请提交制作它所用的数据（CGCS2000）"),
@@ -64,6 +69,8 @@ SHAPES = (
     (r"write it again with version 3, .*", "请以第 3 版重写，例如用 ogr2ogr"), (r"take the boundaries from a source in CGCS2000", "请改用 CGCS2000 的境界数据"),
     (r"ask the service for `f=geojson`, .*", "请向服务要 f=geojson，或用 ogr2ogr -f GPKG 转换"), (r"uncompress it in ArcGIS, and deliver it again", "请在 ArcGIS 中解压后重新提交"),
     (r"deliver the folder with all its files", "请提交整个文件夹"), (r"see that the right file was given", "请确认文件无误"),
+    (r"say which(?: it is)? with `--encoding`(?:, for instance GB18030)?", "请用 --encoding 说明编码，例如 GB18030"), (r"give one like GB18030 or UTF-8", "请写 GB18030 或 UTF-8 之类"),
+    (r"correct the stray coordinates", "请改正离群的坐标"),
     # Lineages.
     (r"`(.+)`: features with arcs, .*: (\d+)", "{0}：{1} 个要素含圆弧，已按 0.5 度化为折线（误差不超过半径的十万分之一）"),
     (r"`(.+)`: M of its vertices was left out; .*", "{0}：顶点的 M 值未保留，X、Y、Z 保留"),

@@ -5,6 +5,7 @@ GDAL does both without a word when it hands geometries over, so that the file is
 
 import sqlite3
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ def beyond_of(path: Path, driver: str, layer: str, geometry_type: str) -> Beyond
     """
     plain = geometry_type.removeprefix("2.5D ").removesuffix(" Z")
     may_curve = driver in (GEOPACKAGE, GEODATABASE, FLATGEOBUF) and (plain not in STRAIGHT or driver == GEODATABASE) and "Point" not in plain
-    return Beyond(curved=_curved(path, layer) if may_curve else (), has_measures=_has_measures(path, driver, layer))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Beyond(curved=_curved(path, layer) if may_curve else (), has_measures=_has_measures(path, driver, layer))
 
 
 def _curved(path: Path, layer: str) -> tuple[int, ...]:

@@ -4,11 +4,12 @@ GDAL would open a folder by whatever it finds in it. So it is shown another one,
 """
 
 import re
-import xml.etree.ElementTree as ElementTree
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
 
 from layers.errors import LayerRejected
 
@@ -17,6 +18,8 @@ MEMBER = re.compile(r"gdb|timestamps|a[0-9a-f]{8}\.[0-9a-z_]{2,40}", re.IGNORECA
 FIRST_TABLE = "a00000001.gdbtable"
 """The list of all tables: without it there is nothing to read."""
 
+TABLE = ".gdbtable"
+HEAD_BYTES = 40
 MOST_FILES = 20_000
 MOST_DEFINITION_BYTES = 2**22
 
@@ -51,7 +54,20 @@ def members(folder: Path) -> tuple[Path, ...]:
         raise LayerRejected(folder.name, "it is not a whole file geodatabase: its list of tables is missing", "deliver the folder with all its files")
     if len(found) > MOST_FILES:
         raise LayerRejected(folder.name, f"it holds more than {MOST_FILES:,} files", "deliver it in parts")
+    for path in found:
+        if path.suffix.lower() == TABLE and not _is_whole(path):
+            raise LayerRejected(folder.name, f"its file `{path.name}` is truncated or damaged", "deliver the folder with all its files")
     return tuple(found)
+
+
+def _is_whole(table: Path) -> bool:
+    """Whether a table has the bytes that its head claims: GDAL shows a damaged one as empty. Source: public notes on the format, table header."""
+    with table.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if len(head) < HEAD_BYTES:
+        return False
+    version, size = struct.unpack("<i", head[:4])[0], struct.unpack("<q", head[24:32])[0]
+    return version in (3, 4) and size <= table.stat().st_size
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def parts_of(path: Path) -> tuple[Path, ...]:
 
 def check_parts(path: Path) -> None:
     """Raises LayerRejected for a shapefile without its index: GDAL would make one up, and read what a truncated file still has as all of it."""
-    if ".shx" not in {part.suffix.lower() for part in parts_of(path)}:
+    if path.suffix.lower() == ".shp" and ".shx" not in {part.suffix.lower() for part in parts_of(path)}:
         raise LayerRejected(path.name, "its index (.shx) is missing", "deliver all of its parts: .shp, .shx, .dbf, .prj and, if there is one, .cpg")
 
 

@@ -130,8 +130,8 @@ def _ends_at(path: Path, table: str | None, crs: str, edge: Edge, tolerance: flo
         return nothing
     places = shapely.get_coordinates(reference.transform_shapes(ends, crs, "CRS:84"))
     across, along = (0, 1) if edge.is_meridian else (1, 0)
-    shrink = cos(radians(float(places[:, 1].mean())))
-    metres = np.column_stack([places[:, along], places[:, across] - edge.at]) * METRES_PER_DEGREE
+    shrink = cos(radians((edge.begin + edge.end) / 2 if edge.is_meridian else edge.at))
+    metres = np.column_stack([places[:, along] - edge.begin, places[:, across] - edge.at]) * METRES_PER_DEGREE
     metres[:, 1 if edge.is_meridian else 0] *= shrink
     margin = tolerance / METRES_PER_DEGREE / (1.0 if edge.is_meridian else shrink)
     here = (np.abs(metres[:, 1]) <= tolerance) & (places[:, along] > edge.begin + margin) & (places[:, along] < edge.end - margin)

@@ -31,8 +31,8 @@ SIX_DIGITS = re.compile(r"(\d{6})\d{0,4}(\.0+)?")
 UNDECODABLE = re.compile("\ufffd|锟斤拷|锟斤|烫烫|屯屯屯")
 """What is left of a text after it was read in a wrong encoding and written again: it can't be got back."""
 
-GARBLED = re.compile("[\u00c0-\u00ff]{4,}|(?:[\u00c2-\u00f4][\u0080-\u00bf]){2,}")
-"""GB or UTF-8 bytes that somebody read as Latin-1."""
+MAY_BE_GARBLED = re.compile("[\u00a1-\u00ff]")
+CHINESE = re.compile("[\u4e00-\u9fff]")
 
 REASON = re.compile(r"(?P<why>[^\[]+)(?:\[(?P<x>\S+) (?P<y>\S+?)(?: \S+)?\])?")
 
@@ -225,12 +225,31 @@ def _outside(
 
 def _texts(keys: np.ndarray, frame: geopandas.GeoDataFrame) -> Iterable[TableFinding | None]:
     columns = [name for name in frame.columns.drop(frame.geometry.name) if not pandas.api.types.is_numeric_dtype(frame[name])]
-    for code, pattern in (("undecodable", UNDECODABLE), ("garbled", GARBLED)):
+    for code, is_so in (("undecodable", _is_destroyed), ("garbled", _is_garbled)):
         for name in columns:
             values = frame[name].to_numpy(dtype=object)
-            hit = np.array([isinstance(value, str) and pattern.search(value) is not None for value in values], bool)
+            hit = np.array([isinstance(value, str) and not value.isascii() and is_so(value) for value in values], bool)
             if hit.any():
                 yield _counted(code, keys, hit, field=str(name)[:60], sample=str(values[hit][0])[:40])
+
+
+def _is_destroyed(text: str) -> bool:
+    return UNDECODABLE.search(text) is not None
+
+
+@lru_cache(maxsize=50_000)
+def _is_garbled(text: str) -> bool:
+    """Whether a text becomes Chinese, of two characters at least, once its letters are taken for bytes of UTF-8 or GB 2312: names of Europe do not."""
+    if not MAY_BE_GARBLED.search(text):
+        return False
+    for read_as in ("cp1252", "latin-1"):
+        for meant in ("utf-8", "gb2312"):
+            try:
+                if len(CHINESE.findall(text.encode(read_as).decode(meant))) > 1:
+                    return True
+            except UnicodeError:
+                continue
+    return False
 
 
 def _codes(

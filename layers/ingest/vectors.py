@@ -22,7 +22,7 @@ import numpy as np
 import pandas
 import pyogrio
 import shapely
-from pyogrio.errors import DataSourceError, FieldError, GeometryError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
 
 from layers import crs as reference
 from layers.delivery.dimensions import STEP_DEGREES, Beyond, beyond_of, fine_arcs
@@ -89,6 +89,7 @@ def take_in(
         number says.
     """
     driver = driver_of(path)
+    check_parts(path)
     lineage: list[str] = [f"taken from `{path.name}`: {driver}, sha256 {checksum}"]
     crs, tables, number = None, [], sheets.find_number(path.name)
     codes = known_codes(config) if config and options.product is ProductType.DLG else None
@@ -182,7 +183,10 @@ def read_faults(name: str) -> Iterator[None]:
         except UnicodeDecodeError as error:
             raise LayerRejected(name, "its attribute text is not in the encoding that it states",
                                 "say which with `--encoding`, for instance GB18030") from error
-        except (DataSourceError, FieldError, GeometryError, shapely.errors.ShapelyError, sqlite3.Error) as error:
+        except GeometryError as error:
+            raise LayerRejected(name, "a table of it holds a kind of geometry that is not taken in, such as mixed kinds with M",
+                                "deliver points, lines and areas in tables of their own, without M") from error
+        except (DataSourceError, DataLayerError, FeatureError, FieldError, shapely.errors.ShapelyError, sqlite3.Error) as error:
             raise LayerRejected(name, "it can't be read: it is truncated or damaged", "deliver it again") from error
 
 
@@ -190,6 +194,8 @@ def _layers_of(path: Path, name: str) -> list[tuple[str, str]]:
     """Tables and their types of geometry, "" where a table has none."""
     with read_faults(name):
         found = [(str(layer), str(geometry or "")) for layer, geometry in pyogrio.list_layers(path)]
+    if not found and path.suffix.lower() == ".fgb":
+        raise LayerRejected(name, "it can't be read: it is truncated or damaged", "deliver it again")
     surfaces = next((layer for layer, geometry in found if any(kind in geometry for kind in SURFACES)), None)
     if surfaces is not None:
         raise LayerRejected(name, f"its table `{surfaces[:40]}` holds bodies in space (multipatch), which no map shows", "deliver their footprints as polygons")
@@ -215,7 +221,6 @@ def _read(
     """The CRS that the table states, and its features; None for a table without geometry or features."""
     encoding = options.encoding
     if driver == "ESRI Shapefile":
-        check_parts(path)
         encoding = _shapefile_encoding(path, options.encoding, lineage)
     with read_faults(path.name):
         frame = pyogrio.read_dataframe(path, layer=layer, encoding=encoding if driver == "ESRI Shapefile" else None, fid_as_index=True)

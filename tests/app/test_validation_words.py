@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from geoserver_app.validation.vector_words import TABLE_FINDINGS, table_finding_in_words
 from geoserver_app.validation.words import in_chinese
+from layers.delivery import refused_vectors
+from layers.delivery.vector_formats import TAKEN
 
 LAYERS = Path(__file__).resolve().parents[2] / "layers"
-MODULES = ("companions", "parcel", "formats", "job", "object_stores", "raster_content", "raster_headers", "rasters", "sheet_facts", "sources", "staging", "text_grids", "text_values",
+MODULES = ("companions", "geodatabases", "parcel", "vector_formats", "vectors", "formats", "job", "object_stores", "raster_content", "raster_headers", "rasters", "sheet_facts", "sources", "staging", "text_grids", "text_values",
            "vct", "zips")
-SHOWN = {"what": "a PDF", "where": "row 7, column 7"}
+SHOWN = {"what": "a PDF", "where": "row 7, column 7", "TAKEN": TAKEN}
 """Values that are words."""
 
 
@@ -37,3 +40,20 @@ def texts(node: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("sentence", sorted(set(sentences())))
 def test_what_is_wrong_and_how_to_mend_it_is_told_in_chinese_too(sentence):
     assert re.search(r"[\u4e00-\u9fff]", in_chinese(sentence))
+
+
+REFUSALS = sorted({each for each in vars(refused_vectors).values() if isinstance(each, refused_vectors.Refusal)}, key=lambda each: each.what)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda each: each.what)
+def test_what_a_file_is_instead_and_the_way_out_are_told_in_chinese_too(refusal):
+    fault = refusal.of("a.x")
+    assert re.search(r"[\u4e00-\u9fff]", in_chinese(fault.fault)) and re.search(r"[\u4e00-\u9fff]", in_chinese(fault.mend))
+    assert not re.search(r"it is|its ", in_chinese(fault.fault))
+
+
+@pytest.mark.parametrize("code", sorted(TABLE_FINDINGS))
+def test_what_is_found_in_tables_is_told_in_both_languages_with_all_its_values(code):
+    values = dict.fromkeys(("sheet", "metres", "field", "sample", "codes", "theme"), "X7")
+    chinese, english = table_finding_in_words(code, 12, values)
+    assert re.search(r"[\u4e00-\u9fff]", chinese) and not re.search(r"[\u4e00-\u9fff]", english) and "12" in chinese and "12" in english
