@@ -25,8 +25,9 @@ from geoserver_app.audit.store import AuditStore
 from geoserver_app.contributions import ContributionBook
 from geoserver_app.contributions.mailing import mail_notices
 from geoserver_app.corrections.book import CorrectionBook
-from geoserver_app.giving.letters import mail_letters
 from geoserver_app.decision_log import DecisionLogUnavailable
+from geoserver_app.giving.letters import mail_letters
+from geoserver_app.giving.submissions import SubmissionBook, withdraw_forgotten
 from geoserver_app.mail_server import MailServer
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.packages.jobs import PackageBook
@@ -182,6 +183,11 @@ def give_notices(premises: Premises, at: datetime) -> Iterator[str]:
             yield f"{sent} letter{'s' if sent != 1 else ''} sent"
 
 
+def withdraw_submissions(premises: Premises, at: datetime) -> Iterator[str]:
+    """What was announced and never sent does not count against its agency for ever."""
+    return withdraw_forgotten(premises.settings, SubmissionBook(premises.database, lambda: at), at)
+
+
 def expire_packages(premises: Premises, at: datetime) -> Iterator[str]:
     """Files of packages are kept for so many days, and no longer."""
     return expire(premises.settings, PackageBook(premises.database, lambda: at), meter_of(premises.settings, premises.database), at)
@@ -198,6 +204,7 @@ STEPS: tuple[Step, ...] = (
     Step(name="audit", run=seal_audit),
     Step(name="corrections", run=see_to_corrections),
     Step(name="notices", run=give_notices),
+    Step(name="submissions", run=withdraw_submissions),
     Step(name="packages", run=expire_packages),
 )
 """In this order. A further step is a function of premises and moment, and a line here."""

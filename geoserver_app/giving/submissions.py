@@ -139,6 +139,19 @@ def tidy(settings: Settings, submission_id: str, state: SubmissionState) -> None
             path.unlink(missing_ok=True)
 
 
+FORGOTTEN = timedelta(days=30)
+"""After which an announcement counts as withdrawn whose file never came."""
+
+
+def withdraw_forgotten(settings: Settings, book: "SubmissionBook", at: datetime) -> Iterator[str]:
+    """A sentence for each that was announced and never sent."""
+    for one in book.list(states=[SubmissionState.AWAITING]):
+        move = Move(state=SubmissionState.WITHDRAWN, among=[SubmissionState.AWAITING], act="withdrawn", actor="(system)")
+        if one.made < at - FORGOTTEN and book.move(one.submission_id, move):
+            tidy(settings, one.submission_id, SubmissionState.WITHDRAWN)
+            yield f"submission {one.submission_id} of {one.agency} was announced {FORGOTTEN.days} days ago and never sent: withdrawn"
+
+
 class SubmissionBook:
     """Raises RegisterUnavailable where the database can't be read or written."""
 

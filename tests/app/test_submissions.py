@@ -17,7 +17,7 @@ from agreements.life.ledger import Check
 from agreements.record import Contribution, Record
 from geoserver_app.cli.submissions import submission as submission_commands
 from geoserver_app.giving.letters import letters, mail_letters
-from geoserver_app.giving.submissions import folder_of, report_folder
+from geoserver_app.giving.submissions import folder_of, report_folder, withdraw_forgotten
 from geoserver_app.giving.tasks import submission_tasks
 from geoserver_app.mail_server import MailServer
 from geoserver_app.overlays.faults import OverlayInvalid
@@ -273,6 +273,14 @@ def test_so_many_may_wait_and_no_more(desk):
         assert desk.announce(edition=f"e{number}").status_code == 201
     answer = desk.announce(edition="one-more")
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (409, "submission-waiting")
+
+
+def test_what_was_announced_and_never_sent_is_withdrawn_after_a_month(desk):
+    submission, at = desk.announce().json["submission"], desk.house.services.gate.clock()
+    settings = desk.house.services.settings
+    assert not list(withdraw_forgotten(settings, desk.book, at + timedelta(days=29)))
+    (told,) = withdraw_forgotten(settings, desk.book, at + timedelta(days=31))
+    assert submission in told and desk.row(submission).state == "withdrawn"
 
 
 def test_an_event_is_answered_by_its_day(house):
