@@ -210,9 +210,9 @@ def test_what_is_told_counts(house):
     assert ask(house, "/point", "metred", route="G104", stake="K10").status_code == 429
 
 
-def test_data_that_differ_only_beyond_the_grant_give_the_same_answers_to_the_byte(twins):
+def test_data_that_differ_only_beyond_the_grant_give_the_same_answers_to_the_byte(request, twins):
     rng, (one, other) = random.Random(4), twins
-    for _ in range(150):
+    for _ in range(request.config.getoption("--fuzz-requests", default=None) or 150):
         route, stake = rng.choice(("G104", "S1", "X9")), f"K{rng.randint(0, 17)}+{rng.randint(0, 999):03d}"
         what, query = rng.choice((
             ("/point", {"route": route, "stake": stake}), ("/stretch", {"route": route, "from_": "K10+500", "to": stake, "crs": CRS}),
