@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import shapely
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.database import connect, migrate
+from geoserver_app.quarantine import quarantine
 from geoserver_app.settings import CLASSIFICATIONS, Settings
 from geoserver_app.sheets.indexing import remove_index, renew_index
 from geoserver_app.validation.report import write_report
@@ -65,7 +66,7 @@ def ingest(
     with _Told(console) as told, unsettled:
         published = add_layer(
             catalogue, settings.store, request, progress=told, workers=workers, dask=dask, ceiling=classified(settings.ceiling), config=settings.config,
-            inspect=lambda inspected: _reported(inspected, catalogue, settings.data / REPORTS / str(inspected.job), seam_threshold),
+            inspect=lambda inspected: _noted(inspected, catalogue, settings.data / REPORTS / str(inspected.job), seam_threshold, database),
         )
     _settle(settings, catalogue, unsettled, before[1] if before else None, sheets, published)
     if settings.features_url:
@@ -155,6 +156,14 @@ def _reported(inspected: Inspected, catalogue: Catalogue, folder: Path, seam_thr
     report = validate(inspected, catalogue, seam_threshold=seam_threshold)
     write_report(report, folder)
     return report
+
+
+def _noted(inspected: Inspected, catalogue: Catalogue, folder: Path, seam_threshold: float, database: sqlalchemy.Engine) -> None:
+    """The report of a job that publishes, and the list of files that could not be taken in."""
+    _reported(inspected, catalogue, folder, seam_threshold)
+    quarantine(
+        database, inspected.delivery.unreadable, layer=inspected.request.name, edition=inspected.request.edition, job=inspected.job, at=datetime.now(UTC),
+    )
 
 
 def _request(

@@ -9,6 +9,7 @@ import rasterio
 from layers import crs as reference
 from layers.catalogue import Catalogue
 from layers.delivery import formats
+from layers.delivery.geodatabases import readable
 from layers.errors import CrsNotServed, LayerNotDefined
 from layers.ingest.sources import checksum_of
 from layers.ingest.vectors import driver_of, parts_of, read_faults
@@ -116,10 +117,10 @@ def _raster_info(path: Path, source: rasterio.DatasetReader) -> RasterInfo:
 
 
 def vector_info(path: Path) -> VectorInfo:
-    """What a GeoPackage, Shapefile or GeoJSON says of itself. Raises LayerRejected."""
+    """What a file or geodatabase of a kind that is taken says of itself. Raises LayerRejected."""
     driver = driver_of(path)
-    with read_faults(path.name):
-        tables = tuple(_table_info(path, str(name)) for name, _ in pyogrio.list_layers(path))
+    with readable(path) as source, read_faults(path.name):
+        tables = tuple(_table_info(source, str(name)) for name, _ in pyogrio.list_layers(source))
     return VectorInfo(name=path.name, driver=driver, checksum=checksum_of(parts_of(path)), tables=tables)
 
 

@@ -11,6 +11,7 @@ from geoserver_app.api.faults import NothingThere
 from geoserver_app.api.layers import is_agencys
 from geoserver_app.api.operation import JSON, STAFF, Answer, Visit, operation
 from geoserver_app.api.reading import Moment, Sent, Told
+from geoserver_app.quarantine import quarantined
 from layers.catalogue import IngestJob, JobState
 from layers.ingest.records import LOCK
 
@@ -54,6 +55,29 @@ class Jobs(Told):
     items: list[JobTold]
 
 
+class QuarantinedTold(Told):
+    """A delivered VCT file, by its own head, whose texts are as it spells them. It is not taken in and never served."""
+
+    file: str
+    layer: str
+    edition: str
+    format: str
+    scale: str
+    extent: str
+    projection: str
+    dated: str
+    size: int
+    sha256: str
+    job: int | None
+    found: Moment
+
+
+class Quarantine(Told):
+    """The newest first."""
+
+    items: list[QuarantinedTold]
+
+
 class ReportQuery(Sent):
     form: Annotated[Literal["html", "json"], Field(description="A page, or for programs.")] = "html"
 
@@ -69,6 +93,16 @@ def list_jobs(visit: Visit, query: JobQuery) -> dict:
 def get_job(visit: Visit, job: str) -> JobShown:
     one = held_job(visit, job)
     return JobShown(**_told(visit, one), fault_sentences=list(one.faults))
+
+
+@operation("data.quarantine", "GET /data/quarantine", "已收到但不能入库的文件（VCT），仅作登记，从不提供服务",
+           "Delivered files that can't be taken in (VCT): listed by their heads, never served", roles=STAFF, answer=Quarantine)
+def list_quarantine(visit: Visit) -> dict:
+    return {"items": [
+        QuarantinedTold(file=one.file_name, size=one.bytes, sha256=one.checksum,
+                        **{name: getattr(one, name) for name in ("layer", "edition", "format", "scale", "extent", "projection", "dated", "job", "found")})
+        for one in quarantined(visit.services.database) if not is_agencys(visit, one.layer)
+    ]}
 
 
 @operation(

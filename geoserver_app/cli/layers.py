@@ -10,8 +10,11 @@ from rich.console import Console
 
 from agreements.model import BUREAU
 from geoserver_app.cli.base import FAILED, counted, json_option, layer_named, opened, table, tell
+from geoserver_app.database import connect, migrate
 from geoserver_app.describe import describe_file, describe_layer, secrecy
+from geoserver_app.quarantine import quarantined
 from geoserver_app.settings import CLASSIFICATIONS, Settings
+from layers.delivery.geodatabases import is_geodatabase
 from layers.model import ProductType
 
 
@@ -136,12 +139,24 @@ def layer_info(settings: Settings, name, as_json):
 
     NAME may also be a file that is to be added: what it says of itself.
     """
-    if Path(name).is_file():
+    if Path(name).is_file() or is_geodatabase(Path(name)):
         description = describe_file(Path(name))
     else:
         catalogue, _ = opened(settings)
         description = describe_layer(catalogue, layer_named(None, None, name))
     click.echo(json.dumps(description, ensure_ascii=False, indent=None if as_json else 2, default=str))
+
+
+@layer.command("quarantined")
+@json_option
+@click.pass_obj
+def layer_quarantined(settings: Settings, as_json):
+    """VCT files that were delivered: what their heads say. They are not taken in and never served."""
+    migrate(settings)
+    database = connect(settings.database_url)
+    rows = [[one.file_name, f"{one.layer}@{one.edition}", one.format, one.scale, one.extent, one.dated, one.bytes, one.checksum[:12]] for one in quarantined(database)]
+    database.dispose()
+    table(["file", "layer", "format", "scale", "extent", "dated", "bytes", "sha256"], rows, as_json)
 
 
 @layer.command("remove")

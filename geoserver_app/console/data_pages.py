@@ -48,8 +48,10 @@ class Drawn:
 def data(frame: Frame) -> flask.Response:
     layers: list[HeldLayer] = frame.ask("data.layers")["items"]
     jobs = frame.ask("data.jobs", query=JobQuery())["items"]
+    quarantined = frame.ask("data.quarantine")["items"]
     return frame.shown(
         "data.html", layers=layers, names=agency_names(frame), jobs=jobs[:5], is_running=any(one.state == "running" for one in jobs), size=size,
+        quarantined=quarantined,
     )
 
 

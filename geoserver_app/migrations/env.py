@@ -13,11 +13,12 @@ from geoserver_app.overlays.tables import metadata as overlay_tables
 from geoserver_app.packages.jobs import metadata as package_tables
 from geoserver_app.people.accounts import metadata as people_tables
 from geoserver_app.people.guessing import metadata as guesses_tables
+from geoserver_app.quarantine import metadata as quarantine_tables
 from layers.catalogue import metadata as catalogue_tables
 
 TABLES = [
     catalogue_tables, register_tables, people_tables, guesses_tables, audit_tables, contribution_tables, quota_tables, request_tables,
-    package_tables, overlay_tables, giving_tables,
+    package_tables, overlay_tables, giving_tables, quarantine_tables,
 ]
 
 engine = connect(context.config.attributes["url"])

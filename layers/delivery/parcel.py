@@ -31,7 +31,7 @@ class Delivery:
     """What one job is given.
 
     `files` are to be taken in; `told` says, a sentence each, what was left out; `faults` are what could not be read at all. `staged` holds
-    copies that are of no use once the job is done.
+    copies that are of no use once the job is done. `unreadable` are files that are worth a note although they can't be taken in: VCT.
     """
 
     files: tuple[Path, ...]
@@ -39,6 +39,7 @@ class Delivery:
     told: tuple[str, ...] = ()
     faults: tuple[LayerRejected, ...] = ()
     staged: tuple[Path, ...] = ()
+    unreadable: tuple[Path, ...] = ()
 
     def discard(self) -> None:
         """Deletes what was staged; never what was delivered."""
@@ -66,12 +67,14 @@ def received(
         An object store can't be reached, or `sheets.csv` is faulty.
     """
     limits = limits or Limits()
-    found, told, faults, staged, tables = [], [], [], [], []
+    found, told, faults, staged, tables, seen = [], [], [], [], [], []
     for place in places:
         text = _store_url(str(place))
         if is_store_url(text):
             folder = staging_folder(work, text)
-            _add(stage_objects(text, folder, limits, progress), product, found, told, faults)
+            staged_files = stage_objects(text, folder, limits, progress)
+            seen += staged_files.files
+            _add(staged_files, product, found, told, faults)
             staged.append(folder)
             tables += _tables(folder)
             continue
@@ -79,18 +82,26 @@ def received(
         if geodatabases.is_geodatabase(path):
             found.append(path)
         elif path.is_dir():
-            _add(_files_in(path), product, found, told, faults)
+            held = _files_in(path)
+            seen += held.files
+            _add(held, product, found, told, faults)
             tables += _tables(path)
         elif path.is_file() and path.suffix.lower() == ".zip":
             folder = staging_folder(work, path)
-            _add(stage_zip(path, folder, limits, progress), product, found, told, faults)
+            unpacked = stage_zip(path, folder, limits, progress)
+            seen += unpacked.files
+            _add(unpacked, product, found, told, faults)
             staged.append(folder)
             tables += _tables(folder)
         elif path.is_file():
             found.append(path)
+            seen.append(path)
         else:
             faults.append(LayerRejected(path.name, "there is no such file", "see its name and folder"))
-    return Delivery(files=tuple(dict.fromkeys(found)), facts=SheetFacts.load(tables), told=tuple(told), faults=tuple(faults), staged=tuple(staged))
+    return Delivery(
+        files=tuple(dict.fromkeys(found)), facts=SheetFacts.load(tables), told=tuple(told), faults=tuple(faults), staged=tuple(staged),
+        unreadable=tuple(dict.fromkeys(path for path in seen if path.suffix.lower() == ".vct")),
+    )
 
 
 def is_store_url(text: str) -> bool:

@@ -18,7 +18,8 @@ from geoserver_app.api.resources import OPERATIONS
 from geoserver_app.audit.sealing import seal_days
 from geoserver_app.audit.store import AuditStore
 from geoserver_app.clock import now
-from geoserver_app.giving.submissions import OPEN, Move, SubmissionBook, SubmissionState, report_folder
+from geoserver_app.giving.book import SubmissionBook
+from geoserver_app.giving.submissions import OPEN, Move, SubmissionState, report_folder
 from geoserver_app.live.tables import drop
 from geoserver_app.overlays.book import UploadBook, UploadState
 from geoserver_app.overlays.fetching import Host
@@ -358,6 +359,7 @@ CASES = {
     "data.jobs":              Case("401 200 200 200 200 403 403", query="state=published"),
     "data.jobs.get":          Case("401 200 200 200 200 403 403", arrange=once(a_job)),
     "data.jobs.report":       Case("401 200 200 200 200 403 403", arrange=once(a_job), query="form=json"),
+    "data.quarantine":        Case("401 200 200 200 200 403 403"),
     "packages.list":          Case("401 403 403 403 403 200 200"),
     "packages.order":         Case("401 403 403 403 403 201 201", arrange=room_for_a_package, content=sends(layers=["dom"], area={"everywhere": True})),
     "packages.get":           Case("401 403 403 403 403 200 404", arrange=a_package),
