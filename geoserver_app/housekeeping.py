@@ -26,8 +26,8 @@ from geoserver_app.contributions import ContributionBook
 from geoserver_app.contributions.mailing import mail_notices
 from geoserver_app.corrections.book import CorrectionBook
 from geoserver_app.decision_log import DecisionLogUnavailable
+from geoserver_app.giving.book import SubmissionBook, withdraw_forgotten
 from geoserver_app.giving.letters import mail_letters
-from geoserver_app.giving.submissions import SubmissionBook, withdraw_forgotten
 from geoserver_app.mail_server import MailServer
 from geoserver_app.metering.ledger import MeteringUnavailable
 from geoserver_app.packages.jobs import PackageBook

@@ -15,7 +15,8 @@ from geoserver_app.boundaries import boundary_tasks
 from geoserver_app.contributions import ContributionBook, contribution_tasks
 from geoserver_app.corrections.book import CorrectionBook, Wanted
 from geoserver_app.corrections.tickets import tasks_of as correction_tasks
-from geoserver_app.giving.submissions import OPEN, SubmissionBook
+from geoserver_app.giving.book import SubmissionBook
+from geoserver_app.giving.submissions import OPEN
 from geoserver_app.giving.tasks import submission_tasks
 from layers.catalogue import Catalogue
 from layers.model import CatalogueSnapshot, LayerName

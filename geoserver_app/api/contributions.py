@@ -13,7 +13,7 @@ from geoserver_app.api.faults import InConflict, NothingThere
 from geoserver_app.api.operation import EVERYBODY, Answer, Visit, operation
 from geoserver_app.api.reading import AgencyId, Moment, Sent, Told
 from geoserver_app.clock import SHANGHAI
-from geoserver_app.giving.submissions import SubmissionBook
+from geoserver_app.giving.book import SubmissionBook
 from geoserver_app.messages import sentence
 
 RECEIVERS = frozenset({Role.ADMINISTRATOR, Role.DATA_MANAGER})

@@ -13,10 +13,11 @@ from geoserver_app.api.operation import EVERYBODY, Answer, Visit, operation
 from geoserver_app.api.packages import agency_of
 from geoserver_app.api.reading import AgencyId, Moment, Sent, Told
 from geoserver_app.giving.asking import SubmissionInvalid, check_classification, check_currency, edition_for, file_kind, layer_for, owed
+from geoserver_app.giving.book import NoSuchSubmission, SubmissionBook
 from geoserver_app.giving.deciding import approve, give_back, review, withdraw
 from geoserver_app.giving.declared import declared_for
 from geoserver_app.giving.report import PICTURES, read_report, told
-from geoserver_app.giving.submissions import NoSuchSubmission, Submission, SubmissionBook, SubmissionState, report_folder
+from geoserver_app.giving.submissions import Submission, SubmissionState, report_folder
 from geoserver_app.overlays.asking import ORIGINS
 from geoserver_app.settings import CLASSIFICATIONS
 
@@ -152,7 +153,10 @@ class ReasonsSent(Sent):
 
 # -- the agency
 
-@operation("submissions.list", "GET /submissions", "回馈数据的提交", "Submissions, the newest first", roles=EVERYBODY, by_key=True, query=SubmissionQuery, answer=Submissions)
+@operation(
+    "submissions.list", "GET /submissions", "回馈数据的提交", "Submissions, the newest first", roles=EVERYBODY, by_key=True, query=SubmissionQuery,
+    answer=Submissions,
+)
 def list_submissions(visit: Visit, query: SubmissionQuery) -> dict:
     agency = visit.caller.agency.agency_id if visit.caller else visit.own_agency(query.agency)
     found = book_of(visit).list(agency, [query.state] if query.state else (), query.agreement)

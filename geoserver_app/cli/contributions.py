@@ -136,7 +136,7 @@ def contribution_happen(settings: Settings, agreement_id, dataset, happened, not
 @click.pass_obj
 def contribution_check(settings: Settings, delivery_id, result, findings, by):
     """Tell how far the quality check of a delivery is."""
-    from geoserver_app.giving.submissions import SubmissionBook
+    from geoserver_app.giving.book import SubmissionBook
 
     book = open_book(settings)
     found = SubmissionBook(book.database, now).of_delivery(delivery_id)

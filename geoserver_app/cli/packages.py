@@ -20,7 +20,7 @@ def work(settings: Settings, once, beside):
     `geoshare serve` runs one of these itself (`package_workers`). On several hosts with one PostgreSQL and one shared folder `data`, run as many as
     there are processors to spare: no package is made by two. One that is killed leaves its package to the next, which goes on with it.
     """
-    from geoserver_app.giving.submissions import SubmissionBook
+    from geoserver_app.giving.book import SubmissionBook
     from geoserver_app.giving.worker import SubmissionWorker
     from geoserver_app.overlays.book import UploadBook
     from geoserver_app.overlays.uploads import UploadWorker

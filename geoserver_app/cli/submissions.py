@@ -203,14 +203,14 @@ def _decide(settings: Settings, submission_id: str, login: str, from_stdin: bool
 def _book(settings: Settings):
     from geoserver_app.clock import now
     from geoserver_app.database import connect
-    from geoserver_app.giving.submissions import SubmissionBook
+    from geoserver_app.giving.book import SubmissionBook
 
     opened(settings)
     return SubmissionBook(connect(settings.database_url), now)
 
 
 def _found(settings: Settings, submission_id: str):
-    from geoserver_app.giving.submissions import NoSuchSubmission
+    from geoserver_app.giving.book import NoSuchSubmission
 
     book = _book(settings)
     try:

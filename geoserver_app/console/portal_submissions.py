@@ -25,7 +25,8 @@ ORIGIN_WORDS = {
     "internet-map": ("互联网地图（GCJ-02）", "an internet map (GCJ-02)"),
 }
 CLASSIFICATION_WORDS = {
-    "public": ("公开", "public"), "internal": ("内部", "internal"), "secret": ("秘密", "secret"), "confidential": ("机密", "confidential"), "top-secret": ("绝密", "top secret"),
+    "public": ("公开", "public"), "internal": ("内部", "internal"), "secret": ("秘密", "secret"), "confidential": ("机密", "confidential"),
+    "top-secret": ("绝密", "top secret"),
 }
 
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from geoserver_app.clock import SHANGHAI
 from geoserver_app.giving.asking import SubmissionInvalid
+from geoserver_app.giving.book import SubmissionBook
 from geoserver_app.giving.deciding import both, passed, tell
-from geoserver_app.giving.submissions import Move, Submission, SubmissionBook, SubmissionState
+from geoserver_app.giving.submissions import Move, Submission, SubmissionState
 from geoserver_app.ingesting import ingest
 from geoserver_app.overlays.publishing import fitting
 from geoserver_app.wiring import Services

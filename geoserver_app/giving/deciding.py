@@ -7,8 +7,9 @@ from agreements.life.ledger import Check
 from geoserver_app.contributions import ContributionInvalid
 from geoserver_app.database import utc
 from geoserver_app.giving.asking import SubmissionInvalid
+from geoserver_app.giving.book import SubmissionBook
 from geoserver_app.giving.letters import contacts_of, write_letter
-from geoserver_app.giving.submissions import WITHDRAWABLE, Move, Submission, SubmissionBook, SubmissionState, tidy
+from geoserver_app.giving.submissions import WITHDRAWABLE, Move, Submission, SubmissionState, tidy
 from geoserver_app.messages import CHINESE, ENGLISH, sentence
 from geoserver_app.wiring import Services
 
@@ -25,7 +26,8 @@ def hand_in(services: Services, book: SubmissionBook, one: Submission, *, size: 
     """
     with book.writing() as connection:
         values = {"bytes": size, "sha256": sha256, "received": utc(book.clock())}
-        if not book.move(one.submission_id, Move(state=SubmissionState.QUEUED, among=[SubmissionState.AWAITING], act="received", actor=actor, values=values), connection):
+        move = Move(state=SubmissionState.QUEUED, among=[SubmissionState.AWAITING], act="received", actor=actor, values=values)
+        if not book.move(one.submission_id, move, connection):
             raise SubmissionInvalid("submission-state", state=book.get(one.submission_id).state)
         delivery = services.book.receive(
             one.agreement_id, one.dataset, by=one.made_by, due=one.due, happened=one.happened, edition=one.edition, sha256=sha256, file_name=one.file_name,
@@ -44,7 +46,8 @@ def review(book: SubmissionBook, one: Submission, *, by: str, note: str) -> None
         raise SubmissionInvalid("submission-same-person")
     if one.errors and not note.strip():
         raise SubmissionInvalid("submission-errors", "note", count=one.errors)
-    _must(book, one, Move(state=SubmissionState.REVIEWED, among=[SubmissionState.CHECKED], act="reviewed", actor=by, text=note.strip(), values={"reviewed_by": by}))
+    values = {"reviewed_by": by}
+    _must(book, one, Move(state=SubmissionState.REVIEWED, among=[SubmissionState.CHECKED], act="reviewed", actor=by, text=note.strip(), values=values))
 
 
 def approve(book: SubmissionBook, one: Submission, *, by: str, note: str) -> None:

@@ -54,7 +54,8 @@ def inspected(services: Services, one: Submission, step: Callable[[str], None], 
 
 
 def looked_over(
-    services: Services, one: Submission, source: Path, folder: Path, step: Callable[[str], None] = lambda name: None, is_wanted: Callable[[], bool] = lambda: True,
+    services: Services, one: Submission, source: Path, folder: Path, step: Callable[[str], None] = lambda name: None,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> Checked:
     """The same of a file anywhere, without a report: `one` need not be kept, and what is made of it lies in `folder`."""
     settings = services.settings

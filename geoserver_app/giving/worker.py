@@ -16,20 +16,10 @@ from agreements.errors import RegisterUnavailable
 from geoserver_app.decision_log import DecisionLogUnavailable
 from geoserver_app.giving.accepting import accept
 from geoserver_app.giving.asking import SubmissionInvalid
+from geoserver_app.giving.book import LEASE, MOST_ATTEMPTS, ClaimLost, NoSuchSubmission, SubmissionBook
 from geoserver_app.giving.deciding import both, checking, returned
 from geoserver_app.giving.inspecting import inspected
-from geoserver_app.giving.submissions import (
-    LEASE,
-    MOST_ATTEMPTS,
-    ClaimLost,
-    Move,
-    NoSuchSubmission,
-    Submission,
-    SubmissionBook,
-    SubmissionState,
-    folder_of,
-    tidy,
-)
+from geoserver_app.giving.submissions import Move, Submission, SubmissionState, folder_of, tidy
 from geoserver_app.overlays.faults import OverlayInvalid
 from geoserver_app.overlays.sandbox import Abandoned
 from geoserver_app.wiring import Services
@@ -97,7 +87,8 @@ class SubmissionWorker:
         with self.book.writing() as connection:
             self.book.check_claim(connection, one, self.name)
             values = {"features": checked.features, "errors": checked.errors, "warnings": checked.warnings, "step": "", "attempts": 0}
-            self.book.move(one.submission_id, Move(state=SubmissionState.CHECKED, among=[SubmissionState.CHECKING], act="checked", actor=PROGRAM, values=values), connection)
+            move = Move(state=SubmissionState.CHECKED, among=[SubmissionState.CHECKING], act="checked", actor=PROGRAM, values=values)
+            self.book.move(one.submission_id, move, connection)
             checking(self.services, connection, one, checked.features)
         self._note(one, "submission.checked", features=checked.features, errors=checked.errors, warnings=checked.warnings)
 
@@ -140,7 +131,10 @@ class SubmissionWorker:
         with self.book.writing() as connection:
             self.book.check_claim(connection, one, self.name)
             values = {"approved_by": "", "attempts": 0}
-            self.book.move(one.submission_id, Move(state=SubmissionState.REVIEWED, among=[SubmissionState.PUBLISHING], act="not-published", actor=PROGRAM, text=text, values=values), connection)
+            move = Move(
+                state=SubmissionState.REVIEWED, among=[SubmissionState.PUBLISHING], act="not-published", actor=PROGRAM, text=text, values=values,
+            )
+            self.book.move(one.submission_id, move, connection)
         self._note(one, "submission.not-published")
 
     # -- within
@@ -157,7 +151,9 @@ class SubmissionWorker:
                 tidy(self.services.settings, folder.name, state)
 
     def _note(self, one: Submission, event: str, **facts: object) -> None:
-        self.services.log.write({"event": event, "agency": one.agency, "agreement": one.agreement_id, "object": one.submission_id, "overlay": one.edition, **facts})
+        self.services.log.write({
+            "event": event, "agency": one.agency, "agreement": one.agreement_id, "object": one.submission_id, "overlay": one.edition, **facts,
+        })
 
     @contextmanager
     def _heart(self, one: Submission) -> Iterator[None]:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agreements.errors import RegisterUnavailable
 from geoserver_app.clock import now
 from geoserver_app.database import connect
-from geoserver_app.giving.submissions import SubmissionBook
+from geoserver_app.giving.book import SubmissionBook
 from geoserver_app.overlays.book import UploadBook
 from geoserver_app.packages.jobs import PackageBook
 from geoserver_app.settings import Settings

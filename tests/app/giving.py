@@ -11,7 +11,8 @@ from houses import House
 
 from agreements.record import Contact, Contribution, Party, Record, Role
 from geoserver_app.clock import now
-from geoserver_app.giving.submissions import Submission, SubmissionBook
+from geoserver_app.giving.book import SubmissionBook
+from geoserver_app.giving.submissions import Submission
 from geoserver_app.giving.worker import SubmissionWorker
 
 DATASET = "派出所与警务区界线 police districts"

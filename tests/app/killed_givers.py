@@ -11,12 +11,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from geoserver_app.giving import accepting, submissions, worker
+from geoserver_app.giving import accepting, book, worker
 from geoserver_app.giving.letters import letters
 from geoserver_app.settings import Settings
 from geoserver_app.wiring import wire
 
-submissions.LEASE = timedelta(seconds=0.4)
+book.LEASE = timedelta(seconds=0.4)
 
 
 def die(*_, **__) -> None:
@@ -32,13 +32,13 @@ def work(data: Path, place: str) -> None:
             accepting.tell = die                        # all is written, nothing is committed
         case "after":
             worker.tidy = die
-    worker.SubmissionWorker(services, submissions.SubmissionBook(services.database, services.gate.clock)).work()
+    worker.SubmissionWorker(services, book.SubmissionBook(services.database, services.gate.clock)).work()
 
 
 def seen(data: Path) -> dict:
     """What anybody else sees after it."""
     services = wire(Settings.at(data, public_base_url="http://maps.test"))
-    (one,) = submissions.SubmissionBook(services.database, services.gate.clock).list()
+    (one,) = book.SubmissionBook(services.database, services.gate.clock).list()
     entry = services.book.ledger(one.agreement_id)[0]
     return {
         "state": one.state, "editions": [edition.name for layer in services.catalogue.snapshot().layers.values() for edition in layer.editions],
@@ -55,4 +55,4 @@ if __name__ == "__main__":
             os._exit(1)
         _, status = os.waitpid(child, 0)
         print(json.dumps({"place": place, "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status), **seen(data)}), flush=True)
-        time.sleep(submissions.LEASE.total_seconds() + 0.1)
+        time.sleep(book.LEASE.total_seconds() + 0.1)

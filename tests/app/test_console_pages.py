@@ -10,10 +10,11 @@ import shapely
 from api_office import EVERYBODY, SQUARE, Office
 
 from geoserver_app.console.frame import bp
+from geoserver_app.giving.book import SubmissionBook
 from geoserver_app.giving.checking import Checked
 from geoserver_app.giving.findings import Finding
 from geoserver_app.giving.report import Head, write_report
-from geoserver_app.giving.submissions import OPEN, Move, SubmissionBook, SubmissionState, report_folder
+from geoserver_app.giving.submissions import OPEN, Move, SubmissionState, report_folder
 from layers.catalogue import Division, JobState
 
 MARKUP = "<img src=x onerror=alert(1)>\"'&<b>"

@@ -16,8 +16,9 @@ from giving import AGREEMENT, DATASET, DUE, MAIL, ROWS, TODAY, Desk, as_geojson,
 from agreements.life.ledger import Check
 from agreements.record import Contribution, Record
 from geoserver_app.cli.submissions import submission as submission_commands
+from geoserver_app.giving.book import withdraw_forgotten
 from geoserver_app.giving.letters import letters, mail_letters
-from geoserver_app.giving.submissions import folder_of, report_folder, withdraw_forgotten
+from geoserver_app.giving.submissions import folder_of, report_folder
 from geoserver_app.giving.tasks import submission_tasks
 from geoserver_app.mail_server import MailServer
 from geoserver_app.overlays.faults import OverlayInvalid
@@ -198,7 +199,7 @@ def test_acceptance_is_whole_or_nothing_wherever_the_worker_is_killed(desk, at_h
 
 def test_a_check_that_kills_its_workers_is_given_up(desk, monkeypatch):
     submission = desk.sent()
-    monkeypatch.setattr("geoserver_app.giving.submissions.LEASE", timedelta(seconds=-1))
+    monkeypatch.setattr("geoserver_app.giving.book.LEASE", timedelta(seconds=-1))
     monkeypatch.setattr("geoserver_app.giving.worker.inspected", lambda *_: 1 / 0)
     for _ in range(3):
         desk.worker().work()

@@ -7,8 +7,8 @@ import pytest
 from databases import emptied, engine_for, postgresql
 
 from geoserver_app.clock import now
-from geoserver_app.giving import submissions
-from geoserver_app.giving.submissions import OPEN, ClaimLost, Move, NoSuchSubmission, SubmissionBook, SubmissionState
+from geoserver_app.giving.book import ClaimLost, NoSuchSubmission, SubmissionBook
+from geoserver_app.giving.submissions import OPEN, Move, SubmissionState
 from geoserver_app.giving.tables import metadata
 
 
@@ -60,7 +60,7 @@ def test_no_submission_is_taken_by_two_workers(book):
 
 def test_a_claim_ends_with_its_lease_and_with_every_move(book, monkeypatch):
     submission = queued(book)
-    monkeypatch.setattr(submissions, "LEASE", timedelta(seconds=-1))
+    monkeypatch.setattr("geoserver_app.giving.book.LEASE", timedelta(seconds=-1))
     first = book.take("first")
     second = book.take("second")
     assert (first.submission_id, second.submission_id, second.attempts) == (submission, submission, 2)
