@@ -16,10 +16,9 @@ from layers.features import FeatureStore
 from layers.geodesy import Place
 from layers.heights import VerticalDatums
 from layers.model import FeatureClass
-from layers.rows import filter_of
 from tiles.errors import RequestInvalid
 from tiles.permits import Permit
-from tiles.requests.features import FeatureTypeName
+from tiles.requests.features import FeatureTypeName, equals, name_of
 from tiles.vector.granted import Told, told
 
 CODE, DATUM, LEVEL = "STCD", "DTMNM", "Z"
@@ -76,7 +75,7 @@ def table_of_levels(permit: Permit, name: FeatureTypeName) -> FeatureClass:
 
 def gauges(permit: Permit, store: FeatureStore, name: FeatureTypeName, code: str = "") -> Iterator[tuple[Told, list[Gauge]]]:
     """Gauges as they are told, all of them or those of one code. Raises FeaturesUnavailable, RequestInvalid."""
-    where = filter_of({"op": "=", "args": [{"property": CODE}, code]}) if code else None
+    where = equals(CODE, code) if code else None
     for some in told(permit, store, table_of_levels(permit, name), where=where):
         yield some, [_gauge(some, at, permit.edition.crs) for at in range(len(some))]
 
@@ -94,7 +93,7 @@ def _gauge(some: Told, at: int, crs: str) -> Gauge:
     place = transform_geometry(some.shapes[at], crs, "CRS:84")
     number = lambda field: _number(some.columns[field][at]) if field in some.columns else None         # noqa: E731
     return Gauge(
-        code=str(some.columns[CODE][at]), place=(place.x, place.y), datum=str(some.columns[DATUM][at] or "").strip(), level=number(LEVEL),
+        code=name_of(some.columns[CODE][at]), place=(place.x, place.y), datum=str(some.columns[DATUM][at] or "").strip(), level=number(LEVEL),
         warning=number(WARNING), guaranteed=number(GUARANTEED), correction=number(CORRECTION),
     )
 

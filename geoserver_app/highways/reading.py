@@ -16,8 +16,8 @@ from layers.features import FeatureStore
 from layers.geodesy import Place, box_around
 from layers.model import FeatureClass
 from layers.routes import Post, Route, reading, route_of
-from layers.rows import RowFilter, filter_of
 from tiles.permits import Permit
+from tiles.requests.features import equals, name_of
 from tiles.vector.conditions import Rows
 from tiles.vector.granted import Told, told
 
@@ -83,16 +83,16 @@ class Routes:
             return []
         box = transform_bounds(box, "CRS:84", self.permit.edition.crs)
         found = told(self.permit, self.store, self.table(LINES, NAME), box=box, fields=(NAME,))
-        return sorted({str(name) for some in found for name in some.columns[NAME] if name is not None})
+        return sorted({name_of(name) for some in found for name in some.columns[NAME] if name is not None})
 
     def posts(self) -> Iterator[tuple[Told, list[tuple[str, tuple[float, float] | None]]]]:
         """Every post that is told: of which route it is and what it reads, None where that can't be read."""
         for some in told(self.permit, self.store, self.table(POSTS, NAME, READS), fields=(NAME, READS)):
-            yield some, [(str(name), _read(text)) for name, text in zip(some.columns[NAME], some.columns[READS], strict=True)]
+            yield some, [(name_of(name), _read(text)) for name, text in zip(some.columns[NAME], some.columns[READS], strict=True)]
 
     def events(self, table: str, name: str, after: tuple[int, int] | None, limit: int) -> Page:
         known = self.table(table, NAME, START, END)
-        return page(self.permit, self.store, known, Rows(_equal(NAME, name)), limit=limit, after=after)
+        return page(self.permit, self.store, known, Rows(equals(NAME, name)), limit=limit, after=after)
 
     def table(self, name: str, *fields: str) -> FeatureClass:
         """Raises RequestInvalid where there is none with these fields."""
@@ -102,7 +102,7 @@ class Routes:
         raise refused("route-tables", "layer", layer=self.permit.edition.layer)
 
     def _of_route(self, table: FeatureClass, name: str, fields: Sequence[str]) -> Iterator[Told]:
-        return told(self.permit, self.store, table, where=_equal(NAME, name), fields=fields)
+        return told(self.permit, self.store, table, where=equals(NAME, name), fields=fields)
 
     def _posts(self, some: Told) -> list[Post]:
         places = shapely.get_coordinates(shapely.centroid(transform_shapes(some.shapes, self.permit.edition.crs, "CRS:84"))).tolist()
@@ -115,7 +115,3 @@ def _read(text: object) -> tuple[float, float] | None:
         return reading(str(text))
     except StakeRefused:
         return None
-
-
-def _equal(field: str, value: str) -> RowFilter:
-    return filter_of({"op": "=", "args": [{"property": field}, value]})

@@ -157,6 +157,17 @@ def test_gauges_over_warning_are_those_whose_level_is(house):
     assert one.json["geometry"] == get(house, "/level?gauge=g1").json["geometry"] and one.json["properties"]["SECRET"]
 
 
+def test_codes_may_be_numbers_as_spreadsheets_make_them(house):
+    for name, kind in (("counted", int), ("floated", float)):
+        rows = [{"STCD": kind(99900001 + at), "DTMNM": "1985", "Z": 4.0 + at, "geometry": shapely.Point(LEFT + 100, TOP - 100)} for at in range(3)]
+        path = house.folder / f"{name}.gpkg"
+        geopandas.GeoDataFrame(rows, crs=CRS).to_file(path, layer="levels", driver="GPKG")
+        house.layer(name, path, product="OVERLAY")
+        house.grant("all", name, attributes=None)
+        assert get(house, "/level?gauge=99900002", layer=name).json["level"]["height"] == 5.0
+        assert refused(get(house, "/level?gauge=99900009", layer=name), "gauge-none")
+
+
 # -- water
 
 def test_water_stands_below_the_level_and_behind_a_dike_only_where_it_may_be_anywhere(house):

@@ -169,6 +169,19 @@ def test_events_lie_at_their_stake_or_along_their_stretch(house):
     assert one["placed"]["length"] == pytest.approx(750, abs=0.3), "a short chain has left 250 m of numbers out"
 
 
+def test_numbers_of_routes_may_be_numbers(house):
+    path = house.folder / "numbered.gpkg"
+    road = [{"ROUTE": 104, "geometry": shapely.LineString([(WEST, SOUTH), (WEST + 2000, SOUTH)])}]
+    geopandas.GeoDataFrame(road, crs=CRS).to_file(path, layer="ROUTE", driver="GPKG")
+    posts = [{"ROUTE": 104.0, "STAKE": text, "geometry": at(x, 0)} for text, x in (("K1", 0), ("K3", 2000))]
+    geopandas.GeoDataFrame(posts, crs=CRS).to_file(path, layer="STAKE", driver="GPKG")
+    house.layer("numbered", path, product="OVERLAY")
+    house.grant("all", "numbered", attributes=None)
+    assert metres(told(house, "/point", layer="numbered", route="104", stake="K2")["geometry"]["coordinates"], 1000, 0) < 0.5
+    assert [one["route"] for one in told(house, "", layer="numbered")["routes"]] == ["104"]
+    assert told(house, "/stake", layer="numbered", x=WEST + 500, y=SOUTH + 3, crs=CRS)["properties"]["side"] == "left"
+
+
 # -- what is told
 
 def test_beyond_the_border_there_are_no_stakes_no_routes_and_no_events(house):

@@ -21,7 +21,7 @@ import shapely
 from layers.crs import SERVED, is_north_first, parse_crs
 from layers.errors import CrsNotServed, RowsInvalid
 from layers.model import LayerName
-from layers.rows import DEEPEST, RowFilter, filter_of, tree_of
+from layers.rows import DEEPEST, RowFilter, Value, filter_of, tree_of
 from tiles.errors import RequestInvalid, RequestTooLarge
 from tiles.requests.ogc import WHOLE, Limits, Pairs, decimal, fault
 from tiles.vector.conditions import PREDICATES, TURNED, All, Any, Condition, Not, Rows, Spatial, attributes_of
@@ -120,7 +120,7 @@ def parse_items(name: str, pairs: Pairs, accept: str = "", limits: Limits = LIMI
         conditions.append(_box(box, _crs(asked.text("bbox-crs") or "CRS84", "bbox-crs")))
     elif asked.text("bbox-crs"):
         raise fault("MissingParameterValue", "bbox", "missing", name="bbox", mend="`bbox-crs` says in which system it is")
-    conditions += [Rows(_equals(attribute, value)) for attribute, value in asked.others]
+    conditions += [Rows(equals(attribute, value)) for attribute, value in asked.others]
     if text := asked.text("filter"):
         conditions.append(parse_filter(text, asked.text("filter-lang") or "cql2-text", _crs(asked.text("filter-crs") or "CRS84", "filter-crs")))
     if moment := asked.text("datetime"):
@@ -241,7 +241,7 @@ def _is_moment(text: str) -> bool:
 
 # -- conditions
 
-def _equals(name: str, value: str) -> RowFilter:
+def equals(name: str, value: str) -> RowFilter:
     """An attribute that must have a value: as a number where it looks like one, or as a text."""
     trees: list[object] = [{"op": "=", "args": [{"property": name}, value]}]
     try:
@@ -250,6 +250,15 @@ def _equals(name: str, value: str) -> RowFilter:
     except ValueError:
         pass
     return filter_of(trees[0] if len(trees) == 1 else {"op": "or", "args": trees})
+
+
+def name_of(value: Value) -> str:
+    """A name or a code as `equals` takes it, whatever type its field has.
+
+    >>> name_of("G104"), name_of(104), name_of(99900001.0)
+    ('G104', '104', '99900001')
+    """
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def parse_filter(text: str, language: str, crs: str) -> Condition:
