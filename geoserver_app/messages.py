@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 
 from geoserver_app.corrections.words import CORRECTION_SENTENCES
 from geoserver_app.features.words import FEATURE_SENTENCES
-from geoserver_app.giving.words import GIVING_SENTENCES
 from geoserver_app.gauging.words import GAUGE_SENTENCES
+from geoserver_app.giving.words import GIVING_SENTENCES
 from geoserver_app.highways.words import ROUTE_SENTENCES
 from geoserver_app.live.words import LIVE_SENTENCES
 from geoserver_app.overlays.words import OVERLAY_SENTENCES
