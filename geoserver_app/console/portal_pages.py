@@ -10,10 +10,11 @@ from geoserver_app.console import (
     portal_home,
     portal_packages,
     portal_requests,
+    portal_submissions,
 )
 from geoserver_app.console.portal import bp
 
-PAGES = (portal_home, portal_area, portal_connect, portal_explain, portal_audit, portal_giving, portal_requests, correction_pages, portal_packages)
+PAGES = (portal_home, portal_area, portal_connect, portal_explain, portal_audit, portal_giving, portal_submissions, portal_requests, correction_pages, portal_packages)
 """Importing a module declares its pages."""
 
 __all__ = ["PAGES", "bp"]
