@@ -13,10 +13,8 @@ import rasterio
 import shapely
 from shapely.geometry import Polygon
 
-from geoserver_app.model_county import police, routes
+from geoserver_app.model_county import gauges, police, routes
 from geoserver_app.model_county.features import County, build_county
-from geoserver_app.model_county.gauges import gauges as gauges_of
-from geoserver_app.model_county.gauges import stations
 from geoserver_app.model_county.orthophoto import Painting
 from geoserver_app.model_county.terrain import CELL, Frame, build_terrain, noise
 from layers import crs
@@ -93,7 +91,7 @@ def write_county(
     _once(files.divisions, lambda path: _write_divisions(path, county))
     _write_police(files, county)
     _once(files.transport_routes[0], lambda part: [_write_table(part, table, rows, CRS) for table, rows in routes.tables(county).items()])
-    _once(files.gauge_stations, lambda part: _write_things(part, stations(county)))
+    _once(files.gauge_stations, lambda part: _write_things(part, gauges.stations(county)))
     windows = {n: sheet_window(n) for n in numbers}
     for number, path in zip(numbers, files.dem):
         _once(path, lambda part, window=windows[number]: _write_heights(part, county, window))
@@ -268,9 +266,9 @@ def _write_divisions(path: Path, county: County) -> None:
 
 
 def _write_overlay(path: Path, county: County) -> None:
-    """What the water department brings, in EPSG:4490: gauges with the datum of their levels, and flood detention areas."""
-    gauges, areas = gauges_of(county), _detention_areas(county)
-    for table, rows in (("gauges", gauges), ("detention_areas", areas)):
+    """What the water department brings, in EPSG:4490: gauges with the datum of their levels, reservoirs, and flood detention areas."""
+    tables = {"gauges": gauges.gauges(county), "reservoirs": gauges.reservoirs(county), "detention_areas": _detention_areas(county)}
+    for table, rows in tables.items():
         _write_table(
             path, table, [(crs.transform_geometry(shape, CRS, "EPSG:4490"), attributes) for shape, attributes in rows], "EPSG:4490"
         )

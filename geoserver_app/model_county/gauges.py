@@ -9,6 +9,7 @@ from datetime import datetime
 from math import pi, sin
 
 from shapely.geometry import Point
+from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.model_county.features import County
 from layers.features.store import FieldType
@@ -55,6 +56,18 @@ def stations(county: County) -> list[tuple[Point, dict]]:
         *rows,
         (Point(county.terrain.frame.place(6.0, 8.9)), first | {"STCD": "99900010", "STNM": "青澜江旧水尺", "DTMNM": DOUBTFUL, "WRZ": 3.4, "GRZ": 4.6}),
         (Point(county.terrain.frame.place(16.2, 10.9)), first | {"STCD": "99900011", "STNM": "临江水文站", "DTMNM": OF_ITS_OWN, "DTPR": 3.12, "WRZ": 3.6, "GRZ": 5.1}),
+    ]
+
+
+def reservoirs(county: County) -> list[tuple[BaseGeometry, dict]]:
+    """Reservoirs with their levels, metres of the 1985 national height datum, and millions of cubic metres at the normal one; `STCD` is that of the gauge."""
+    codes = {told["RVNM"]: told["STCD"] for _, told in gauges(county) if told["STTP"] == "RR"}
+    return [
+        (one.shape, {
+            "STCD": codes[one.name], "RSNM": one.name, "DTMNM": "1985国家高程基准", "NORMZ": round(one.level, 2), "FSLTDZ": round(one.level - 1.5, 2),
+            "DDZ": round(one.level - 0.7 * one.depth, 2), "TTCP": round(one.shape.area * one.depth / 3 / 1e6, 2), "NOTE": NOTE,
+        })
+        for one in county.terrain.reservoirs
     ]
 
 
