@@ -19,6 +19,7 @@ import shapely
 from layers.crs import is_geographic, transform_shapes
 from layers.errors import StakeRefused
 from layers.geodesy import ELLIPSOID, Place, box_around
+from layers.model import Bounds
 
 STAKE = re.compile(r"K([0-9]{1,4})(?:[+ ]([0-9]{1,3}(?:\.[0-9]{1,3})?))?(?:/([1-9]))?")
 FULL_WIDTH = str.maketrans("Ｋｋk＋．＝／０１２３４５６７８９　", "KKK+.=/0123456789 ")
@@ -154,6 +155,7 @@ class Run:
         self.places, self.reaches, self.breaks = places, tuple(reaches), tuple(breaks)
         _, _, lengths = ELLIPSOID.inv(places[:-1, 0], places[:-1, 1], places[1:, 0], places[1:, 1])
         self.reached = np.r_[0.0, np.cumsum(lengths)]
+        self.bounds = Bounds(*places.min(axis=0).tolist(), *places.max(axis=0).tolist())
         self._tree: shapely.STRtree | None = None
 
     @property
@@ -176,9 +178,13 @@ class Run:
 
     def foot(self, place: Place, within: float) -> Foot | None:
         """The nearest place of the line, where that is within so many metres."""
+        box = box_around(place, within)
+        meet = self.bounds.intersection(box)
+        if meet.left > meet.right or meet.bottom > meet.top:
+            return None
         if self._tree is None:
             self._tree = shapely.STRtree(shapely.linestrings(np.stack([self.places[:-1], self.places[1:]], axis=1)))
-        legs = np.sort(self._tree.query(shapely.box(*box_around(place, within))))
+        legs = np.sort(self._tree.query(shapely.box(*box)))
         if not len(legs):
             return None
         start, end = _around(place, self.places[legs]), _around(place, self.places[legs + 1])
@@ -315,8 +321,10 @@ def route_of(name: str, lines: Iterable[shapely.Geometry], posts: Sequence[Post]
     """
     runs = [Run(places) for places in _runs(lines, crs)]
     beside: list[list[SetOut]] = [[] for _ in runs]
+    tree = shapely.STRtree([shapely.box(*run.bounds) for run in runs])
     for post in posts:
-        feet = [(abs(foot.aside), number, foot.ground) for number, run in enumerate(runs) if (foot := run.foot(post.place, OFF_THE_ROAD)) is not None]
+        near = tree.query(shapely.box(*box_around(post.place, OFF_THE_ROAD))).tolist()
+        feet = [(abs(foot.aside), number, foot.ground) for number in near if (foot := runs[number].foot(post.place, OFF_THE_ROAD)) is not None]
         if feet:
             _, number, ground = min(feet)
             beside[number].append((ground, post))
