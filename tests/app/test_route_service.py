@@ -211,6 +211,18 @@ def test_rows_that_are_not_granted_are_no_routes(house):
     assert refused(ask(house, "/point", "rows", route="G104", stake="K10"), "route-none") and told(house, "/point", "rows", route="S1", stake="K1")
 
 
+def test_ground_on_which_stakes_are_hidden_has_none(house):
+    house.agency("mixed")
+    shown = frozenset({"ROUTE", "STAKE"})
+    house.agree(
+        "mixed", house.clause("roads", area=ground(-500, -2500, 1500, 2500), attributes=shown),
+        house.clause("roads", area=ground(1500, -2500, 9000, 2500), attributes=shown - {"STAKE"}, clause="3.2"),
+    )
+    assert told(house, "/point", "mixed", route="G104", stake="K11+450")["properties"]["between"] is None, "the post at K12 stands where none is told"
+    assert refused(ask(house, "/point", "mixed", route="G104", stake="K11+550"), "stake-none") and refused(ask(house, "/point", "mixed", route="G104", stake="K13"), "stake-none")
+    assert told(house, "", "mixed")["routes"][0] | {"posts": 0} == {"route": "G104", "from": "K10+000", "to": "K11+000", "posts": 0, "unreadable": 0, "breaks": []}
+
+
 def test_layers_without_routes_say_so_after_the_gate(house):
     for what, query in (("", {}), ("/point", {"route": "G104", "stake": "K10"}), ("/events", {"route": "G104"})):
         assert refused(ask(house, what, layer="plain", **query), "route-tables")
