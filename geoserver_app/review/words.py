@@ -270,6 +270,8 @@ EVENTS = MappingProxyType({
     "revoke-key": ("停用密钥", "key revoked"), "contribution.received": ("收到回馈", "contribution received"),
     "contribution.no-change": ("说明无变化", "no change stated"), "contribution.checked": ("回馈质检", "contribution checked"),
     "contribution.happened": ("回馈事件", "event noted"), "contribution.notice": ("回馈通知", "notice given"), "admin.acted": ("管理操作", "act of the office"),
+    "submission.checked": ("提交数据检查", "submission checked"), "submission.accepted": ("提交数据接收", "submission accepted"),
+    "submission.returned": ("提交数据退回", "submission returned"), "submission.not-published": ("提交数据未能发布", "submission not published"),
 })
 """What is told of in the history of the register and in the audit."""
 
