@@ -68,12 +68,14 @@ def house_of(folder, seed):
     geopandas.GeoDataFrame([{"STCD": "a", "geometry": shapely.Point(LEFT, TOP)}], crs=CRS).to_file(folder / "plain.gpkg", layer="plain", driver="GPKG")
     house.layer("gauges", path, product="OVERLAY")
     house.layer("plain", folder / "plain.gpkg", product="OVERLAY")
-    for name in ("all", "some", "blind", "heightless", "pictures", "metred", "nobody"):
+    for name in ("all", "some", "coarse", "blind", "heightless", "pictures", "metred", "nobody"):
         house.agency(name)
     west = transform_geometry(shapely.segmentize(shapely.box(LEFT - 500, TOP - 3000, LEFT + BORDER * STEP, TOP + 500), 50), CRS, "CRS:84")
     shown = frozenset({"STCD", "STNM", "DTMNM", "DTPR", "Z"})
     house.grant("all", "gauges", "dem", "doubtful", "photo", "plain", attributes=None)
     house.grant("some", "gauges", "dem", "strict", area=west, attributes=shown)
+    house.grant("coarse", "gauges", attributes=shown)
+    house.grant("coarse", "dem", area=west, degrade=25.0)
     house.grant("blind", "gauges", "dem", attributes=shown - {"Z"})
     house.grant("heightless", "gauges", attributes=shown)
     house.grant("pictures", "gauges", "dem", operations=frozenset({Operation.GET_MAP, Operation.GET_FEATURE}), attributes=shown)
@@ -224,6 +226,16 @@ def test_both_layers_are_decided_and_both_decisions_kept(house):
     for agency in ("heightless", "blind", "pictures", "nobody"):
         assert water(house, "g1", agency).status_code == 403
     assert water(house, "g1", "heightless").json["detail"].replace("dem", "absent") == water(house, "g1", "heightless", dem="absent").json["detail"]
+
+
+@pytest.mark.parametrize(("agency", "dem"), [("all", "dem"), ("some", "dem"), ("coarse", "dem"), ("some", "strict")])
+def test_the_picture_is_that_of_the_map_of_the_same_level(house, agency, dem):
+    box = f"{LEFT + 203},{TOP - 1777},{LEFT + 1903},{TOP - 77}&WIDTH=170&HEIGHT=170"
+    mine = get(house, f"/inundation?gauge=g1&dem={dem}&crs={CRS}&bbox={box}&connected=false", agency)
+    wms = f"/ows?SERVICE=WMS&VERSION=1.1.1&REQUEST=GetMap&SRS={CRS}&BBOX={box}&FORMAT=image/png&TRANSPARENT=TRUE&LAYERS={dem}&STYLES=water-level"
+    level_in_map = house.get(f"{wms}&WATER_LEVEL=5.953&WATER_DATUM=wusong", agency)
+    one, other = (np.array(Image.open(io.BytesIO(answer.data)).convert("RGBA")) for answer in (mine, level_in_map))
+    assert (one == other).all() and one.any()
 
 
 def test_beyond_the_border_no_water_is_drawn_and_no_gauge_told(house):
