@@ -13,7 +13,8 @@ from geoserver_app.messages import ENGLISH, sentence
 from layers.crs import SERVED, parse_crs
 from layers.errors import CrsNotServed, StakeRefused
 from layers.model import LayerName
-from layers.routes import OFF_THE_ROAD, Stake
+from layers.routes import OFF_THE_ROAD
+from layers.stakes import Stake
 from tiles.errors import RequestInvalid
 from tiles.requests import Limits
 from tiles.requests.features import TABLE

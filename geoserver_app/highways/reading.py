@@ -15,7 +15,8 @@ from layers.errors import StakeRefused
 from layers.features import FeatureStore
 from layers.geodesy import Place, box_around
 from layers.model import FeatureClass
-from layers.routes import Post, Route, reading, route_of
+from layers.routes import Route, route_of
+from layers.stakes import Post, reading
 from tiles.permits import Permit
 from tiles.requests.features import equals, name_of
 from tiles.vector.conditions import Rows

@@ -11,7 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from geoserver_app.model_county import plan
 from geoserver_app.model_county.features import County
-from layers.routes import written
+from layers.stakes import written
 
 NOTE = "SYNTHETIC 样例"
 CHINESE_TIME = "+08:00"

@@ -37,7 +37,8 @@ from geoserver_app.views.access import caller_of, limits, raw_query, served
 from geoserver_app.wiring import services
 from layers.errors import StakeRefused
 from layers.model import LayerName
-from layers.routes import Position, Route, Stake, Stretch, written
+from layers.routes import Position, Route, Stretch
+from layers.stakes import Stake, written
 from tiles.permits import Permit
 from tiles.requests import fault, pairs_of
 from tiles.requests.features import GEOJSON, JSON

@@ -11,7 +11,8 @@ from geoserver_app.model_county import gauges, plan
 from geoserver_app.model_county.routes import BREAKS, EVENTS, STARTS, tables
 from layers.crs import transform_geometry
 from layers.geodesy import ELLIPSOID
-from layers.routes import Post, Stake, reading, route_of, written
+from layers.routes import route_of
+from layers.stakes import Post, Stake, reading, written
 
 CRS = "EPSG:4549"
 

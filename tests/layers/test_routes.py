@@ -7,7 +7,8 @@ import shapely
 
 from layers.crs import transform_geometry
 from layers.errors import StakeRefused
-from layers.routes import Post, Stake, reading, route_of, written
+from layers.routes import route_of
+from layers.stakes import Post, Stake, reading, written
 
 CRS = "EPSG:4549"
 WEST, SOUTH = 384_000.0, 3_548_000.0
