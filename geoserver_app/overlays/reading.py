@@ -59,6 +59,7 @@ def read_vectors(source: Path, folder: Path, job: Mapping) -> dict:
 
 def _vector_files(source: Path, folder: Path, job: Mapping) -> list[Path]:
     """The data sets of an upload: itself, or what a zip holds."""
+    from layers.delivery.geodatabases import folded
     from layers.delivery.staging import Limits
     from layers.delivery.zips import stage_zip
     from layers.ingest import vectors
@@ -73,7 +74,7 @@ def _vector_files(source: Path, folder: Path, job: Mapping) -> list[Path]:
     staged = stage_zip(source, unpacked, limits)
     if staged.faults:
         raise Unfit.rejected(staged.faults[0])
-    found = [path for path in staged.files if path.suffix.lower() in vectors.SUFFIXES]
+    found = [path for path in folded(staged.files) if path.suffix.lower() in vectors.SUFFIXES]
     if not found:
         raise Unfit("overlay-zip-holds")
     if len(found) > MOST_TABLES:
@@ -86,16 +87,18 @@ def _counted(path: Path, job: Mapping) -> int:
     import pyogrio
     from pyogrio.errors import DataSourceError
 
+    from layers.delivery.geodatabases import readable
     from layers.ingest.vectors import driver_of
 
     driver_of(path)
     total = 0
     try:
-        for name, _ in pyogrio.list_layers(path)[:MOST_TABLES]:
-            info = pyogrio.read_info(path, layer=str(name), force_feature_count=True)
-            if len(info["fields"]) > job["most_fields"]:
-                raise Unfit("overlay-too-many-fields", table=str(name)[:60], count=len(info["fields"]), most=job["most_fields"])
-            total += max(int(info["features"]), 0)
+        with readable(path) as source:
+            for name, _ in pyogrio.list_layers(source)[:MOST_TABLES]:
+                info = pyogrio.read_info(source, layer=str(name), force_feature_count=True)
+                if len(info["fields"]) > job["most_fields"]:
+                    raise Unfit("overlay-too-many-fields", table=str(name)[:60], count=len(info["fields"]), most=job["most_fields"])
+                total += max(int(info["features"]), 0)
     except (DataSourceError, UnicodeDecodeError):
         return 0
     return total

@@ -239,13 +239,13 @@ def _is_destroyed(text: str) -> bool:
 
 @lru_cache(maxsize=50_000)
 def _is_garbled(text: str) -> bool:
-    """Whether a text becomes Chinese, of two characters at least, once its letters are taken for bytes of UTF-8 or GB 2312: names of Europe do not."""
+    """Whether the letters of a text, taken for bytes, are UTF-8, or GB 2312 with two Chinese characters at least: names of Europe are neither."""
     if not MAY_BE_GARBLED.search(text):
         return False
     for read_as in ("cp1252", "latin-1"):
-        for meant in ("utf-8", "gb2312"):
+        for meant, least in (("utf-8", 0), ("gb2312", 2)):
             try:
-                if len(CHINESE.findall(text.encode(read_as).decode(meant))) > 1:
+                if len(CHINESE.findall(text.encode(read_as).decode(meant))) >= least:
                     return True
             except UnicodeError:
                 continue

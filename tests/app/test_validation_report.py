@@ -4,10 +4,13 @@ import json
 import re
 from datetime import UTC, datetime
 
+import geopandas
 import jsonschema
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
+import shapely
 from click.testing import CliRunner
 from rasterio.transform import Affine
 
@@ -88,3 +91,31 @@ def test_a_report_replaces_the_one_before_as_a_whole(settings, delivered, tmp_pa
     write_report(report, tmp_path / "r", now=NOW)
     assert "2026-11-25T00:00:00+00:00" in (tmp_path / "r" / "report.json").read_text("utf-8")
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["report.html", "report.json"]
+
+
+def lines_of_two_sheets(folder):
+    """Two neighbouring sheets of a line map: a road that does not go on, an area that crosses itself, the same pond twice, an unknown code."""
+    bow = shapely.Polygon([(118.76, 32.05), (118.77, 32.06), (118.77, 32.05), (118.76, 32.06)])
+    ponds = geopandas.GeoDataFrame({"GB": ["230102"] * 3}, geometry=[bow, *[shapely.box(118.78, 32.05, 118.781, 32.051)] * 2], crs="EPSG:4490")
+    for number, roads in (("I50G095077", [[(118.79, 32.05), (118.8125, 32.05)], [(118.79, 32.06), (118.8125, 32.06)]]), ("I50G095078", [[(118.8125, 32.05), (118.83, 32.05)]])):
+        lines = geopandas.GeoDataFrame({"GB": ["420201"] * (len(roads) - 1) + ["999999"]}, geometry=[shapely.LineString(road) for road in roads], crs="EPSG:4490")
+        pyogrio.write_dataframe(lines, folder / f"{number}.gpkg", layer="LRDL")
+    pyogrio.write_dataframe(ponds, folder / "I50G095077.gpkg", layer="HYDA")
+
+
+def test_the_report_of_a_line_map_tells_tables_and_edges_in_both_languages(settings, tmp_path):
+    (tmp_path / "lines").mkdir()
+    lines_of_two_sheets(tmp_path / "lines")
+    check(settings, tmp_path / "report", product="DLG", name="dlg", edition="2011", paths=[tmp_path / "lines"], workers=0)
+    document = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    jsonschema.validate(document, json.loads(SCHEMA.read_text("utf-8")))
+    assert document["counts"]["loose_ends"] == 1 and [(edge["table"], edge["ends"], edge["loose"]) for edge in document["edges"]] == [("LRDL", 3, 1)]
+    (west,) = (sheet for sheet in document["sheets"] if sheet["number"] == "I50G095077")
+    found = {(table["table"], one["code"]): one for table in west["tables"] for one in table["findings"]}
+    assert found["HYDA", "invalid"]["keys"] == [1] and found["HYDA", "invalid"]["places"][0]["why_zh"] == "自相交"
+    assert found["HYDA", "duplicate"]["keys"] == [3] and found["HYDA", "duplicate"]["places"][0]["why"] == "2"
+    assert found["LRDL", "code-unknown"]["keys"] == [2] and "999999 (1)" in found["LRDL", "code-unknown"]["en"]
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    for words in ("线状要素接边", "Lines at the edges of sheets", "自相交", "Self-intersection", "与其重复", "999999 (1)", "1 of 3 ends of LRDL at the edge with I50G095078.gpkg have no partner there"):
+        assert words in page
+    assert "built-in method" not in page and str(tmp_path) not in page
