@@ -59,6 +59,22 @@ def edition_of(geopackage: Path, config: Path, product: ProductType = ProductTyp
     )
 
 
+def make_other_beyond(geopackage: Path, grant: shapely.Geometry) -> None:
+    """Everything that lies wholly beyond `grant` (in the CRS of the tables) becomes other: elsewhere, and of another name. Keys and order stay, and so does
+    all that is within."""
+    target = geopackage.with_name("other.gpkg")
+    for name, _ in pyogrio.list_layers(geopackage):
+        frame = pyogrio.read_dataframe(geopackage, layer=name)
+        shapes = frame.geometry.to_numpy()
+        beyond = ~shapely.intersects(grant, shapes)
+        if "NAME" in frame:
+            frame.loc[beyond, "NAME"] = "界外"
+        moved = shapely.transform(shapes, lambda xy: xy + (137.0, -61.0))
+        frame.geometry = np.where(beyond & ~shapely.intersects(grant, moved), moved, shapes)
+        pyogrio.write_dataframe(frame, target, layer=name, append=target.exists())
+    target.replace(geopackage)
+
+
 def _frame(rows: list[dict]) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(rows, geometry="geometry", crs=CRS)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyogrio
 import pytest
 import shapely
-from county import CRS, EAST, NORTH, SOUTH, WEST, edition_of, write_county
+from county import CRS, EAST, NORTH, SOUTH, WEST, edition_of, make_other_beyond, write_county
 
 from layers import crs as crs_room
 from layers.model import Bounds, View
@@ -37,34 +37,18 @@ def area() -> ServedArea:
 
 @pytest.fixture(scope="module")
 def houses(tmp_path_factory, config_folder, area):
-    """Engines of two houses: one with the county, one in which everything beyond the grant is other: gone, moved, renamed; and lines and areas across
-    the border go on otherwise."""
+    """Engines of two houses: one with the county, one in which everything beyond the grant is other."""
     found = []
     for name in ("here", "there"):
         store, cache = tmp_path_factory.mktemp(f"{name}-store"), tmp_path_factory.mktemp(f"{name}-cache")
         (store / "county").mkdir()
         county = write_county(store / "county", config_folder)
         if name == "there":
-            _made_other(store / "county", county.edition, area.geometry_in(CRS))
+            make_other_beyond(county.folder / county.edition.vectors, area.geometry_in(CRS))
         edition = replace(edition_of(store / "county" / "county.gpkg", config_folder), folder="county")
         write(store, edition, cache, config_folder)
         found.append((Engine(store, cache, config_folder), edition))
     return found
-
-
-def _made_other(folder, edition, grant):
-    """Keys stay; what of a shape is within the grant stays to the last digit."""
-    target = folder / "other.gpkg"
-    for table in edition.classes:
-        frame = pyogrio.read_dataframe(folder / edition.vectors, layer=table.name)
-        beyond = ~frame.geometry.intersects(grant)
-        if "NAME" in frame:
-            frame.loc[beyond, "NAME"] = "界外"
-        moved = shapely.transform(frame.geometry.to_numpy(), lambda xy: xy + (137.0, -61.0))
-        stays = ~shapely.intersects(grant, moved)
-        frame.geometry = np.where(beyond.to_numpy() & stays, moved, frame.geometry.to_numpy())
-        pyogrio.write_dataframe(frame, target, layer=table.name, append=target.exists())
-    target.replace(folder / edition.vectors)
 
 
 def permit_for(edition, area, *, is_strict: bool = False) -> tuple[Permit, PermitPart]:
