@@ -13,7 +13,7 @@ import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from geoserver_app.validation.vector_words import reason_in_chinese, table_finding_in_words
-from geoserver_app.validation.words import STATES, finding_in_words, in_chinese
+from geoserver_app.validation.words import STATES, finding_in_words, in_chinese, told_in_chinese
 from layers import crs as reference
 from layers.ingest.sources import sync
 from layers.ingest.table_findings import TableChecked
@@ -54,7 +54,7 @@ def as_document(report: Report, now: datetime) -> dict:
         "gaps": [{"number": gap.number, "km2": round(gap.km2, 4), "shape": _geojson(gap.shape)} for gap in report.gaps],
         "overlaps": [asdict(overlap) for overlap in report.overlaps],
         "edges": [asdict(edge) for edge in report.edges],
-        "told": list(report.told),
+        "told": list(report.told), "told_zh": [told_in_chinese(sentence) for sentence in report.told],
     }
 
 

@@ -117,6 +117,10 @@ SHAPES = tuple((re.compile(pattern), chinese) for pattern, chinese in (
     (r"X0 and Y0 were swapped.*", "X0 与 Y0 写反了，已纠正"), (r"(\d+) cells lie outside (.+) m", "{0} 个像元超出 {1} 米"),
     (r"the declared nodata (.+?) never occurs.*", "注明的无效值 {0} 从未出现，但四周有一圈 0"),
     (r"its own grid and the world file `(.+)` differ by half a cell.*", "自身格网与坐标文件 {0} 相差半个像元，以自身为准"),
+    (r"it is a link that leads out of the folder, and was left out", "它是指向文件夹之外的链接，未取"),
+    (r"([\d,]+) files are called something else than (\w+) \(`(.+)`\), and were left out", "有 {0} 个文件名不是 {1}（如 {2}），未取"),
+    (r"an archive within the delivery is not opened, and was left out: unpack it first", "成果包内的压缩包不打开，未取：请先解压"),
+    (r"([\d,]+) files are of no kind that is taken in, and were left out", "有 {0} 个文件不属可入库的种类，未取"),
     (r"it is (an? .+)", "它是 {0}"),
 ))
 
@@ -127,6 +131,20 @@ def finding_in_words(code: str, values: Mapping) -> tuple[str, str]:
         return in_chinese(str(values["sentence"])), str(values["sentence"])
     chinese, english = FINDINGS[code]
     return chinese.format(**values), english.format(**values)
+
+
+def told_in_chinese(sentence: str) -> str:
+    """What was left out of a delivery, `name: why: how to mend it` or `name: why`, in Chinese; as it is where its shape is not known.
+
+    >>> told_in_chinese("a.dwg: it is a DWG drawing: a closed format without CRS and attributes: deliver it again")
+    'a.dwg：它是 DWG 图形：格式不公开，没有坐标系和属性：请重新提交'
+    """
+    name, *parts = sentence.split(": ")
+    for cut in (*range(len(parts) - 1, 0, -1), len(parts)):
+        told = [": ".join(words) for words in (parts[:cut], parts[cut:]) if words]
+        if all(in_chinese(words) != words for words in told):
+            return "：".join((name, *map(in_chinese, told)))
+    return sentence
 
 
 def in_chinese(sentence: str) -> str:

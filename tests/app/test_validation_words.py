@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geoserver_app.validation.vector_words import TABLE_FINDINGS, table_finding_in_words
-from geoserver_app.validation.words import in_chinese
+from geoserver_app.validation.words import in_chinese, told_in_chinese
 from layers.delivery import refused_vectors
 from layers.delivery.vector_formats import TAKEN
 
@@ -40,6 +40,17 @@ def texts(node: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("sentence", sorted(set(sentences())))
 def test_what_is_wrong_and_how_to_mend_it_is_told_in_chinese_too(sentence):
     assert re.search(r"[\u4e00-\u9fff]", in_chinese(sentence))
+
+
+@pytest.mark.parametrize("sentence", [
+    "lines: 3 files are called something else than DLG (`x DOM.gpkg`), and were left out", "lines.zip: 12 files are of no kind that is taken in, and were left out",
+    "inner.zip: an archive within the delivery is not opened, and was left out: unpack it first", "x.gpkg: it is a link that leads out of the folder, and was left out",
+    str(refused_vectors.DWG.of("a.dwg")), str(refused_vectors.TABLE.of("a.csv")),
+    "a.vct: it is a VCT file (GB/T 17798; LANDUSE-VCT 2.0, scale 1:10000), which is not taken in: export it as GeoPackage or Shapefile",
+])
+def test_what_was_left_out_is_told_in_chinese_too(sentence):
+    told = told_in_chinese(sentence)
+    assert told.startswith(sentence.split(":")[0] + "：") and re.search(r"[\u4e00-\u9fff]", told) and not re.search(r" (it|is|was|were) ", told)
 
 
 REFUSALS = sorted({each for each in vars(refused_vectors).values() if isinstance(each, refused_vectors.Refusal)}, key=lambda each: each.what)
