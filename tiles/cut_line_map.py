@@ -26,7 +26,7 @@ from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
 from layers.ingest.generalising import generalised
 from layers.model import Bounds, View
-from tiles.dlg import BUFFER, Prepared, draw, enlarged, load_map, mapnik_srs, passes_of, register_fonts
+from tiles.dlg import BUFFER, Prepared, denominator_of, draw, enlarged, load_map, mapnik_srs, passes_of, register_fonts
 from tiles.dlg_styles import MAPNIKS_HAIR, MapLayer, TableStyles, map_xml, null_flag
 from tiles.drawing_copy import FROM, KIND, NAMED, PIXEL, Step, TableCopy, too_small
 from tiles.errors import RenderFailed
@@ -109,7 +109,7 @@ class CutLineMap:
             map_.resize(placed.width, placed.height)
             map_.zoom_to_box(mapnik.Box2d(*placed.bounds))
             known: dict[str, mapnik.MemoryDatasource | None] = {}
-            box, denominator = self._box(placed, scale_factor), map_.scale_denominator() * scale_factor
+            box, denominator = self._box(placed, scale_factor), denominator_of(placed) * scale_factor
             for layer, (table, _, copy) in zip(map_.layers, self._tables, strict=True):
                 name = table.feature_class.name
                 if name not in known:

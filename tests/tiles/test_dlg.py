@@ -19,6 +19,7 @@ from layers.rows import parse_rows
 from tiles import dlg
 from tiles.dlg import LineMapRenderer, width_factor
 from tiles.errors import RenderFailed
+from tiles.mapnik_runtime import mapnik
 
 RIVER_BLUE, WATER, NATIONAL_RED, WOOD = (0, 146, 221), (191, 230, 255), (224, 64, 48), (200, 230, 176)
 
@@ -347,6 +348,16 @@ def test_a_missing_file_is_told_in_one_sentence_without_a_path(county, config_fo
 
 def test_mapnik_leaves_no_mark_on_the_environment():
     assert not any("mapnik" in os.environ.get(name, "") for name in ("PROJ_LIB", "GDAL_DATA"))
+
+
+@pytest.mark.parametrize("crs", [CRS, "EPSG:3857", "EPSG:4490", "CRS:84"])
+def test_the_scale_is_the_one_that_mapnik_goes_by(crs):
+    where = View(crs=crs, bounds=crs_room.transform_bounds(Bounds(WEST, SOUTH, EAST, NORTH), CRS, crs), width=640, height=400)
+    map_ = mapnik.Map(where.width, where.height)
+    map_.srs = dlg.mapnik_srs(crs)
+    map_.aspect_fix_mode = mapnik.aspect_fix_mode.RESPECT
+    map_.zoom_to_box(mapnik.Box2d(*where.bounds))
+    assert dlg.denominator_of(where) == pytest.approx(map_.scale_denominator(), rel=1e-9)
 
 
 def test_widths_shrink_slowly_and_grow_towards_real_roads():
