@@ -51,6 +51,8 @@ SHAPES = (
     (r"it is a file geodatabase that was compressed \(CDF\), .*", "它是压缩过的文件地理数据库（CDF），只有 ArcGIS 能读"),
     (r"it is not a whole file geodatabase: its list of tables is missing", "文件地理数据库不完整：缺少总表"),
     (r"its table `(.+)` holds bodies in space \(multipatch\), .*", "表 {0} 存的是三维体（multipatch），地图上无法显示"),
+    (r"its part `(.+)` is shorter than its head says: it is truncated", "{0} 部分比其文件头所说的短：文件被截断"),
+    (r"it has (.+) shapes, but (.+) rows of attributes", "有 {0} 个图形，却有 {1} 行属性"), (r"its CRS can't be read", "坐标系读不出"),
     (r"its file `(.+)` is truncated or damaged", "其中的文件 {0} 被截断或已损坏"), (r"it can't be read: it is truncated or damaged", "读不出：文件被截断或已损坏"),
     (r"a table of it holds a kind of geometry that is not taken in, .*", "有表的几何类型不能入库，例如带 M 的混合类型"),
     (r"deliver points, lines and areas in tables of their own, without M", "请把点、线、面分表提交，不带 M"),
@@ -59,7 +61,9 @@ SHAPES = (
     (r"encoding `(.+)` is not known", "不认识编码 {0}"), (r"its features reach beyond what its CRS can express", "要素超出其坐标系所能表示的范围"), (r"it holds no feature with a geometry", "没有带几何的要素"),
     # How to mend it.
     (r"export each class with its attributes as GeoPackage from the drawing program, and say its CRS", CAD), (r"convert it with its CRS and encoding, .*", CONVERT),
-    (r"convert it, for instance by `(.+)`", "请转换，例如用 {0}"), (r"deliver all of its parts: .*", PARTS), (r"deliver the data that it was made of, in CGCS2000", "请提交制作它所用的数据（CGCS2000）"),
+    (r"convert it, for instance by `(.+)`", "请转换，例如用 {0}"), (r"deliver all of its parts: .*", PARTS),
+    (r"deliver all of its parts as they were written together", "请提交同一次写出的全部文件"), (r"say its CRS with `--crs EPSG:n`, or correct the \.prj", "请用 --crs EPSG:n 说明坐标系，或改正 .prj"),
+    (r"deliver the data that it was made of, in CGCS2000", "请提交制作它所用的数据（CGCS2000）"),
     (r"export it as file geodatabase \(\.gdb\) or GeoPackage", "请导出为文件地理数据库（.gdb）或 GeoPackage"),
     (r"register it as an overlay after converting it to GeoPackage", "请转成 GeoPackage 后登记为叠加图层"), (r"sort it into classes and deliver them as GeoPackage", "请分要素类后以 GeoPackage 提交"),
     (r"export it as Shapefile or GeoPackage from (.+)", "请在 {0} 中导出为 Shapefile 或 GeoPackage"), (r"deliver the DEM that is made of it, .*", "请提交由它制作的 DEM（--product DEM）"),
@@ -72,6 +76,7 @@ SHAPES = (
     (r"say which(?: it is)? with `--encoding`(?:, for instance GB18030)?", "请用 --encoding 说明编码，例如 GB18030"), (r"give one like GB18030 or UTF-8", "请写 GB18030 或 UTF-8 之类"),
     (r"correct the stray coordinates", "请改正离群的坐标"),
     # Lineages.
+    (r"`(.+)`: members that are no features by GeoJSON were not read: (\d+)", "{0}：有 {1} 个成员不是 GeoJSON 要素，未读入"),
     (r"`(.+)`: features with arcs, .*: (\d+)", "{0}：{1} 个要素含圆弧，已按 0.5 度化为折线（误差不超过半径的十万分之一）"),
     (r"`(.+)`: M of its vertices was left out; .*", "{0}：顶点的 M 值未保留，X、Y、Z 保留"),
 )

@@ -87,7 +87,7 @@ def _in_a_geopackage(path: Path, layer: str) -> bool:
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True) as database:
             found = database.execute("SELECT m FROM gpkg_geometry_columns WHERE table_name = ?", (layer,)).fetchone()
         database.close()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return False
     return found is not None and found[0] == 1      # 2 (may have) says nothing
 

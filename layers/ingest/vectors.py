@@ -23,11 +23,12 @@ import pandas
 import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+from pyproj.exceptions import CRSError
 
 from layers import crs as reference
 from layers.delivery.dimensions import STEP_DEGREES, Beyond, beyond_of, fine_arcs
 from layers.delivery.geodatabases import readable
-from layers.delivery.vector_formats import NAMES_ITS_TABLES, check_parts, driver_of, parts_of
+from layers.delivery.vector_formats import GEOJSON, NAMES_ITS_TABLES, check_parts, driver_of, members_of_json, parts_of
 from layers.delivery.vector_formats import SUFFIXES as SUFFIXES
 from layers.errors import LayerRejected, OutsideAreaOfUse
 from layers.feature_classes import SHEET_INDEX, FeatureClassTable
@@ -186,6 +187,8 @@ def read_faults(name: str) -> Iterator[None]:
         except GeometryError as error:
             raise LayerRejected(name, "a table of it holds a kind of geometry that is not taken in, such as mixed kinds with M",
                                 "deliver points, lines and areas in tables of their own, without M") from error
+        except (CRSError, UnboundLocalError) as error:          # the latter is pyogrio's, where GDAL can't export a CRS
+            raise LayerRejected(name, "its CRS can't be read", "say its CRS with `--crs EPSG:n`, or correct the .prj") from error
         except (DataSourceError, DataLayerError, FeatureError, FieldError, shapely.errors.ShapelyError, sqlite3.Error) as error:
             raise LayerRejected(name, "it can't be read: it is truncated or damaged", "deliver it again") from error
 
@@ -230,6 +233,8 @@ def _read(
     if frame.empty:
         lineage.append(f"table `{layer}` is empty and was left out")
         return None, None
+    if driver == GEOJSON and (said := members_of_json(path)) is not None and said > len(frame):
+        lineage.append(f"warning: `{layer}`: members that are no features by GeoJSON were not read: {said - len(frame)}")
     stated = frame.crs.to_wkt() if frame.crs else None
     if driver == "GeoJSON" and options.crs is not None and not _names_a_crs(path):
         stated = None

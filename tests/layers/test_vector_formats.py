@@ -1,6 +1,7 @@
 """Formats of vectors: what is taken in whole, what is told of what is lost, and the sentence of each that is not taken."""
 
 import os
+import random
 import shutil
 import sqlite3
 import struct
@@ -14,8 +15,9 @@ import shapely
 
 from layers.delivery.parcel import received
 from layers.delivery.refused_vectors import BY_SUFFIX, refusal_of
+from layers.errors import LayersError
 from layers.ingest.job import AddLayer, add_layer
-from layers.ingest.vectors import table_names
+from layers.ingest.vectors import VectorOptions, table_names, take_in
 from layers.model import ProductType
 
 ROAD, NAME = shapely.LineString([(118.76, 32.05, 10), (118.80, 32.06, 12)]), "秦淮河"
@@ -257,3 +259,44 @@ def test_a_truncated_flatgeobuf_is_refused_and_not_half_taken(refusal, tmp_path)
     path = write(tmp_path / "a.fgb", frame([shapely.Point(118.7 + n / 1000, 32) for n in range(500)]), driver="FlatGeobuf")
     path.write_bytes(path.read_bytes()[:-5000])
     assert "truncated or damaged" in refusal("DLG", path)
+
+
+@pytest.mark.parametrize("suffix, spoil, words", [
+    (".dbf", lambda data: data[:-20], "its part `.dbf` is shorter than its head says"), (".shp", lambda data: data[:-20], "its part `.shp` is shorter than its head says"),
+    (".shx", lambda data: data[:-8], "its part `.shx` is shorter"), (".dbf", lambda data: data[:4] + struct.pack("<I", 3) + data[8:], "it has 5 shapes, but 3 rows of attributes"),
+    (".shp", lambda data: data[:20], "it is truncated"), (".prj", lambda data: b"nonsense", "it does not say in which CRS"),
+])
+def test_parts_of_a_shapefile_that_were_cut_off_or_do_not_belong_together_are_refused(refusal, tmp_path, suffix, spoil, words):
+    path = write(tmp_path / "HYDL.shp", frame([ROAD] * 5, NAME=list("abcde")), encoding="UTF-8").with_suffix(suffix)
+    path.write_bytes(spoil(path.read_bytes()))
+    assert words in refusal("DLG", path.with_suffix(".shp"))
+
+
+@pytest.mark.parametrize("name, driver", [("a.gpkg", "GPKG"), ("a.shp", "ESRI Shapefile"), ("a.fgb", "FlatGeobuf"), ("a.geojson", "GeoJSON"), ("a.gdb", "OpenFileGDB")])
+def test_whatever_bytes_are_wrong_it_is_a_sentence_or_taken_with_every_loss_told(tmp_path, name, driver):
+    whole = write(tmp_path / name, frame([ROAD] * 20, NAME=[NAME] * 20), driver=driver)
+    files = sorted(path for path in (whole.iterdir() if whole.is_dir() else tmp_path.iterdir()) if path.is_file() and path.stat().st_size)
+    kept, rolls, clean = {path: path.read_bytes() for path in files}, random.Random(name), tmp_path / "clean.gpkg"
+    for _ in range(25):
+        victim = rolls.choice(files)
+        data = bytearray(kept[victim])
+        if rolls.random() < 0.3:
+            data = data[:rolls.randrange(len(data))]
+        for _ in range(rolls.choice((1, 5, 40)) if data else 0):
+            data[rolls.randrange(len(data))] = rolls.randrange(256)
+        victim.write_bytes(data)
+        try:
+            sheet = take_in(whole, VectorOptions(product=DLG), "0" * 64, clean, "clean.gpkg", checked=[])
+        except LayersError as error:
+            assert str(tmp_path) not in str(error) and ": " in str(error)
+        else:
+            count = sum(pyogrio.read_info(clean, layer=table, force_feature_count=True)["features"] for table in table_names(clean))
+            assert count == 20 or any("dropped" in told or "not read" in told for told in sheet.lineage), sheet.lineage
+        victim.write_bytes(kept[victim])
+
+
+def test_members_of_a_geojson_that_are_no_features_are_told(taken, tmp_path):
+    path = write(tmp_path / "a.geojson", frame([ROAD] * 3, NAME=list("abc")), driver="GeoJSON")
+    path.write_text(path.read_text("utf-8").replace('"Feature"', '"Featuse"', 1), "utf-8")
+    sheet, clean = taken("DLG", path)
+    assert "warning: `a`: members that are no features by GeoJSON were not read: 1" in sheet.lineage and len(pyogrio.read_dataframe(clean, layer="a")) == 2
