@@ -48,7 +48,7 @@ from instance import CRS, Instance
 from line_map import LEFT, TOP, write_line_map
 from PIL import Image
 
-CONNECTIONS = 4
+CONNECTIONS = 8                     # enough that neither side has idle processes by chance
 RESOLUTION = 2.8                    # metres a pixel: 1:10,000
 FORMATS = ("shapefile", "FlatGeobuf", "GeoPackage")
 ENCODINGS = {
@@ -67,7 +67,7 @@ class Scale:
     places: int
 
 
-QUICK, FULL = Scale(20, 3, 24), Scale(40, 5, 60)
+QUICK, FULL = Scale(20, 3, 40), Scale(40, 5, 60)
 KINDS = (("dlg_512", 512, 1.0), ("dlg_1600", 1600, 0.5))
 
 Place = tuple[float, float, float, float]
