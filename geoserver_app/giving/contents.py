@@ -11,6 +11,7 @@ import shapely
 
 from layers import crs as reference
 from layers.features import FeatureQuery, FeatureStore
+from layers.ingest.keys import numbers_in_file
 from layers.ingest.vectors import table_names
 from layers.model import Edition, FeatureClass
 
@@ -79,7 +80,7 @@ def read_clean(path: Path) -> Iterator[Contents]:
         frame = pyogrio.read_dataframe(path, layer=name, fid_as_index=True)
         frame = frame[~(frame.geometry.isna() | frame.geometry.is_empty)]
         yield Contents(
-            name=name, kind=kind_of(info["geometry_type"]), crs=reference.crs_name(frame.crs.to_wkt()), rows=frame.index.to_numpy(),
+            name=name, kind=kind_of(info["geometry_type"]), crs=reference.crs_name(frame.crs.to_wkt()), rows=numbers_in_file(frame.index),
             shapes=frame.geometry.to_numpy(), columns={str(one): _plain(frame[one]) for one in frame.columns if one != frame.geometry.name},
         )
 

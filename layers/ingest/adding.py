@@ -31,6 +31,7 @@ class AddLayer:
     nodata: float | None = None                     # beside what the files declare
     stretch: tuple[float, float] | None = None      # of 16-bit imagery; else 2nd to 98th percentile over all files
     encoding: str | None = None                     # of shapefile attributes
+    key: str | None = None                          # field of vectors whose values are the features' keys
     lossless: bool = False
     nearest: bool = False
     unusual_heights: bool = False                   # heights outside -500..9000 m are meant

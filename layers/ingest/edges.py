@@ -13,6 +13,7 @@ import pyogrio
 import shapely
 
 from layers import crs as reference
+from layers.ingest.keys import numbers_in_file
 from layers.model import Bounds, Sheet
 from layers.sheets import numbers as sheets
 
@@ -125,7 +126,7 @@ def _ends_at(path: Path, table: str | None, crs: str, edge: Edge, tolerance: flo
     open_ones = ~shapely.is_closed(lines)
     lines, owners = lines[open_ones], owners[open_ones]
     ends = np.concatenate([shapely.get_point(lines, 0), shapely.get_point(lines, -1)])
-    keys = np.tile(np.asarray(frame.index, np.int64)[owners], 2)
+    keys = np.tile(numbers_in_file(frame.index)[owners], 2)
     if not len(ends):
         return nothing
     places = shapely.get_coordinates(reference.transform_shapes(ends, crs, "CRS:84"))

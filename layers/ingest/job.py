@@ -172,7 +172,7 @@ def remove_layer(catalogue: Catalogue, store: Path, name: str, edition: str | No
 def withdraw_sheet(
     catalogue: Catalogue, store: Path, name: str, edition: str, sheet: str, *, workers: int | None = None, config: Path = CONFIG,
 ) -> Edition:
-    """Publishes an edition of rasters without one of its sheets, whose files go with the next job.
+    """Publishes an edition without one of its sheets, whose files go with the next job.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def withdraw_sheet(
         live = catalogue.sheets(found.edition_id)
         number = _number_meant(sheet)
         gone = [one for one in live if sheet == one.source_name or (number and number == one.number)]
-        if not found.product.is_raster or not gone:
+        if not gone:
             raise LayerMismatch(f"edition `{name}@{edition}` has no sheet `{sheet[:40]}`: see `geoshare sheet list {name}@{edition}`")
         if len(gone) == len(live):
             raise LayerMismatch(f"`{sheet[:40]}` is all that edition `{name}@{edition}` has: remove the edition")
@@ -416,7 +416,7 @@ def _as_told(found: Finished, survey: Survey, request: AddLayer) -> Finished:
 
 def _options(request: AddLayer, counts: np.ndarray | None, live: Sequence[Sheet]) -> Options:
     if not request.product.is_raster:
-        return VectorOptions(product=request.product, crs=request.crs, encoding=request.encoding)
+        return VectorOptions(product=request.product, crs=request.crs, encoding=request.encoding, key=request.key)
     stretch = request.stretch
     if stretch is None and counts is not None:
         stretch = rasters.recorded_stretch(live) or rasters.stretch_of(counts)

@@ -134,7 +134,7 @@ def _with_vectors(plain: Edition, folder: Path, sheets: list[Sheet], config: Pat
     name = sheets[0].path
     if len(sheets) > 1:
         name = f"features-{plain.generation}.gpkg"
-        vectors.merge([folder / sheet.path for sheet in sheets], plain.crs, folder / name)
+        vectors.merge(sheets, folder, plain.crs, folder / name)
     known = FeatureClassTable.load(config / "dlg_classes.csv")
     return replace(plain, vectors=name, classes=vectors.classes_of(folder / name, plain.product, known))
 

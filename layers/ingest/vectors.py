@@ -32,6 +32,7 @@ from layers.delivery.vector_formats import GEOJSON, NAMES_ITS_TABLES, check_part
 from layers.delivery.vector_formats import SUFFIXES as SUFFIXES
 from layers.errors import LayerRejected, OutsideAreaOfUse
 from layers.feature_classes import SHEET_INDEX, FeatureClassTable
+from layers.ingest.keys import are_plain, keys_by_field, keys_of, set_apart
 from layers.ingest.sources import approved_crs, check_frame, check_place, footprint_of, settle
 from layers.ingest.table_findings import KnownCodes, TableChecked, known_codes, look_at
 from layers.model import Bounds, FeatureClass, ProductType, Sheet
@@ -57,6 +58,7 @@ class VectorOptions:
     product: ProductType
     crs: str | None = None          # for files that state none
     encoding: str | None = None     # of a shapefile's attributes
+    key: str | None = None          # field whose values are the features' keys
 
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
@@ -68,7 +70,7 @@ class Table:
 
     name: str
     kind: str                       # point | line | area
-    features: geopandas.GeoDataFrame
+    features: geopandas.GeoDataFrame            # indexed by number in the file, or key
 
 
 def take_in(
@@ -108,7 +110,8 @@ def take_in(
             _tell_of(beyond, name, lineage)
             if checked is not None:
                 checked.append(_looked_at(name, frame, table_crs, number, codes, beyond))
-            tables += _cleaned(name, _into(frame, table_crs, crs, layer, lineage), lineage)
+            cleaned = _cleaned(name, _into(frame, table_crs, crs, layer, lineage), lineage)
+            tables += [_keyed(table, number or "", path.name, options.key, lineage) for table in cleaned]
     if not tables:
         raise LayerRejected(path.name, "it holds no feature with a geometry", "see that the right file was given")
     bounds = _bounds_of(tables)
@@ -123,27 +126,53 @@ def take_in(
     )
 
 
-def merge(parts: Sequence[Path], crs: str, target: Path) -> None:
-    """One GeoPackage of several that were taken in: tables of one name and one kind of geometry become one, in `crs`."""
-    tables: dict[tuple[str, str], Table] = {}
-    for part in parts:
-        for name in table_names(part):
-            more = _stored_table(part, name, crs)
-            known = tables.get((name.casefold(), more.kind))
-            tables[name.casefold(), more.kind] = _joined(known, more) if known else more
-    write_tables(list(tables.values()), crs, target)
+def merge(taken: Sequence[Sheet], folder: Path, crs: str, target: Path) -> None:
+    """One GeoPackage of several sheets that were taken in, to `folder`: tables of one name and one kind of geometry become one, in `crs`.
+
+    Raises
+    ------
+    LayerRejected
+        Two sheets have features of the same key, which a field gave them.
+    """
+    tables: dict[tuple[str, str], list[tuple[Sheet, Table]]] = {}
+    for sheet in taken:
+        for name in table_names(folder / sheet.path):
+            table = _stored_table(folder / sheet.path, name, crs)
+            tables.setdefault((name.casefold(), table.kind), []).append((sheet, table))
+    write_tables([_joined(parts) for parts in tables.values()], crs, target)
+
+
+def _keyed(table: Table, number: str, file_name: str, field: str | None, lineage: list[str]) -> Table:
+    """The table with its features by key, in their order."""
+    features = table.features
+    column = next((column for column in features.columns.drop("geometry") if field and column.casefold() == field.casefold()), None)
+    if field and column is None:
+        lineage.append(f"`{table.name}` has no field `{field}`: its features are known by their numbers in the file")
+    keys = keys_of(features.index, number, file_name) if column is None else keys_by_field(features[column], file_name=file_name, table=table.name)
+    return replace(table, features=features.set_index(keys).sort_index())
 
 
 def _stored_table(path: Path, name: str, crs: str) -> Table:
     kind = _kind_of_type(pyogrio.read_info(path, layer=name)["geometry_type"])
-    frame = pyogrio.read_dataframe(path, layer=name)
+    frame = pyogrio.read_dataframe(path, layer=name, fid_as_index=True)
     features = _into(frame, reference.crs_name(frame.crs.to_wkt()), crs, name, [])
     return Table(name=name, kind=kind, features=features.set_crs(None, allow_override=True))
 
 
-def _joined(first: Table, second: Table) -> Table:
-    rows = pandas.concat([first.features, second.features], ignore_index=True)
-    return replace(first, features=geopandas.GeoDataFrame(rows, geometry="geometry"))
+def _joined(parts: Sequence[tuple[Sheet, Table]]) -> Table:
+    """The same table of several sheets, by key."""
+    if sum(bool(are_plain(table.features.index).any()) for _, table in parts) > 1:
+        parts = [(sheet, replace(table, features=table.features.set_index(set_apart(table.features.index, sheet.source_name)))) for sheet, table in parts]
+    rows = pandas.concat([table.features for _, table in parts]).sort_index()
+    twice = rows.index[rows.index.duplicated()]
+    if len(twice):
+        first, second, *_ = (sheet.source_name for sheet, table in parts if twice[0] in table.features.index)
+        name = parts[0][1].name
+        raise LayerRejected(
+            second, f"{len(twice)} features of table `{name}` have the same key as one of `{first}`",
+            "name a field whose values are different in all files, or leave `--key` out",
+        )
+    return replace(parts[0][1], features=geopandas.GeoDataFrame(rows, geometry="geometry"))
 
 
 def classes_of(path: Path, product: ProductType, known: FeatureClassTable) -> tuple[FeatureClass, ...]:
@@ -363,7 +392,7 @@ def _cleaned(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> li
         lineage.append(f"`{name}` mixes geometries and was split: {counts}")
     return [
         Table(name=name if len(present) == 1 else f"{name}_{KINDS[kind]}", kind=KINDS[kind],
-              features=frame[kinds == kind].reset_index(drop=True))
+              features=frame[kinds == kind])
         for kind in present
     ]
 
@@ -422,7 +451,7 @@ def _exploded_collections(name: str, frame: geopandas.GeoDataFrame, lineage: lis
         part = frame[mixed]
         part = part.set_geometry(geopandas.GeoSeries([_of_dimension(g, dimension) for g in part.geometry], index=part.index))
         loose.append(part[~part.geometry.is_empty])
-    return geopandas.GeoDataFrame(pandas.concat([part for part in loose if len(part)], ignore_index=True), geometry="geometry")
+    return geopandas.GeoDataFrame(pandas.concat([part for part in loose if len(part)]), geometry="geometry")
 
 
 def _plain_fields(name: str, frame: geopandas.GeoDataFrame, lineage: list[str]) -> geopandas.GeoDataFrame:
@@ -483,7 +512,7 @@ def write_tables(tables: Sequence[Table], crs: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         for table in _distinct(tables):
-            features = table.features.set_crs(reference.to_pyproj(crs), allow_override=True)
+            features = table.features.set_crs(reference.to_pyproj(crs), allow_override=True).assign(**{ROW_ID: table.features.index.to_numpy(np.int64)})
             several = bool((shapely.get_type_id(features.geometry.values) > 3).any())
             pyogrio.write_dataframe(
                 features, unfinished, layer=table.name, driver="GPKG", promote_to_multi=several,

@@ -318,6 +318,19 @@ def scale_named(text: str) -> SheetScale:
     return next((scale for scale in SCALES.values() if str(scale.denominator) == plain), None) or _scale(plain)
 
 
+def ordinal(number: str) -> int:
+    """A number below 2^39, another one for every sheet of any scale.
+
+    >>> ordinal("I50G095077") == ordinal("I-50-142-(53)"), ordinal("I50G077095") == ordinal("I50G095077")
+    (True, False)
+    """
+    letter, million_column, scale, row, column = _parts(any_number(number), number)
+    found = 0
+    for part, bits in ((ROW_LETTERS.index(letter), 5), (million_column, 6), ("".join(SCALES).index(scale.letter), 4), (row - 1, 12), (column - 1, 12)):
+        found = found << bits | part
+    return found
+
+
 def find_number(file_name: str) -> str | None:
     """The sheet number that a file name holds, or None.
 
