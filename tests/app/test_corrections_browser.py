@@ -7,7 +7,7 @@ from pathlib import Path
 import geopandas
 import pytest
 import shapely
-from api_office import PASSWORD, Office
+from api_office import Office
 from served import serving
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test does it")
