@@ -44,6 +44,9 @@ PAGES = {
     "/submissions":                                       "303 200 200 200 200 404 404",
     "/submissions?show=all&agency=water":                 "303 200 200 200 200 404 404",
     "/submissions/{submission}":                          "303 200 200 200 200 404 404",
+    "/corrections":                                       "303 200 200 200 200 404 404",
+    "/corrections?show=all":                              "303 200 200 200 200 404 404",
+    "/corrections/{correction}":                          "303 200 200 200 200 404 404",
     "/review":                                            "303 200 200 200 200 404 404",
     "/review?year=2026":                                  "303 200 200 200 200 404 404",
     "/boundaries":                                        "303 200 200 200 200 404 404",
@@ -63,7 +66,7 @@ TAKE_FORMS = {
     "/agreements/{agreement}/1": ("move", "suspend", "resume", "look"), "/agreements/new": ("blank", "check", "compare", "save"),
     "/agreements/{agreement}/amend": ("check", "compare", "save"), "/agreements/{draft}/1/edit": ("check", "compare", "save"),
     "/audit": ("verify",), "/agencies": ("add",), "/agencies/water": ("put", "issue", "revoke"), "/people": ("add",),
-    "/people/auditor": ("change", "password", "revoke"), "/contributions": ("receive", "state", "check", "happen"), "/boundaries": ("keep",), "/submissions/{submission}": ("review", "approve", "return"),
+    "/people/auditor": ("change", "password", "revoke"), "/contributions": ("receive", "state", "check", "happen"), "/boundaries": ("keep",), "/submissions/{submission}": ("review", "approve", "return"), "/corrections/{correction}": ("move",),
     "/requests": ("answer",), "/data/dom/2011/withdraw": ("withdraw",),
     "/no/such/page": ("anything",),
 }
@@ -72,7 +75,7 @@ TAKE_FORMS = {
 @pytest.fixture(scope="module")
 def office(lasting_house) -> Office:
     """With an agreement in force whose every text holds markup, its amendment as a draft, a division, and a delivery with findings."""
-    lasting_house.raster("dom", np.full((3, 64, 64), 90, dtype=np.uint8), 379_000, 3_542_000, 10.0)
+    lasting_house.raster("dom", np.full((3, 64, 64), 90, dtype=np.uint8), 379_000, 3_543_500, 10.0)
     square = shapely.geometry.shape(SQUARE)
     lasting_house.services.catalogue.put_divisions([Division(vintage="2024", code="320104", name=f"区{MARKUP}", level="county", geometry=square)])
     office = Office(lasting_house)
@@ -96,6 +99,10 @@ def office(lasting_house) -> Office:
     answer = member.ask(f"POST {path}/deliveries", json={"dataset": f"数据{MARKUP}", "by": MARKUP, "edition": MARKUP, "file_name": MARKUP})
     check = {"result": "returned", "findings": MARKUP}
     assert administrator.ask(f"POST /deliveries/{answer.json['delivery_id']}/checks", json=check).status_code == 200
+    wrong = {"layer": "dom", "kind": "missing", "place": {"type": "Point", "coordinates": [379_300, 3_543_300]}, "crs": "EPSG:4549", "text": MARKUP}
+    answer = member.ask("POST /corrections", json=wrong)
+    assert answer.status_code == 201, answer.text
+    office.places["correction"] = answer.json["correction"]
     assert administrator.ask(f"POST {path}/suspensions", json={"reason": MARKUP, "area": {"geojson": SQUARE}}).status_code == 201
     office.places["submission"] = a_submission(office, path.rpartition("/")[2])
     assert member.ask("POST /requests", json={"layers": MARKUP, "reason": MARKUP}).status_code == 201
@@ -168,7 +175,7 @@ def check_harmless(text: str) -> None:
     for tag, attributes in Tags(text).found:
         assert tag not in ("iframe", "object", "embed", "base") and not any(name.startswith("on") for name in attributes)
         assert tag != "script" or (re.fullmatch(r"/static/[\w./-]+", attributes["src"]) and "defer" in attributes)
-        assert tag != "img" or re.fullmatch(r"/static/mark\.svg|/api/v1/data/layers/[\w-]+/editions/[\w.-]+/sheets/\d+/picture|/api/v1/submissions/\w+/pictures/\w+", attributes["src"])
+        assert tag != "img" or re.fullmatch(r"/static/mark\.svg|/api/v1/data/layers/[\w-]+/editions/[\w.-]+/sheets/\d+/picture|/api/v1/submissions/\w+/pictures/\w+|/api/v1/corrections/[\w-]+/picture", attributes["src"])
         for name in ("src", "href", "action", "formaction"):
             assert not re.match(r"(?i)\s*(//|https?:|javascript:|data:)", attributes.get(name) or "")
 
