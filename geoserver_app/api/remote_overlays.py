@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from geoserver_app.api.faults import FieldFault, InConflict, InputFaulty, NothingThere
 from geoserver_app.api.layers import ADMINISTRATORS
@@ -39,10 +39,14 @@ class CredentialSent(Sent):
 
     kind: Literal["basic", "bearer", "header"]
     user: Annotated[str, Field(max_length=200)] = ""
-    password: Annotated[str, Field(max_length=500)] = ""
-    token: Annotated[str, Field(max_length=3000)] = ""
+    password: Annotated[SecretStr, Field(max_length=500)] = SecretStr("")
+    token: Annotated[SecretStr, Field(max_length=3000)] = SecretStr("")
     name: Annotated[str, Field(max_length=60)] = ""
-    value: Annotated[str, Field(max_length=3000)] = ""
+    value: Annotated[SecretStr, Field(max_length=3000)] = SecretStr("")
+
+    def plain(self) -> dict[str, str]:
+        secrets = {name: getattr(self, name).get_secret_value() for name in ("password", "token", "value")}
+        return {"user": self.user, "name": self.name} | secrets
 
 
 class RemoteSent(Sent):
@@ -112,7 +116,7 @@ def register_remote(visit: Visit, body: RemoteSent) -> Answer:
     credential = None
     if body.credential is not None:
         with telling("/credential"):
-            header = sealed_header(body.credential.kind, body.credential.model_dump())
+            header = sealed_header(body.credential.kind, body.credential.plain())
         credential = services.door.credentials.keep(agency, host.name, *header)
     try:
         if body.kind == "wms":

@@ -21,6 +21,8 @@ NAVIGATION: tuple[tuple[str, tuple[str, str]], ...] = (
     ("area", ("我的范围", "My ground")),
     ("connect", ("接入", "Connect")),
     ("packages", ("数据包", "Packages")),
+    ("overlays", ("专题图层", "Overlays")),
+    ("maps", ("地图", "Maps")),
     ("explain", ("为什么看不到", "Why can't I see this?")),
     ("audit", ("我的记录", "My records")),
     ("contributions", ("回馈", "Contributions")),

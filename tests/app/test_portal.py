@@ -27,6 +27,7 @@ PAGES = (
     "/portal", "/portal/", "/portal/area", "/portal/area?layer=dom", "/portal/area.geojson?layer=dom", "/portal/connect", "/portal/qgis-wms.xml",
     "/portal/qgis-wcs.xml", "/portal/qgis-xyz.xml", "/portal/geoshare.qlr", "/portal/explain", "/portal/explain?layer=dom", "/portal/audit", "/portal/audit?effect=deny",
     "/portal/audit.csv", "/portal/contributions", "/portal/contributions?show=all", "/portal/submissions", "/portal/requests", "/portal/packages",
+    "/portal/overlays", "/portal/maps",
 )
 OTHERS = ("police", "AG-POLICE-1", "警务专题", "Beats", "beats", "police-key", "police-dataset", "秘密用途", "警用无人机影像")
 """Names, ids and titles of the other agency's."""
