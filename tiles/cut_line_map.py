@@ -178,7 +178,7 @@ class CutLineMap:
             return _Features(shapes=shapes, columns={})
         cut, states = blade.cut(shapes)
         if pixel:
-            near = np.flatnonzero(_near(shapes, blade.geometry, box, NEAR * pixel))
+            near = np.flatnonzero(_near(shapes, blade.geometry, NEAR * pixel))
             if len(near):
                 cut[near], states[near] = self._made_again(copy.steps[0], columns, near, pixel, blade, texts)
         kept = states != OUTSIDE
@@ -207,9 +207,10 @@ class CutLineMap:
         return cut[back], states[back]
 
 
-def _near(shapes: np.ndarray, ground: shapely.Geometry, box: Bounds, distance: float) -> np.ndarray:
-    """Which shapes come near the border of the ground, as far as it runs through the box."""
-    left, bottom, right, top = box
+def _near(shapes: np.ndarray, ground: shapely.Geometry, distance: float) -> np.ndarray:
+    """Which shapes come near the border of the ground, be it far from the picture: which vertices a shape has left here, and where its dashes fall, hangs
+    on all of it."""
+    left, bottom, right, top = shapely.total_bounds(shapes)
     around = Bounds(left - distance, bottom - distance, right + distance, top + distance)
     border = shapely.clip_by_rect(shapely.boundary(ground), *around)
     if border.is_empty:
