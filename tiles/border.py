@@ -1,7 +1,7 @@
 """Line maps near a border: whether a picture may come from what is drawn for everybody, or must be drawn from cut features alone (design R3).
 
-Near is what a name, a symbol or the width of a line may reach across; a tile is as near as the tiles that are drawn with it, since names make room for
-one another among them. Of classified layers, whose pixels are shown by the strict rule, everything is near: there not even a dash tells how a line
+Near is what a name, a symbol or the width of a line may reach across, and all that shows a shape which itself reaches across (`tiles.crossing`); a tile is
+as near as the tiles that are drawn with it, since names make room for one another among them. Of classified layers, whose pixels are shown by the strict rule, everything is near: there not even a dash tells how a line
 goes on beyond. What is drawn here is kept in the memory of this process alone, and only with the area it was drawn for.
 """
 
@@ -14,6 +14,7 @@ from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
 from layers.model import Bounds, Edition, Source, View
 from tiles.area import ServedArea
+from tiles.crossing import Crossing
 from tiles.engine import Engine, Turns
 from tiles.grids import TileMatrixSet
 from tiles.mapproxy_config import META_SIZE
@@ -28,6 +29,7 @@ METAS_KEPT = 8
 
 GROUNDS_KEPT = 256
 ANSWERS_KEPT = 50_000
+CROSSINGS_KEPT = 64
 
 
 class Borders:
@@ -40,6 +42,7 @@ class Borders:
         self._engine, self._patience = engine, patience
         self._grounds: OrderedDict[tuple[str, str], Ground] = OrderedDict()
         self._answers: dict[tuple, bool] = {}
+        self._crossings: OrderedDict[tuple, Crossing] = OrderedDict()
         self._metas: OrderedDict[tuple, Image.Image] = OrderedDict()
         self._turns = Turns()
         self._lock = threading.Lock()
@@ -54,7 +57,10 @@ class Borders:
         """Whether something beyond the border could be seen in a picture of all."""
         if not self.concerns(edition, part):
             return False
-        return not (part.area.has_all(edition.extent) if part.footprint is not None else _covers(part.area, view, REACH * max(1.0, symbol_scale)))
+        if part.area.has_all(edition.extent):
+            return part.footprint is None and not _covers(part.area, view, REACH * max(1.0, symbol_scale))
+        reach = REACH * max(1.0, symbol_scale)
+        return part.footprint is not None or not _covers(part.area, view, reach) or self._shows_a_crossing(edition, part.area, view, reach)
 
     def is_tile_near(self, edition: Edition, part: PermitPart, tms: TileMatrixSet, z: int, row: int, col: int) -> bool:
         """`is_near` of what the tile is drawn with; remembered."""
@@ -96,6 +102,24 @@ class Borders:
         left, top = col % META_SIZE * tms.tile_size, row % META_SIZE * tms.tile_size
         return meta.crop((left, top, left + tms.tile_size, top + tms.tile_size))
 
+    def _shows_a_crossing(self, edition: Edition, area: ServedArea, view: View, reach: float) -> bool:
+        """Whether a shape that reaches across the border is drawn in the view; True where that can't be told."""
+        try:
+            box = crs_room.transform_bounds(_around(view, reach), view.crs, edition.crs)
+        except OutsideAreaOfUse:
+            return True
+        key = edition.edition_id, edition.generation, area.digest
+        with self._turns.of(key, self._patience):
+            crossing = self._crossings.get(key)
+            if crossing is None:
+                ground = self._ground(area, edition.crs)
+                crossing = self._engine.crossing(edition, ground.geometry, ground.hair)
+                with self._lock:
+                    self._crossings[key] = crossing
+                    while len(self._crossings) > CROSSINGS_KEPT:
+                        self._crossings.popitem(last=False)
+        return crossing.reaches(box)
+
     def _ground(self, area: ServedArea, crs: str) -> Ground:
         key = area.digest, crs
         with self._lock:
@@ -124,10 +148,14 @@ def meta_view(tms: TileMatrixSet, z: int, row: int, col: int) -> View:
 
 def _covers(area: ServedArea, view: View, reach: float) -> bool:
     """Whether everything within `reach` pixels of the view lies in the area."""
-    (left, bottom, right, top), (step_x, step_y) = view.bounds, view.resolution
-    around = Bounds(left - reach * step_x, bottom - reach * step_y, right + reach * step_x, top + reach * step_y)
+    around = _around(view, reach)
     try:
         crs_room.transform_bounds(around, view.crs, "CRS:84")
     except OutsideAreaOfUse:
         return False
     return area.has_box(view.crs, around)
+
+
+def _around(view: View, reach: float) -> Bounds:
+    (left, bottom, right, top), (step_x, step_y) = view.bounds, view.resolution
+    return Bounds(left - reach * step_x, bottom - reach * step_y, right + reach * step_x, top + reach * step_y)

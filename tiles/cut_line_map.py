@@ -25,7 +25,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from layers import crs as crs_room
 from layers.errors import OutsideAreaOfUse
 from layers.ingest.generalising import generalised
-from layers.model import Bounds, View
+from layers.model import Bounds, FeatureClass, View
 from tiles.dlg import BUFFER, Prepared, denominator_of, draw, enlarged, load_map, mapnik_srs, passes_of, register_fonts
 from tiles.dlg_styles import MAPNIKS_HAIR, MapLayer, TableStyles, map_xml, null_flag
 from tiles.drawing_copy import FROM, KIND, NAMED, PIXEL, Step, TableCopy, too_small
@@ -34,6 +34,8 @@ from tiles.mapnik_runtime import mapnik
 
 OUTSIDE, CUT = 0, 2
 """As `tiles.vector.ground` has them."""
+
+WRITTEN = ("TextSymbolizer", "ShieldSymbolizer", "MarkersSymbolizer", "PointSymbolizer")
 
 NEAR = 1.0
 """Pixels of the finest picture of a step: by less than this a shape of fewer vertices departs from its whole."""
@@ -93,6 +95,13 @@ class CutLineMap:
         self._xml = map_xml(layers, BUFFER, labels=labels)
         self._idle: deque[mapnik.Map] = deque()
         self._building = threading.Lock()
+
+    @property
+    def drawn(self) -> list[tuple[FeatureClass, bool]]:
+        """The tables that are drawn, and whether names or symbols are written into what is drawn of them."""
+        return [
+            (table.feature_class, any(part.tag in WRITTEN for style in table.styles for part in style.element.iter())) for table in {id(one): one for one, _, _ in self._tables}.values()
+        ]
 
     def render(self, view: View, blade: Blade, scale_factor: float = 1.0) -> Image.Image:
         """What of the layer lies on the ground of `blade`, in `view`; else as `LineMapRenderer.render`.

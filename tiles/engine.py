@@ -38,6 +38,7 @@ from layers.errors import OutsideAreaOfUse
 from layers.model import Bounds, Edition, Patch, ProductType, Source, View, tile_styles
 from layers.mosaic.reader import MosaicReader
 from tiles.contours import MARGIN as CONTOUR_MARGIN
+from tiles.crossing import Crossing
 from tiles.dlg_styles import StyleBook, has_labels
 from tiles.encode import decode
 from tiles.errors import PermitMissing, RenderFailed, RequestInvalid
@@ -216,6 +217,10 @@ class Engine:
         with self._slot(self._slots):
             self._registry.enrol(edition)
             return self._registry.cut_line_map(edition.edition_id, edition.generation, style, variant).render(view, blade, symbol_scale)
+
+    def crossing(self, edition: Edition, ground: shapely.Geometry, hair: float) -> Crossing:
+        """Shapes of a line map that reach across the border of `ground`, in the edition's CRS, by `hair` of its units or more. Raises RenderFailed."""
+        return self._registry.crossing(edition, ground, hair)
 
     def values(self, edition: Edition, view: View, permit: Permit, variant: Variant = MASTER, *, nearest: bool = False) -> Patch | None:
         """The numbers of the whole edition (rasters only) in `view`, unclipped; None where it has none. Nothing of them is ever cached.

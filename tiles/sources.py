@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio.errors
+import shapely
 from mapproxy.config.configuration.proxy import ProxyConfiguration
 from mapproxy.config.configuration.source import SourceConfiguration, register_source_configuration
 from mapproxy.config.spec import required
@@ -27,6 +28,7 @@ from layers.mosaic.cells import CellReader
 from layers.mosaic.reader import MosaicReader
 from layers.rows import parse_rows
 from tiles.contours import ContourStyle, contour_picture
+from tiles.crossing import Crossing
 from tiles.elevation import Ramp, painter
 from tiles.errors import RenderFailed
 from tiles.mapproxy_config import RASTER_SOURCE, VECTOR_SOURCE
@@ -122,6 +124,12 @@ class EditionRegistry:
     @cached_property
     def _ramp(self) -> Ramp:
         return Ramp.load(self._config / "relief.csv")
+
+    def crossing(self, edition: Edition, ground: shapely.Geometry, hair: float) -> Crossing:
+        """Raises RenderFailed."""
+        self.enrol(edition)
+        drawn = self.cut_line_map(edition.edition_id, edition.generation, "").drawn
+        return Crossing(self._store / edition.folder / edition.vectors, drawn, ground, hair)
 
     def cut_line_map(self, edition_id: int, generation: int, style: str, variant: Variant = MASTER):
         """What draws the edition within a ground (`tiles.cut_line_map.CutLineMap`). Raises KeyError where it was not enrolled."""

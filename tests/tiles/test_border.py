@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import geopandas
 import numpy as np
 import pyogrio
 import pytest
@@ -9,11 +10,12 @@ import shapely
 from county import CRS, EAST, NORTH, SOUTH, WEST, edition_of, make_other_beyond, write_county
 
 from layers import crs as crs_room
-from layers.model import Bounds, View
+from layers.model import Bounds, FeatureClass, View
 from tiles import drawing_copy
 from tiles.area import ServedArea
 from tiles.border import REACH, Borders, meta_view
 from tiles.clip import Footprint
+from tiles.crossing import Crossing
 from tiles.cut_line_map import CutLineMap
 from tiles.dlg import BUFFER, LineMapRenderer, prepared
 from tiles.drawing_copy_making import write
@@ -129,9 +131,11 @@ def _cut_shapes(engine, edition, table, area):
 def test_far_from_the_border_pictures_come_from_what_is_drawn_for_all_but_not_of_classified_layers(houses, area):
     engine, edition = houses[0]
     borders = Borders(engine)
-    within = view(MIDDLE_X - 200, MIDDLE_Y - 400, 2.0)
     permit, part = permit_for(edition, area)
-    assert not borders.is_near(edition, part, within)
+    places = [view(MIDDLE_X + x, MIDDLE_Y + y, 0.5) for x in range(-1500, 1501, 100) for y in range(-1500, 301, 100)]
+    far = [one for one in places if not borders.is_near(edition, part, one)]
+    assert len(far) > 10, "where no shape is seen that reaches across the border"
+    within = far[0]
     assert borders.is_near(edition, permit_for(edition, area, is_strict=True)[1], within)
     assert borders.map(edition, "topographic", within, part, permit).tobytes() == engine.map(edition, "topographic", within, permit).tobytes()
     edge = GRANT.bounds[2] - within.bounds.right
@@ -140,6 +144,41 @@ def test_far_from_the_border_pictures_come_from_what_is_drawn_for_all_but_not_of
     assert not borders.is_near(edition, permit_for(edition, None)[1], shifted)
     everything = ServedArea(shapely.box(110, 25, 125, 40), "everything")
     assert not borders.is_near(edition, permit_for(edition, everything, is_strict=True)[1], within)
+
+
+def test_a_picture_far_from_the_border_is_drawn_from_cut_features_where_it_shows_one_that_reaches_across(houses, area):
+    """The two houses have one line, which goes on another way beyond: within, its dashes would fall elsewhere and fewer vertices be left of it."""
+    engine, edition = houses[0]
+    borders, (_, part) = Borders(engine), permit_for(edition, area)
+    river = pyogrio.read_dataframe(engine._registry._store / edition.folder / edition.vectors, layer="HYDL").geometry.iloc[0]
+    inner = river.intersection(GRANT.buffer(-400))
+    assert not GRANT.covers(river) and not inner.is_empty
+    x, y = inner.interpolate(0.5, normalized=True).coords[0]
+    assert borders.is_near(edition, part, view(x, y, 0.5))
+    assert borders.is_near(edition, part, view(x, y, 0.5, crs="EPSG:3857"))
+
+
+def test_an_area_counts_by_its_outline_unless_names_are_written_into_it_and_noise_along_the_border_not_at_all(tmp_path):
+    ground = shapely.box(0, 0, 1000, 1000)
+    frame = geopandas.GeoDataFrame(geometry=[shapely.box(-5000, -5000, 5000, 600), shapely.box(-0.004, -0.004, 1000.004, 1000.004)], crs=CRS)
+    frame.to_file(tmp_path / "areas.gpkg", layer="BOUA")
+    table = FeatureClass(name="BOUA", kind="BOUA", title_zh="", title_en="", geometry="area", fields=(), count=2, bounds=Bounds(-5000, -5000, 5000, 1001))
+    plain, written = (Crossing(tmp_path / "areas.gpkg", [(table, is_written)], ground, 0.01) for is_written in (False, True))
+    assert [plain.reaches(Bounds(400, y, 410, y + 10)) for y in (300, 595, 800)] == [False, True, False]
+    assert [written.reaches(Bounds(400, y, 410, y + 10)) for y in (300, 595, 800)] == [True, True, False]
+
+
+def test_a_long_border_is_asked_in_pieces_and_nothing_is_missed(tmp_path):
+    rng = np.random.default_rng(3)
+    ground = shapely.Point(0, 0).buffer(5000, quad_segs=200).difference(shapely.Point(800, 0).buffer(900))
+    starts = rng.uniform(-6000, 6000, (20_000, 2))
+    lines = shapely.linestrings(np.stack([starts, starts + rng.normal(0, 60, (20_000, 2))], axis=1))
+    geopandas.GeoDataFrame(geometry=lines, crs=CRS).to_file(tmp_path / "lines.gpkg", layer="LRDL")
+    table = FeatureClass(name="LRDL", kind="LRDL", title_zh="", title_en="", geometry="line", fields=(), count=20_000, bounds=Bounds(*shapely.total_bounds(lines)))
+    crossing = Crossing(tmp_path / "lines.gpkg", [(table, True)], ground, 0.01)
+    across = shapely.intersects(ground, lines) & ~shapely.covers(shapely.buffer(ground, 0.01, quad_segs=1), lines)
+    assert across.sum() > 50
+    assert {one.wkb for one in crossing._tree.geometries} == {one.wkb for one in lines[across]}
 
 
 @pytest.mark.parametrize("resolution", [1.4, 6.0, 20.0, 80.0])
