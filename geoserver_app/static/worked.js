@@ -4,13 +4,13 @@ const WORDS = {
   zh: {
     skip: "跳到地图", synthetic: "样例数据 · SYNTHETIC", viewer: "全部图层", who: "以哪个部门的身份查看？", shown: "显示", answer: "查询", lang: "English",
     "page-police": "公安", "page-transport": "交通", "page-water": "水利", live: "实时连接", waiting: "正在连接…", ended: "连接已结束", credit: "来源：",
-    refused: "此单位不能查询：{why}", unreachable: "服务暂时没有应答，请稍后再试。", foot: "底图与叠加各按各的协议裁切、遮蔽、过滤；每次访问都有记录。", nothing: "此单位看不到本页的任何叠加图层。",
+    refused: "此单位不能查询：{why}", plain: "{why}", unreachable: "服务暂时没有应答，请稍后再试。", foot: "底图与叠加各按各的协议裁切、遮蔽、过滤；每次访问都有记录。", nothing: "此单位看不到本页的任何叠加图层。",
     metres: "{n} 米", kilometres: "{n} 公里", legend: "图例",
   },
   en: {
     skip: "Skip to the map", synthetic: "SYNTHETIC · 样例数据", viewer: "All layers", who: "See it as which department?", shown: "Shown", answer: "Ask", lang: "中文",
     "page-police": "Police", "page-transport": "Transport", "page-water": "Water", live: "live", waiting: "connecting…", ended: "the stream has ended", credit: "Source: ",
-    refused: "This agency may not ask: {why}", unreachable: "The service does not answer right now: try again in a moment.", foot: "Base map and overlays are each cut, masked and filtered by their own agreement. Every access is recorded.", nothing: "This agency sees none of the overlays of this page.",
+    refused: "This agency may not ask: {why}", plain: "{why}", unreachable: "The service does not answer right now: try again in a moment.", foot: "Base map and overlays are each cut, masked and filtered by their own agreement. Every access is recorded.", nothing: "This agency sees none of the overlays of this page.",
     metres: "{n} m", kilometres: "{n} km", legend: "Legend",
   },
 };
@@ -56,12 +56,12 @@ export class Page {
     for (const part of document.querySelectorAll("[data-say]")) part.textContent = this.say(part.dataset.say);
     byId("language").textContent = this.say("lang");
     this.showAgencies();
-    this.tell(this.message);
+    this.tell(this.message, this.detail);
     this.spoken(this);
   }
 
   tell(message, detail = {}) {
-    this.message = message;
+    Object.assign(this, { message, detail });
     byId("message").hidden = !message;
     byId("message").textContent = message ? this.say(message, detail) : "";
   }
@@ -175,9 +175,19 @@ export class Page {
     let answer;
     try { answer = await fetch(`${path}?${new URLSearchParams({ ...query, key: this.key, lang: this.language })}`, { credentials: "omit" }); } catch { this.tell("unreachable"); return null; }
     if (agency !== this.agency) return null;
-    if (!answer.ok) { this.tell("refused", { why: await this.why(answer) }); return null; }
+    if (!answer.ok) { this.tell([401, 403].includes(answer.status) ? "refused" : "plain", { why: await this.why(answer) }); return null; }
     this.tell(null);
     return answer.json();
+  }
+
+  /** A picture of ground, laid where it belongs; an address of it that lasts as long as the page, or null with the reason told. */
+  async picture(path, query) {
+    const agency = this.agency;
+    let answer;
+    try { answer = await fetch(`${path}?${new URLSearchParams({ ...query, key: this.key, lang: this.language })}`, { credentials: "omit" }); } catch { this.tell("unreachable"); return null; }
+    if (agency !== this.agency) return null;
+    if (!answer.ok) { this.tell([401, 403].includes(answer.status) ? "refused" : "plain", { why: await this.why(answer) }); return null; }
+    return URL.createObjectURL(await answer.blob());
   }
 
   distance(metres) { return metres < 1000 ? this.say("metres", { n: Math.round(metres) }) : this.say("kilometres", { n: (metres / 1000).toFixed(2) }); }

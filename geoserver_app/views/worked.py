@@ -7,7 +7,7 @@ from geoserver_app.wiring import services
 
 bp = flask.Blueprint("worked", __name__)
 
-PAGES = ("police",)
+PAGES = ("police", "transport", "water")
 
 
 @bp.get("/worked/<page>")
