@@ -23,16 +23,17 @@ from PIL import Image
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from layers import crs as crs_room
-from layers.errors import OutsideAreaOfUse
+from layers.errors import FeaturesUnavailable, OutsideAreaOfUse
+from layers.features import FeatureQuery, FeatureStore
 from layers.ingest.generalising import generalised
-from layers.model import Bounds, FeatureClass, View
+from layers.model import Bounds, FeatureClass, Source, View
 from tiles.dlg import BUFFER, Prepared, denominator_of, draw, enlarged, load_map, mapnik_srs, passes_of, register_fonts
 from tiles.dlg_styles import MAPNIKS_HAIR, MapLayer, TableStyles, map_xml, null_flag
 from tiles.drawing_copy import FROM, KIND, NAMED, PIXEL, Step, TableCopy, too_small
 from tiles.errors import RenderFailed
 from tiles.mapnik_runtime import mapnik
 
-OUTSIDE, CUT = 0, 2
+OUTSIDE, WHOLE, CUT = 0, 1, 2
 """As `tiles.vector.ground` has them."""
 
 WRITTEN = ("TextSymbolizer", "ShieldSymbolizer", "MarkersSymbolizer", "PointSymbolizer")
@@ -47,6 +48,18 @@ class Blade(Protocol):
     geometry: shapely.Geometry
 
     def cut(self, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class _Everywhere:
+    """The blade that cuts nothing."""
+
+    geometry = shapely.GeometryCollection()
+
+    def cut(self, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return shapes, np.full(len(shapes), WHOLE, np.int8)
+
+
+EVERYWHERE: Blade = _Everywhere()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +90,14 @@ class CutLineMap:
     ----------
     prepared : Prepared
         What `tiles.dlg.LineMapRenderer` draws the whole of.
+    store : FeatureStore, optional
+        Reads what is live: of a file that is written all the time GDAL and Mapnik, each with an SQLite of its own, would take away the locks of ours.
     labels : bool
         False draws no text at all.
     """
 
-    def __init__(self, prepared: Prepared, *, labels: bool = True):
-        self._edition, self._source, self._rows = prepared.edition, prepared.source, prepared.rows
+    def __init__(self, prepared: Prepared, store: FeatureStore | None = None, *, labels: bool = True):
+        self._edition, self._source, self._rows, self._store = prepared.edition, prepared.source, prepared.rows, store
         self._tables: list[tuple[TableStyles, list[etree._Element], TableCopy | None]] = []
         layers = []
         for name, order, table, elements in passes_of(prepared.tables):
@@ -127,7 +142,7 @@ class CutLineMap:
                     known[name] = found.datasource() if found is not None and len(found.shapes) else None
                 layer.datasource = known[name]
             picture = draw(map_, placed, scale_factor)
-        except (DataSourceError, DataLayerError, RuntimeError) as fault:
+        except (DataSourceError, DataLayerError, FeaturesUnavailable, RuntimeError) as fault:
             raise RenderFailed("the line map can't be drawn now: try again later") from fault
         for layer in map_.layers:
             layer.datasource = None
@@ -172,13 +187,25 @@ class CutLineMap:
             return None
         wanted = {name for element in elements for name in _named(element)} | set(table.null_flags)
         fields = [name for name in feature_class.fields if name in wanted]
-        shapes, columns = _table(self._source, feature_class.name, fields, bbox=tuple(box), where=None if condition in (None, "1") else condition)
+        if self._edition.source is Source.LIVE:
+            shapes, columns = self._live(feature_class, fields, box)
+        else:
+            shapes, columns = _table(self._source, feature_class.name, fields, bbox=tuple(box), where=None if condition in (None, "1") else condition)
         if not len(shapes):
             return None
         cut, states = blade.cut(shapes)
         kept = states != OUTSIDE
         flags = {null_flag(name): _is_null(columns[name][kept]).astype(int).tolist() for name in table.null_flags if name in columns}
         return _Features(shapes=cut[kept], columns={name: _plain(columns[name][kept]) for name in fields} | flags)
+
+    def _live(self, table: FeatureClass, fields: Sequence[str], box: Bounds) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """As `_table`, of what is live."""
+        query = FeatureQuery(table=table, box=box, where=self._rows, fields=tuple(fields))
+        batches = list(self._store.batches(self._edition, query, 10_000))
+        if not batches:
+            return np.empty(0, dtype=object), {}
+        columns = {name: _column([value for batch in batches for value in batch.columns[name]]) for name in fields}
+        return np.concatenate([batch.shapes for batch in batches]), columns
 
     def _from_copy(self, copy: TableCopy, step: Step, box: Bounds, blade: Blade) -> _Features:
         texts, pixel = list(copy.texts.values()), step.finest * PIXEL * copy.unit
@@ -264,6 +291,11 @@ def _is_drawn_at(elements: Sequence[etree._Element], denominator: float) -> bool
         and denominator - MAPNIKS_HAIR < float(rule.findtext("MaxScaleDenominator") or "inf")
         for element in elements for rule in element.iterfind("Rule")
     )
+
+
+def _column(values: list) -> np.ndarray:
+    is_number = all(value is None or isinstance(value, int | float) for value in values) and any(value is not None for value in values)
+    return np.array(values, dtype=float if is_number else object)
 
 
 def _is_null(values: np.ndarray) -> np.ndarray:

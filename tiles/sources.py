@@ -23,6 +23,7 @@ from mapproxy.query import MapQuery
 from mapproxy.source import SourceError
 from PIL import Image
 
+from layers.features import GeoPackageStore
 from layers.model import Bounds, Edition, Patch, ProductType, Source, View
 from layers.mosaic.cells import CellReader
 from layers.mosaic.reader import MosaicReader
@@ -60,6 +61,7 @@ class EditionRegistry:
 
     def __init__(self, store: Path, config: Path, cache: Path | None = None, door: Door | None = None):
         self._store, self._config, self._cache, self._door = store, config, cache, door
+        self._features = GeoPackageStore(store)
         self._editions: OrderedDict[tuple[int, int], Edition] = OrderedDict()
         self._readers: dict[tuple[int, int], dict[float | None, MosaicReader]] = {}
         self._line_maps: dict[tuple[int, int], dict[tuple[str, str | None, bool], object]] = {}
@@ -104,6 +106,11 @@ class EditionRegistry:
                 raise RenderFailed("what another service draws can't be filtered here")
             return RemoteRenderer(RemoteMap.read(edition.remote), self._door).render
         if not edition.product.is_raster:
+            if edition.source is Source.LIVE:
+                from tiles.cut_line_map import EVERYWHERE
+
+                live = self._line_map(edition, style, variant.rows, is_cut=True)
+                return lambda view, symbol_scale: live.render(view, EVERYWHERE, symbol_scale)
             return self._line_map(edition, style, variant.rows).render
         reader = self.reader(edition_id, generation, variant.degrade)
         if edition.product is ProductType.DEM and style in ENCODERS:
@@ -147,7 +154,7 @@ class EditionRegistry:
                 place = self._store / edition.folder, edition, self._config / "styles"
                 how = {"style": style, "rows": None if rows is None else parse_rows(rows), "cache": self._cache}
                 renderers[style, rows, is_cut] = (
-                    CutLineMap(prepared(*place, **how), labels=has_labels(style)) if is_cut
+                    CutLineMap(prepared(*place, **how), self._features, labels=has_labels(style)) if is_cut
                     else LineMapRenderer(*place, labels=has_labels(style), **how)
                 )
             return renderers[style, rows, is_cut]

@@ -391,3 +391,24 @@ def test_the_plan_of_a_table_is_what_it_was_made_with(yard):
     edition = yard.services.catalogue.snapshot().find(LayerName("police-cars"))[1]
     plan = plan_of(yard.services.settings.store, edition)
     assert (plan.table, plan.expiry, plan.names) == ("cars", 600, ("object_id", "moment", "status", "crew", "free"))
+
+
+def test_the_file_is_opened_by_one_sqlite_alone_for_pictures_too(yard, monkeypatch):
+    """GDAL and Mapnik have SQLites of their own: closing the file they would take away the locks that ours holds in the same process."""
+    from tiles import cut_line_map, dlg
+
+    def never(*_, **__):
+        raise AssertionError("another library opened a live layer's file")
+
+    clear(yard)
+    patch(yard, *(car(f"P{number}", 118.5 + 0.01 * number, status="free", crew=number) for number in range(10)))
+    monkeypatch.setattr(cut_line_map, "_table", never)
+    monkeypatch.setattr(dlg, "_datasource", never)
+    bounds = "118.4,31.9,118.7,32.1"
+    for agency, query in (("police", ""), ("fire", ""), ("police", "&TRANSPARENT=TRUE")):
+        path = f"/ows?SERVICE=WMS&VERSION=1.1.1&REQUEST=GetMap&LAYERS=police-cars&STYLES=&SRS=CRS:84&BBOX={bounds}&WIDTH=300&HEIGHT=200&FORMAT=image/png{query}"
+        full, _ = yard.get(path, agency), patch(yard, delete=[f"P{number}" for number in range(10)])
+        empty = yard.get(path, agency)
+        assert full.status_code == empty.status_code == 200 and full.data != empty.data, (agency, full.data[:300])
+        patch(yard, *(car(f"P{number}", 118.5 + 0.01 * number, seconds=5, status="free", crew=number) for number in range(10)))
+    assert yard.get("/tiles/police-cars/WebMercatorQuad/10/849/415.png", "police").status_code == 200
