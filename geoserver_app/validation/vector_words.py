@@ -32,6 +32,8 @@ CONVERT = "请连同坐标系和编码转换，例如用 ogr2ogr -f GPKG"
 PARTS = "请提交全部文件：.shp、.shx、.dbf、.prj，有 .cpg 的一并提交"
 
 SHAPES = (
+    (r"(\d+) features of table `(.+?)` have the same key as one of `(.+?)`", "表 {1} 有 {0} 个要素与 {2} 中的要素关键字相同"),
+    (r"name a field whose values are different in all files, or leave `--key` out", "请指定在所有文件中取值都不重复的字段，或去掉 --key"),
     (r"it is a DXF drawing: .*", "它是 DXF 图形：没有坐标系，要素没有属性"), (r"it is a DWG drawing: .*", "它是 DWG 图形：格式不公开，没有坐标系和属性"),
     (r"it is a DGN drawing: .*", "它是 DGN 图形：没有坐标系，要素没有属性"), (r"it is a file of old Office or a DGN V8 drawing", "它是旧版 Office 文件或 DGN V8 图形"),
     (r"it is a KML: .*", "它是 KML：只有无类型的文字，坐标常有偏移（GCJ-02）"), (r"it is a KMZ, .*", "它是 KMZ（压缩的 KML）：只有无类型的文字，坐标常有偏移（GCJ-02）"),

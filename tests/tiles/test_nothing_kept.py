@@ -12,6 +12,7 @@ from tiles.errors import SeedInvalid
 from tiles.grids import TILE_MATRIX_SETS
 from tiles.permits import Permit
 from tiles.seed import House, SeedTask, seed
+from tiles.sources import EditionRegistry
 
 TMS = TILE_MATRIX_SETS["WebMercatorQuad"]
 
@@ -44,7 +45,15 @@ def edition_box(edition):
 
 
 @pytest.mark.parametrize("source", [Source.LIVE, Source.REMOTE])
-def test_tiles_of_what_may_not_be_kept_are_drawn_and_left_nowhere(store, stored, tmp_path, config_folder, source):
+def test_tiles_of_what_may_not_be_kept_are_drawn_and_left_nowhere(store, stored, tmp_path, config_folder, source, monkeypatch):
+    """What another service would draw is drawn here, to have something to compare: how it is asked is `test_remote_overlays`' matter."""
+    real = EditionRegistry.drawing
+
+    def drawing(self, edition_id, generation, style, *others):
+        self._editions[edition_id, generation] = replace(self._editions[edition_id, generation], source=Source.STORED)
+        return real(self, edition_id, generation, style, *others)
+
+    monkeypatch.setattr(EditionRegistry, "drawing", drawing)
     engine, edition = Engine(store, tmp_path / "cache", config_folder), replace(stored, source=source)
     permit, place = Permit(edition=edition, area=None, pieces=(), mark="test"), a_tile(edition)
     first = engine.tile(edition, "default", TMS.id, *place, permit)
